@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/* Chunks: building one in RAM, and walking the segments of one that is stored or received (PROTOCOL.md section 3). */
+#ifndef TERN_CHUNK_H
+#define TERN_CHUNK_H
+
+#include "bytes.h"
+#include "tern.h"
+
+/* ---- Building -----------------------------------------------------------------------------------------------------------
+ * tern_chunk_open, then tern_chunk_put ... tern_chunk_finish, again and again; the bytes [0, chunk->size) are final after each
+ * finish. data, models, models_size and capacity are set by the owner before the first call; capacity may be lowered before open. */
+
+/* Opens an empty chunk; `first` is its first record's sequence. */
+void tern_chunk_open(struct tern_chunk *chunk, const struct tern_codec *codec, uint32_t first,
+                     uint8_t unit_log2);
+
+/* Adds a record that tern_row_check() passed. TERN_E_TOO_BIG: there is no room for it, and the chunk is as it was before:
+ * finish and close it, and put the record into the next. */
+int tern_chunk_put(struct tern_chunk *chunk, const struct tern_table *table, uint8_t op,
+                   const struct tern_value *row);
+
+/* Ends the open segment, even an empty one, and moves chunk->size behind its padding. */
+void tern_chunk_finish(struct tern_chunk *chunk, bool commit, bool batch);
+
+/* Drops the open segment's records; the finished segments stay. The chunk takes no more records after that: close it. */
+void tern_chunk_drop(struct tern_chunk *chunk);
+
+/* No chunk is open after this. */
+void tern_chunk_close(struct tern_chunk *chunk);
+
+/* The sequence behind the newest record put. */
+uint32_t tern_chunk_next(const struct tern_chunk *chunk);
+
+/* ---- Codecs -------------------------------------------------------------------------------------------------------------
+ * A codec turns records into a segment's payload. It keeps its state in chunk->models. */
+struct tern_codec {
+    uint8_t format; /* bit 3 of the chunk's format byte, in place: 0 or 8 */
+    /* A new chunk begins: forget everything learnt. */
+    void (*open)(struct tern_chunk *chunk);
+    /* Table `index` has just been added to chunk->tables. TERN_E_TOO_BIG when the models' memory does not hold it. */
+    int (*declare)(struct tern_chunk *chunk, uint8_t index);
+    /* Appends one record to the payload at `payload`, which may grow to `room` bytes once finished; sets chunk->payload to the most
+     * that finish() would give now. TERN_E_TOO_BIG: no room, payload and chunk->payload as before (what was learnt from
+     * the record need not be undone: the chunk is closed then). */
+    int (*put)(struct tern_chunk *chunk, uint8_t *payload, uint16_t room, uint8_t index, uint8_t op,
+               const struct tern_value *row);
+    /* Ends the payload and returns its length. The next put begins a new one. */
+    uint16_t (*finish)(struct tern_chunk *chunk, uint8_t *payload);
+};
+
+/* ---- Walking ------------------------------------------------------------------------------------------------------------- */
+
+/* Where a chunk's bytes are: flash, a file, memory. Reads `size` bytes at `offset` of the chunk. 0 or a negative error. */
+struct tern_source {
+    int (*read)(void *context, uint32_t offset, void *data, uint32_t size);
+    void *context;
+};
+
+/* Position behind the last good segment. */
+struct tern_walk {
+    struct tern_source source;
+    uint32_t
+        limit; /* bytes that may be read: what is there, at most TERN_CHUNK_MAX. May grow between calls */
+    uint32_t offset;
+    uint32_t crc;      /* running, over [0, offset) */
+    uint32_t first;    /* of the chunk */
+    uint32_t sequence; /* of the next segment's first record */
+    uint16_t rows;     /* so far */
+    uint8_t format;
+    uint8_t tables; /* declared so far */
+};
+
+struct tern_segment {
+    uint32_t start;   /* offset of its tag */
+    uint32_t payload; /* offset of its payload */
+    uint32_t tables;  /* offset of its new hashes */
+    uint32_t end;     /* offset behind its padding */
+    uint32_t first;   /* sequence of its first record */
+    uint32_t crc;     /* the CRC that it stores */
+    uint16_t size;    /* of its payload */
+    uint16_t rows;
+    uint8_t new_tables;
+    uint8_t commit;
+    uint8_t batch;
+};
+
+/* Begins at the head. TERN_OK; TERN_AGAIN when `limit` ends inside the head; TERN_E_FORMAT for another version; TERN_E_CORRUPT; or
+ * the source's error. */
+int tern_walk_begin(struct tern_walk *walk, struct tern_source source, uint32_t limit);
+
+/* The next segment, its CRC checked. TERN_OK; TERN_AGAIN when `limit` ends inside it or erased flash (FF) begins: nothing moved, try again
+ * when more is there; TERN_E_CORRUPT when the bytes are no segment; or the source's error. */
+int tern_walk_next(struct tern_walk *walk, struct tern_segment *segment);
+
+/* A source over `size` bytes in memory. `bytes` is the context, and reads are not checked: the walk stays below its limit. */
+struct tern_source tern_source_memory(const uint8_t *bytes);
+
+#endif

@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tern, the device core: records into flash, and from there to a gateway, none lost.
+ *
+ * Conventions
+ *
+ * - Sizes are in bytes, times in milliseconds unless a name says otherwise.
+ * - A function that can fail returns int: 0 (TERN_OK) or a positive status, or a negative error. A port's own negative error
+ *   comes back as TERN_E_FLASH or TERN_E_LINK; the port knows the details.
+ * - All memory is the caller's. What tern_open() is given must live, at its address, until the last call.
+ *   Pointers given to any other function are not kept beyond it.
+ * - Nothing here blocks, allocates, prints, or keeps state outside the structs.
+ * - Not safe against interrupts or threads by itself: put, commit and poll on one struct tern must not overlap.
+ * - A struct that is all zeros, plus the fields said to be required, means the defaults.
+ */
+#ifndef TERN_H
+#define TERN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum tern_status {
+    TERN_OK = 0,
+    TERN_AGAIN = 1,       /* not finished: call again */
+    TERN_VOLATILE = 2,    /* done, but the storage forgets at power loss (tern_flash.is_volatile) */
+    TERN_E_ARGUMENT = -1, /* a config or argument is outside its range, or a call out of order */
+    TERN_E_ROW = -2,      /* a value does not fit its column, or is NULL where it may not be */
+    TERN_E_SCHEMA = -3,   /* a table's description is not allowed (PROTOCOL.md section 2) */
+    TERN_E_TOO_BIG = -4,  /* a row is larger than a chunk, or a batch larger than the log */
+    TERN_E_FULL = -5,     /* no room: the policy is to refuse, or no erased sector is ready yet */
+    TERN_E_FLASH = -6,    /* the flash port failed; the record is not stored */
+    TERN_E_GEOMETRY =
+        -7, /* the flash is too small or its geometry impossible; tern_lane.minimum says what is needed */
+    TERN_E_FORMAT = -8,  /* the flash or a peer uses another format version; nothing was changed */
+    TERN_E_CORRUPT = -9, /* bytes that do not follow the grammar */
+    TERN_E_LINK = -10,   /* the link port failed */
+    TERN_E_REFUSED = -11 /* the gateway refuses this device; struct tern says why */
+};
+
+/* ---- Tables ------------------------------------------------------------------------------------------------------------ */
+
+enum tern_kind {
+    TERN_KIND_BOOL,
+    TERN_KIND_UNSIGNED,
+    TERN_KIND_SIGNED,
+    TERN_KIND_DECIMAL,
+    TERN_KIND_FLOAT,
+    TERN_KIND_TIME_S,
+    TERN_KIND_TIME_MS,
+    TERN_KIND_TEXT,
+    TERN_KIND_BYTES
+};
+
+enum tern_column_flags {
+    TERN_KEY = 1,        /* part of the key; never NULL */
+    TERN_NULLABLE = 2,   /* may be NULL */
+    TERN_FIRST = 1 << 2, /* merge rules; the default is: the newest record's value */
+    TERN_MIN = 2 << 2,
+    TERN_MAX = 3 << 2,
+    TERN_ADD = 4 << 2
+};
+
+enum tern_mode {
+    TERN_MERGE,    /* keyed: the newest record of a key is the row */
+    TERN_APPEND,   /* no key: every record is a row */
+    TERN_OVERWRITE /* what stands between snapshot begin and end replaces this device's rows */
+};
+
+enum tern_op { TERN_OP_PUT, TERN_OP_DELETE, TERN_OP_SNAPSHOT_BEGIN, TERN_OP_SNAPSHOT_END };
+
+/* Column types, the second field of struct tern_column (some fill more than one field). */
+#define TERN_TYPE(kind, parameter) ((uint16_t)((unsigned)(kind) << 12 | (unsigned)(parameter)))
+#define TERN_BOOL                  TERN_TYPE(TERN_KIND_BOOL, 0)
+#define TERN_U8                    TERN_TYPE(TERN_KIND_UNSIGNED, 8)
+#define TERN_U16                   TERN_TYPE(TERN_KIND_UNSIGNED, 16)
+#define TERN_U32                   TERN_TYPE(TERN_KIND_UNSIGNED, 32)
+#define TERN_U64                   TERN_TYPE(TERN_KIND_UNSIGNED, 64)
+#define TERN_I8                    TERN_TYPE(TERN_KIND_SIGNED, 8)
+#define TERN_I16                   TERN_TYPE(TERN_KIND_SIGNED, 16)
+#define TERN_I32                   TERN_TYPE(TERN_KIND_SIGNED, 32)
+#define TERN_I64                   TERN_TYPE(TERN_KIND_SIGNED, 64)
+#define TERN_DECIMAL(digits)       TERN_TYPE(TERN_KIND_DECIMAL, digits) /* 2153 with 2 digits is 21.53; 0 to 18 */
+#define TERN_FLOAT(digits)                                                                                   \
+    TERN_TYPE(TERN_KIND_FLOAT, digits) /* as decimal; a double in the database; 0 to 15 */
+#define TERN_TIME_S      TERN_TYPE(TERN_KIND_TIME_S, 0)
+#define TERN_TIME_MS     TERN_TYPE(TERN_KIND_TIME_MS, 0)
+#define TERN_TEXT(size)  TERN_TYPE(TERN_KIND_TEXT, size)  /* 1 to 4095 bytes, any bytes */
+#define TERN_BYTES(size) TERN_TYPE(TERN_KIND_BYTES, size) /* 1 to 4095 */
+
+#define TERN_TYPE_KIND(type)      ((unsigned)(type) >> 12)
+#define TERN_TYPE_PARAMETER(type) ((unsigned)(type)&0xFFFu)
+
+struct tern_column {
+    const char *name; /* [a-z][a-z0-9_]{0,62}, not beginning with tern_, not "device" */
+    uint16_t type;
+    uint8_t flags; /* enum tern_column_flags */
+};
+
+struct tern_codec;
+
+/* How a table's records are written into chunks. A firmware links only the codecs that its tables name. */
+extern const struct tern_codec tern_csv;
+
+struct tern_table {
+    const char *name;
+    const struct tern_column *columns;
+    const struct tern_codec *codec;
+    uint8_t column_count; /* 1 to TERN_COLUMNS_MAX */
+    uint8_t mode;         /* enum tern_mode */
+    uint8_t flags;        /* enum tern_table_flags */
+    uint8_t lane;         /* which of the lanes carries it */
+};
+
+enum tern_table_flags { TERN_DEDUP = 1 };
+
+#define TERN_COLUMNS_MAX      64
+#define TERN_NAME_MAX         63
+#define TERN_SCHEMA_MAX       1024 /* bytes of an encoded schema */
+#define TERN_CHUNK_MAX        4096 /* bytes */
+#define TERN_CHUNK_MIN        64
+#define TERN_CHUNK_TABLES_MAX 8
+#define TERN_CHUNK_ROWS_MAX   4000
+#define TERN_LANES_MAX        8
+#define TERN_ID_MAX           32
+#define TERN_DATAGRAM_MIN     64 /* bytes that a datagram link must carry */
+#define TERN_FRAME_SIZE_MIN   80 /* bytes of tern_config.frame */
+
+#define TERN_TABLE_CODED(name, mode, columns, codec)                                                         \
+    {                                                                                                        \
+        (name), (columns), (codec), (uint8_t)(sizeof(columns) / sizeof((columns)[0])), (uint8_t)(mode), 0, 0 \
+    }
+/* A table whose columns are the array `columns`, in lane 0. */
+#define TERN_TABLE(name, mode, columns) TERN_TABLE_CODED(name, mode, columns, &tern_csv)
+
+/* One column of a row. Booleans, integers and times as they are; a decimal scaled to its declared digits; an unsigned 64-bit
+ * value as its bit pattern. Text and bytes by pointer and length. */
+struct tern_value {
+    int64_t number;
+    const void *data;
+    uint16_t size;
+    uint8_t is_null;
+};
+
+static inline struct tern_value tern_int(int64_t number)
+{
+    struct tern_value value = {0, 0, 0, 0};
+    value.number = number;
+    return value;
+}
+
+static inline struct tern_value tern_null(void)
+{
+    struct tern_value value = {0, 0, 0, 0};
+    value.is_null = 1;
+    return value;
+}
+
+static inline struct tern_value tern_bytes(const void *data, size_t size)
+{
+    struct tern_value value = {0, 0, 0, 0};
+    value.data = data;
+    value.size =
+        size > 0xFFFFu ? (uint16_t)0xFFFFu : (uint16_t)size; /* too long for any column, and refused there */
+    return value;
+}
+
+/* `text` ends with a NUL; NULL is SQL's NULL. */
+static inline struct tern_value tern_text(const char *text)
+{
+    size_t size = 0;
+    if (text == 0)
+        return tern_null();
+    while (text[size] != '\0')
+        size++;
+    return tern_bytes(text, size);
+}
+
+/* ---- The port ----------------------------------------------------------------------------------------------------------- */
+
+/* Raw NOR flash: one ring of sectors for one lane. Addresses count from 0 in this region. Geometry is fixed while open.
+ * Every function returns 0 or a negative error, and may block for as long as the chip takes unless it says otherwise. None is
+ * called from within another, nor after tern has returned. */
+struct tern_flash {
+    void *context; /* passed to every function as it is */
+    /* Copies `size` bytes. Any alignment. On flash with ECC, a unit torn by a power cut may fail: return an error for it. */
+    int (*read)(void *context, uint32_t address, void *data, uint32_t size);
+    /* Writes `size` bytes of erased flash: address and size are multiples of program_unit, within one sector, and no unit is
+     * written twice between erases. Returns when the bytes are durable. */
+    int (*program)(void *context, uint32_t address, const void *data, uint32_t size);
+    /* Erases the sector at `address` to all FF. May return TERN_AGAIN while the chip is busy: it is called again, with the same
+     * address and nothing else touching that sector in between, until it returns 0 or an error. */
+    int (*erase)(void *context, uint32_t address);
+    uint32_t sector_size;  /* 128 to 262144, a multiple of program_unit */
+    uint32_t sector_count; /* 2 or more; sector_size * sector_count below 2^32 */
+    uint8_t program_unit;  /* 1, 2, 4, 8, 16 or 32; 0 means 1 */
+    uint8_t is_volatile;   /* RAM: commit then returns TERN_VOLATILE */
+};
+
+/* The way to the gateway: a byte stream (UART, TCP) or datagrams. No function blocks. */
+struct tern_link {
+    void *context;
+    /* 0 while there is no connection; otherwise a number that differs from that of the connection before. A link that is
+     * always there (UART) returns 1. May start to connect. */
+    uint32_t (*session)(void *context);
+    /* Takes up to `size` bytes. Returns how many were taken: 0 means busy, try later; a datagram is taken whole or not at all.
+     * Negative: the connection is lost; session() will say 0 or a new number. */
+    int32_t (*send)(void *context, const uint8_t *data, uint32_t size);
+    /* Gives up to `size` bytes that have arrived, or one datagram. 0: nothing now. Negative as in send(). */
+    int32_t (*receive)(void *context, uint8_t *data, uint32_t size);
+    uint16_t datagram; /* largest datagram in bytes, at least 64; 0: a byte stream */
+};
+
+struct tern_clock {
+    void *context;
+    uint32_t (*milliseconds)(void *context); /* rises, wraps at 2^32, may stop in sleep */
+    uint32_t (*random)(
+        void *context); /* any 32 bits, for nonces and jitter; should differ after each start */
+};
+
+/* ---- State: the application allocates these; only the fields said to be public are for it ------------------------------- */
+
+/* A chunk being built in RAM. Bytes [0, size) are finished segments; behind them room for the open segment's head, its table
+ * hashes, and `payload` bytes of payload. */
+struct tern_chunk {
+    uint8_t *data;
+    const struct tern_codec *codec;
+    void *models; /* the codec's memory, NULL for plain CSV */
+    const struct tern_table *tables[TERN_CHUNK_TABLES_MAX];
+    uint32_t first;        /* sequence of the first record */
+    uint32_t crc;          /* running CRC-32C state over [0, size) */
+    uint16_t models_size;  /* bytes */
+    uint16_t capacity;     /* bytes of data, and the most the chunk may grow to */
+    uint16_t size;         /* 0: no chunk is open */
+    uint16_t payload;      /* upper bound of the open segment's payload */
+    uint16_t rows;         /* records in finished segments */
+    uint16_t segment_rows; /* records in the open segment */
+    uint8_t table_count;
+    uint8_t new_tables; /* of these, how many the open segment declares */
+    uint8_t unit_log2;
+    uint8_t is_full; /* takes no more records */
+};
+
+/* What the log remembers of one epoch: it holds from sequence `base` on, until a later one's base. */
+struct tern_epoch {
+    uint32_t epoch; /* 0: none */
+    uint32_t base;
+};
+
+struct tern_log_stats {
+    uint32_t erases;
+    uint32_t programmed; /* bytes */
+    uint32_t dropped;    /* records lost to overflow or refusal since open */
+    uint16_t retired;    /* sectors that failed and are no longer used */
+    uint16_t errors;     /* failed reads, programs and erases */
+};
+
+/* The log of one lane. Mounted by tern_log_mount(). */
+struct tern_log {
+    const struct tern_flash *flash;
+    const struct tern_table *table; /* its schema goes in front of the open chunk; NULL: it is there */
+    struct tern_log_stats stats;
+    struct tern_epoch epochs[2]; /* [0] in force for new records, [1] the one before */
+    uint32_t generation;         /* of the newest sector */
+    uint32_t ring;               /* bytes of all sectors */
+    uint32_t newest;             /* address of the sector being written; TERN_NO_ADDRESS: none yet */
+    uint32_t oldest;             /* address of the oldest sector that holds records, or as above */
+    uint32_t write;              /* address of the next entry in the newest sector */
+    uint32_t chunk;              /* address of the open chunk once it has been placed */
+    uint32_t home;               /* address of the sector that holds the open chunk's schemas */
+    uint32_t ready;              /* address of an erased sector ahead, or TERN_NO_ADDRESS */
+    uint32_t ahead;              /* address of the sector that is being erased, or as above */
+    uint32_t checked;            /* bytes of it that have been found erased */
+    uint32_t unmarked;           /* address of the oldest sector whose acknowledgement is not in flash */
+    uint32_t next;               /* sequence behind the newest committed record */
+    uint32_t pending;            /* sequence behind the newest programmed record, committed or not */
+    uint32_t acked;              /* first sequence that has not been acknowledged */
+    uint32_t minimum;            /* after TERN_E_GEOMETRY or TERN_E_TOO_BIG: the sector size needed, in bytes */
+    uint32_t settled_at;         /* address of the chunk found last, if it waited for a later commit */
+    uint32_t settled;            /* and the sequence behind what that commit covers */
+    uint32_t schemas[4];         /* hashes of the newest sector's first schemas */
+    uint64_t store;              /* who acknowledged; 0: nobody yet */
+    uint16_t capacity;           /* the most the open chunk may grow to; 0: none is open */
+    uint16_t programmed;         /* its bytes in flash */
+    uint8_t schema_count;
+    uint8_t lane;
+    uint8_t unit_log2;
+    uint8_t reach_log2; /* no program in the newest sector touches more bytes than 1 << reach_log2 */
+    uint8_t flags;
+};
+
+/* Sending one lane. */
+struct tern_sender {
+    uint32_t address;   /* of the chunk being sent, TERN_NO_ADDRESS: look it up */
+    uint32_t first;     /* its first sequence */
+    uint32_t sequence;  /* the next record to send */
+    uint32_t window;    /* bytes that may be under way */
+    uint32_t sent;      /* chunk bytes sent in this session */
+    uint32_t confirmed; /* of them, how many are known to have been acknowledged */
+    uint32_t mark;      /* when this sequence is acknowledged, `mark_sent` bytes are; 0: no mark is out */
+    uint32_t mark_sent;
+    uint32_t next;   /* behind the chunk's last committed record when last looked at */
+    uint16_t offset; /* of the next byte to send in it */
+    uint16_t size;   /* its committed bytes when last looked at */
+    uint8_t state;   /* private to push.c */
+    uint8_t reason;  /* of the gap in front of the chunk */
+};
+
+struct tern_lane {
+    /* Public: set before tern_open(). */
+    const struct tern_flash *flash; /* required */
+    uint8_t *chunk_data;            /* required: where a chunk is built */
+    uint16_t chunk_size;            /* required: TERN_CHUNK_MIN to TERN_CHUNK_MAX; 512 is a good default */
+    uint16_t models_size;           /* bytes of models */
+    void *models;                   /* for packed chunks: see TERN_MODELS_SIZE() */
+    uint8_t overflow;               /* enum tern_overflow */
+    /* Private. */
+    uint8_t batch;    /* an explicit batch is open */
+    uint32_t refused; /* sequence numbers to be consumed before the next chunk */
+    struct tern_chunk chunk;
+    struct tern_log log;
+    struct tern_sender sender;
+};
+
+/* ---- The device --------------------------------------------------------------------------------------------------------- */
+
+struct tern_config {
+    const char *id; /* required: the device's identity, 1 to 32 of [A-Za-z0-9._:-], first a letter or digit */
+    struct tern_lane
+        *lanes;         /* required: one or more, in order of priority, the most urgent first; see below */
+    uint8_t lane_count; /* required, 1 to 8 */
+    const struct tern_link *link;   /* NULL: store only */
+    const struct tern_clock *clock; /* required with a link */
+    uint8_t *frame;                 /* required with a link: where a frame is built */
+    uint16_t frame_size;            /* 80 to 1100; a frame carries up to frame_size - 20 bytes of a chunk */
+    uint32_t boot;                  /* how often the device has started, 0: not counted */
+};
+
+/* Decodes COBS byte by byte: see frame.h. */
+struct tern_cobs {
+    uint8_t *buffer;
+    uint16_t capacity;
+    uint16_t size;
+    uint8_t code; /* of the block being read, 0: none yet */
+    uint8_t left; /* bytes until the next code */
+    uint8_t skip; /* the frame is bad or too long: wait for its end */
+};
+
+#define TERN_RECEIVE_SIZE 96 /* bytes of the largest bare frame that a device takes */
+
+struct tern {
+    const struct tern_config *config;
+    /* Public, to be read: */
+    uint64_t time;       /* Unix milliseconds at the last WELCOME; 0: not known */
+    uint16_t bad_frames; /* frames dropped for a wrong CRC or form */
+    uint8_t
+        refused; /* reason of the last REFUSED frame (PROTOCOL.md section 7), 0: none since the last WELCOME */
+    /* Private. */
+    uint8_t state;
+    uint8_t tries;        /* HELLOs without an answer, for the backoff */
+    uint16_t frame_next;  /* the frame being sent: where in config->frame its next byte is */
+    uint16_t frame_end;   /* and where it ends; the same: none */
+    uint16_t want_offset; /* of the schema asked for: its next byte */
+    uint32_t want;        /* hash of the schema asked for */
+    uint32_t session;     /* of the link */
+    uint32_t since;       /* the clock when the gateway was last heard, or last called */
+    uint32_t wait;        /* milliseconds after it: the next HELLO; or how long not to send */
+    uint64_t nonce;
+    uint32_t hellos; /* sent since open, so that no two nonces are alike */
+    struct tern_cobs cobs;
+    uint8_t receive[TERN_RECEIVE_SIZE];
+};
+
+/* What happens to a put when the ring is full of records that have not been acknowledged. */
+enum tern_overflow {
+    TERN_DROP_OLDEST, /* the oldest sector is erased; its records become a gap with reason overflow */
+    TERN_REFUSE, /* TERN_E_FULL; the refused record has consumed a sequence number and becomes a gap with reason refused */
+    TERN_WAIT /* TERN_AGAIN, and nothing happened: call tern_poll() and put again */
+};
+
+/* Opens every lane: finds the newest records in flash. Programs nothing, reads what core/LOG.md says. `tern` and the lanes need
+ * not be cleared before. Each lane's flash, chunk and chunk_size must be set. A flash of another format version is
+ * TERN_E_FORMAT and stays untouched; an unreadable or erased one is an empty log. */
+int tern_open(struct tern *tern, const struct tern_config *config);
+
+/* Adds a row to the open chunk of the table's lane. `row` has column_count values. Touches RAM only, except when the chunk is full:
+ * then programs at most that chunk. The row is not durable before tern_commit(). On an error the row is not there, and everything
+ * put before it still is. */
+int tern_put(struct tern *tern, const struct tern_table *table, const struct tern_value *row);
+
+/* Adds the deletion of a row: `key` has the values of the key columns, in order. MERGE tables only. */
+int tern_delete(struct tern *tern, const struct tern_table *table, const struct tern_value *key);
+
+/* Opens an explicit batch in the table's lane: what is put until tern_commit() appears at every destination together, or not
+ * at all. Commits first what was put before. */
+int tern_begin(struct tern *tern, uint8_t lane);
+
+/* Makes everything put into any lane durable, and ends its batch. Programs at most the open chunk of each lane; erases only where no
+ * erased sector stands ahead. Also the function to call on an early warning of power loss. TERN_OK or TERN_VOLATILE:
+ * every record put since the last commit is safe. TERN_E_FLASH: the records of the failing lane are not, and are forgotten, as by
+ * tern_abort(); put them again. */
+int tern_commit(struct tern *tern);
+
+/* Forgets everything put into any lane since the last commit. */
+int tern_abort(struct tern *tern);
+
+/* Marks the beginning and the end of a snapshot: when it is committed, what was put between them replaces this device's rows in
+ * an OVERWRITE table. Both belong into one explicit batch. */
+int tern_snapshot_begin(struct tern *tern, const struct tern_table *table);
+int tern_snapshot_end(struct tern *tern, const struct tern_table *table);
+
+/* TERN_OK, or TERN_E_SCHEMA when the description breaks a rule of PROTOCOL.md section 2. For a firmware's own tests: the functions
+ * above trust the table. */
+int tern_table_check(const struct tern_table *table);
+
+/* Does what can be done now: at most one erase or one frame, never waits. Returns the milliseconds after which to call again if nothing
+ * else happens (0: at once), or a negative error that needs attention; calling again is always allowed. */
+int32_t tern_poll(struct tern *tern);
+
+/* How many committed records have not been acknowledged, over all lanes. */
+uint32_t tern_backlog(const struct tern *tern);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+#include "../test.h"
+
+#include <string.h>
+
+#include "../../core/csv.h"
+#include "../../core/schema.h"
+
+static const struct tern_column columns[] = {
+    {"at", TERN_TIME_S, TERN_KEY},
+    {"celsius", TERN_DECIMAL(2), TERN_NULLABLE},
+    {"note", TERN_TEXT(16), TERN_NULLABLE},
+    {"raw", TERN_BYTES(4), TERN_NULLABLE},
+};
+static const struct tern_table table = TERN_TABLE("climate", TERN_MERGE, columns);
+static const struct tern_table *const tables[] = {&table};
+
+static bool number_is(uint16_t type, int64_t number, const char *text)
+{
+    char written[TERN_NUMBER_MAX];
+    int64_t read = 0;
+    size_t size = tern_csv_number(written, type, number);
+    bool same = size == strlen(text) && memcmp(written, text, size) == 0;
+    return same && tern_csv_parse_number(text, size, type, true, &read) == TERN_OK && read == number;
+}
+
+static void numbers_are_exact_and_come_back(void)
+{
+    CHECK(number_is(TERN_BOOL, 1, "1"));
+    CHECK(number_is(TERN_I64, 0, "0"));
+    CHECK(number_is(TERN_I64, INT64_MIN, "-9223372036854775808"));
+    CHECK(number_is(TERN_I64, INT64_MAX, "9223372036854775807"));
+    CHECK(number_is(TERN_U64, -1, "18446744073709551615"));
+    CHECK(number_is(TERN_I8, -128, "-128"));
+    CHECK(number_is(TERN_DECIMAL(2), 2153, "21.53"));
+    CHECK(number_is(TERN_DECIMAL(2), -5, "-0.05"));
+    CHECK(number_is(TERN_DECIMAL(2), 0, "0.00"));
+    CHECK(number_is(TERN_DECIMAL(18), INT64_MIN, "-9.223372036854775808"));
+    CHECK(number_is(TERN_DECIMAL(0), 7, "7"));
+    CHECK(number_is(TERN_FLOAT(1), -7205, "-720.5"));
+    CHECK(number_is(TERN_TIME_MS, 1700000000123, "1700000000123"));
+}
+
+static void random_numbers_come_back(void)
+{
+    uint64_t state = 3;
+    char expected[32];
+    for (int i = 0; i < 200000; i++) {
+        int64_t number = (int64_t)(test_random(&state) >> (test_random(&state) % 64));
+        number = test_random(&state) & 1 ? -number : number;
+        snprintf(expected, sizeof(expected), "%" PRId64, number);
+        if (!CHECK(number_is(TERN_I64, number, expected)))
+            return;
+        snprintf(expected, sizeof(expected), "%" PRIu64, (uint64_t)number);
+        if (!CHECK(number_is(TERN_U64, number, expected)))
+            return;
+    }
+}
+
+static int parse(const char *text, uint16_t type, bool strict, int64_t *number)
+{
+    return tern_csv_parse_number(text, strlen(text), type, strict, number);
+}
+
+static void a_strict_number_has_one_spelling(void)
+{
+    static const char *const integers[] = {
+        "", "-", "+1", "01", "-0", "1.", "1.0", " 1", "1 ", "0x1", "1e3", "--1", "9223372036854775808"};
+    static const char *const decimals[] = {
+        "1", "1.5", ".50", "1.500", "01.50", "-0.00", "1.5x", "1,50", "99999999999999999999.00"};
+    int64_t number;
+    for (size_t i = 0; i < sizeof(integers) / sizeof(integers[0]); i++)
+        CHECK_EQ(parse(integers[i], TERN_I64, true, &number), TERN_E_ROW);
+    for (size_t i = 0; i < sizeof(decimals) / sizeof(decimals[0]); i++)
+        CHECK_EQ(parse(decimals[i], TERN_DECIMAL(2), true, &number), TERN_E_ROW);
+    CHECK_EQ(parse("256", TERN_U8, true, &number), TERN_E_ROW);
+    CHECK_EQ(parse("-1", TERN_U8, true, &number), TERN_E_ROW);
+    CHECK_EQ(parse("-129", TERN_I8, true, &number), TERN_E_ROW);
+    CHECK_EQ(parse("128", TERN_I8, true, &number), TERN_E_ROW);
+    CHECK_EQ(parse("2", TERN_BOOL, true, &number), TERN_E_ROW);
+    CHECK_EQ(parse("18446744073709551616", TERN_U64, true, &number), TERN_E_ROW);
+}
+
+static void people_may_write_numbers_their_way(void)
+{
+    int64_t number = 0;
+    CHECK(parse("+7.5", TERN_DECIMAL(2), false, &number) == TERN_OK && number == 750);
+    CHECK(parse("007", TERN_I64, false, &number) == TERN_OK && number == 7);
+    CHECK(parse(".5", TERN_DECIMAL(2), false, &number) == TERN_OK && number == 50);
+    CHECK(parse("-3", TERN_DECIMAL(2), false, &number) == TERN_OK && number == -300);
+    CHECK(parse("-0.0", TERN_DECIMAL(2), false, &number) == TERN_OK && number == 0);
+    CHECK_EQ(parse(".", TERN_DECIMAL(2), false, &number), TERN_E_ROW);
+    CHECK_EQ(parse("1.234", TERN_DECIMAL(2), false, &number), TERN_E_ROW);
+    CHECK_EQ(parse("1.0", TERN_I64, false, &number), TERN_E_ROW);
+    CHECK_EQ(parse("", TERN_I64, false, &number), TERN_E_ROW);
+}
+
+static void a_record_is_one_line_of_rfc_4180(void)
+{
+    static const char expected[] = "+0,1423072260,-0.05,\"say \"\"hi\"\",\n\",00ff\n";
+    struct tern_value row[] = {tern_int(1423072260), tern_int(-5), tern_text("say \"hi\",\n"),
+                               tern_bytes("\0\xFF", 2)};
+    uint8_t line[64];
+    size_t size = tern_csv_record(line, sizeof(line), &table, 0, TERN_OP_PUT, row);
+    CHECK_EQ(size, sizeof(expected) - 1);
+    CHECK(memcmp(line, expected, size) == 0);
+    for (size_t room = 0; room < size; room++)
+        CHECK_EQ(tern_csv_record(line, room, &table, 0, TERN_OP_PUT, row), 0);
+}
+
+static void null_and_empty_stay_different(void)
+{
+    struct tern_value row[] = {tern_int(1), tern_null(), tern_text(""), tern_null()};
+    struct tern_value read[TERN_COLUMNS_MAX];
+    struct tern_csv_record record;
+    uint8_t line[64], scratch[64];
+    size_t size = tern_csv_record(line, sizeof(line), &table, 0, TERN_OP_PUT, row);
+    CHECK(size == 10 && memcmp(line, "+0,1,,\"\",\n", 10) == 0);
+    struct tern_input input = {line, size, false};
+    CHECK_EQ(tern_csv_read(&input, tables, 1, &record, read, scratch), TERN_OK);
+    CHECK(read[1].is_null && !read[2].is_null && read[2].size == 0 && read[3].is_null && input.size == 0);
+}
+
+static void deletes_and_snapshot_marks_have_their_lines(void)
+{
+    struct tern_value key[] = {tern_int(9)};
+    struct tern_value read[TERN_COLUMNS_MAX];
+    struct tern_csv_record record;
+    uint8_t line[64], scratch[64];
+    size_t size = tern_csv_record(line, sizeof(line), &table, 0, TERN_OP_DELETE, key);
+    size += tern_csv_record(line + size, sizeof(line) - size, &table, 0, TERN_OP_SNAPSHOT_BEGIN, NULL);
+    size += tern_csv_record(line + size, sizeof(line) - size, &table, 0, TERN_OP_SNAPSHOT_END, NULL);
+    CHECK(size == 11 && memcmp(line, "-0,9\n[0\n]0\n", 11) == 0);
+    struct tern_input input = {line, size, false};
+    CHECK_EQ(tern_csv_read(&input, tables, 1, &record, read, scratch), TERN_OK);
+    CHECK(record.op == TERN_OP_DELETE && record.values == 1 && read[0].number == 9);
+    CHECK_EQ(tern_csv_read(&input, tables, 1, &record, read, scratch), TERN_OK);
+    CHECK_EQ(record.op, TERN_OP_SNAPSHOT_BEGIN);
+    CHECK_EQ(tern_csv_read(&input, tables, 1, &record, read, scratch), TERN_OK);
+    CHECK_EQ(record.op, TERN_OP_SNAPSHOT_END);
+}
+
+static int read_line(const char *text)
+{
+    struct tern_value read[TERN_COLUMNS_MAX];
+    struct tern_csv_record record;
+    uint8_t scratch[128];
+    struct tern_input input = {(const uint8_t *)text, strlen(text), false};
+    return tern_csv_read(&input, tables, 1, &record, read, scratch);
+}
+
+static void lines_of_another_form_are_refused(void)
+{
+    static const char *const wrong[] = {
+        "",
+        "+0",
+        "\n",
+        "+0\n",
+        "+1,1,,,\n",
+        "*0,1,,,\n",
+        "+0,1,,\n",
+        "+0,1,,,,\n",
+        "+0,1,,,",
+        "+0,\"1\",,,\n",
+        "+0,1,,\"a\",\n",
+        "+0,1,,a\"b,\n",
+        "+0,1,,\"a\"b,\n",
+        "+0,1,,\"unclosed,",
+        "+0,1,,,\"00\"\n",
+        "+0,1,,,0\n",
+        "+0,1,,,0G\n",
+        "+0,1,,,0A\n",
+        "+00,1,,,\n",
+        "+\"0\",1,,,\n",
+        "]0,1\n",
+        "\"+0\",1,,,\n",
+        "+0,1,,a\rb,\n",
+    };
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+        if (!CHECK_EQ(read_line(wrong[i]), TERN_E_CORRUPT))
+            printf("    line %zu\n", i);
+    CHECK_EQ(read_line("+0,,,,\n"), TERN_E_ROW);
+    CHECK_EQ(read_line("+0,1,1.5,,\n"), TERN_E_ROW);
+    CHECK_EQ(read_line("+0,1,,12345678901234567,\n"), TERN_E_ROW);
+    CHECK_EQ(read_line("+0,1,,,0011223344\n"), TERN_E_ROW);
+    CHECK_EQ(read_line("+0,1,1.50,1234567890123456,00112233\n"), TERN_OK);
+}
+
+static void random_rows_come_back_byte_for_byte(void)
+{
+    static const char alphabet[] = "ab,\"\n\r\\\0N.";
+    uint64_t state = 11;
+    for (int i = 0; i < 100000; i++) {
+        char note[16];
+        uint8_t raw[4], line[256], scratch[256];
+        struct tern_value read[TERN_COLUMNS_MAX];
+        struct tern_csv_record record;
+        size_t note_size = test_random(&state) % 17;
+        size_t raw_size = test_random(&state) % 5;
+        for (size_t k = 0; k < note_size; k++)
+            note[k] = alphabet[test_random(&state) % (sizeof(alphabet) - 1)];
+        for (size_t k = 0; k < raw_size; k++)
+            raw[k] = (uint8_t)test_random(&state);
+        struct tern_value row[] = {tern_int((int64_t)test_random(&state)),
+                                   tern_int((int64_t)test_random(&state)), tern_bytes(note, note_size),
+                                   tern_bytes(raw, raw_size)};
+        size_t size = tern_csv_record(line, sizeof(line), &table, 0, TERN_OP_PUT, row);
+        struct tern_input input = {line, size, false};
+        bool good = size != 0 && tern_csv_read(&input, tables, 1, &record, read, scratch) == TERN_OK &&
+                    input.size == 0 && read[0].number == row[0].number && read[1].number == row[1].number &&
+                    read[2].size == note_size && memcmp(read[2].data, note, note_size) == 0 &&
+                    read[3].size == raw_size && memcmp(read[3].data, raw, raw_size) == 0;
+        if (!CHECK(good))
+            return;
+    }
+}
+
+static void rows_are_checked_against_their_columns(void)
+{
+    struct tern_value good[] = {tern_int(1), tern_null(), tern_null(), tern_null()};
+    struct tern_value row[4];
+    CHECK_EQ(tern_row_check(&table, TERN_OP_PUT, good), TERN_OK);
+    memcpy(row, good, sizeof(row));
+    row[0] = tern_null();
+    CHECK_EQ(tern_row_check(&table, TERN_OP_PUT, row), TERN_E_ROW);
+    CHECK_EQ(tern_row_check(&table, TERN_OP_DELETE, row), TERN_E_ROW);
+    memcpy(row, good, sizeof(row));
+    row[2] = tern_text("seventeen bytes!!");
+    CHECK_EQ(tern_row_check(&table, TERN_OP_PUT, row), TERN_E_ROW);
+    row[2] = tern_bytes(NULL, 1);
+    CHECK_EQ(tern_row_check(&table, TERN_OP_PUT, row), TERN_E_ROW);
+    CHECK_EQ(tern_row_check(&table, TERN_OP_SNAPSHOT_END, NULL), TERN_OK);
+}
+
+int main(void)
+{
+    RUN(numbers_are_exact_and_come_back);
+    RUN(random_numbers_come_back);
+    RUN(a_strict_number_has_one_spelling);
+    RUN(people_may_write_numbers_their_way);
+    RUN(a_record_is_one_line_of_rfc_4180);
+    RUN(null_and_empty_stay_different);
+    RUN(deletes_and_snapshot_marks_have_their_lines);
+    RUN(lines_of_another_form_are_refused);
+    RUN(random_rows_come_back_byte_for_byte);
+    RUN(rows_are_checked_against_their_columns);
+    return test_report();
+}
