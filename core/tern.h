@@ -285,6 +285,7 @@ struct tern_log {
     uint64_t store;              /* who acknowledged; 0: nobody yet */
     uint16_t capacity;           /* the most the open chunk may grow to; 0: none is open */
     uint16_t programmed;         /* its bytes in flash */
+    uint8_t failures; /* of the sector ahead, one after another */
     uint8_t schema_count;
     uint8_t lane;
     uint8_t unit_log2;

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: MIT
+# Needs a C compiler, make and libc. `make help` lists what can be made.
+
+CC      ?= cc
+CFLAGS  ?= -O2 -g
+B       ?= build
+WARN    := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror
+DEPS     = -MMD -MP
+CORE    := -std=c99 $(WARN)
+POSIX   := -std=c99 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE $(WARN)
+HOST    := -std=c11 -D_GNU_SOURCE $(WARN)
+LIBS    := -pthread -ldl -lm
+
+core_src  := $(wildcard core/*.c)
+host_main := host/gateway.c
+host_src  := $(filter-out $(host_main),$(wildcard host/*.c host/sql/*.c))
+posix_src := $(filter-out port/posix/device.c,$(wildcard port/posix/*.c))
+test_help := $(wildcard tests/*.c)
+units     := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))
+props     := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/property/*.c))
+sims      := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/sim/*.c))
+benches   := $(patsubst tests/%.c,$(B)/tests/%,$(filter-out tests/bench/bench_wire.c,$(wildcard tests/bench/*.c)))
+e2e_tools := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/e2e/*.c))
+replays   := $(patsubst fuzz/%.c,$(B)/fuzz/%,$(wildcard fuzz/fuzz_*.c))
+
+core_obj  := $(core_src:%.c=$(B)/%.o)
+host_obj  := $(host_src:%.c=$(B)/%.o)
+posix_obj := $(posix_src:%.c=$(B)/%.o)
+help_obj  := $(test_help:%.c=$(B)/%.o)
+
+.PHONY: all help check check-all demo freestanding size powercut sim fuzz fuzz-replay coverage format format-check tidy clean \
+        bench-wire bench-e2e tests sanitize
+.SECONDARY:
+
+all: $(B)/libtern.a $(B)/libtern_host.a $(B)/tern-device $(B)/tern-gateway
+
+help:
+	@sed -n 's/^# make \(.*\)/make \1/p' Makefile
+
+# ---- Libraries and programs ---------------------------------------------------------------------------------------------
+
+$(B)/core/%.o: core/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CORE) $(CFLAGS) $(DEPS) -c $< -o $@
+
+$(B)/port/%.o: port/%.c
+	@mkdir -p $(@D)
+	$(CC) $(POSIX) $(CFLAGS) $(DEPS) -c $< -o $@
+
+$(B)/host/%.o: host/%.c
+	@mkdir -p $(@D)
+	$(CC) $(HOST) $(CFLAGS) -pthread $(DEPS) -c $< -o $@
+
+$(B)/tests/%.o: tests/%.c
+	@mkdir -p $(@D)
+	$(CC) $(HOST) $(CFLAGS) -pthread $(DEPS) -c $< -o $@
+
+$(B)/fuzz/%.o: fuzz/%.c
+	@mkdir -p $(@D)
+	$(CC) $(HOST) $(CFLAGS) $(DEPS) -c $< -o $@
+
+# make build/libtern.a        the device core, for a PC
+$(B)/libtern.a: $(core_obj)
+	@rm -f $@
+	ar rcs $@ $^
+
+# make build/libtern_host.a   the importer library; with a faster CRC in place of the core's small one
+$(B)/libtern_host.a: $(filter-out $(B)/core/crc32c.o,$(core_obj)) $(host_obj)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(B)/libtern_posix.a: $(posix_obj)
+	@rm -f $@
+	ar rcs $@ $^
+
+# make build/tern-device      a PC as a device
+$(B)/tern-device: $(B)/port/posix/device.o $(B)/libtern_posix.a $(B)/libtern.a
+	$(CC) $(CFLAGS) $^ -o $@
+
+# make build/tern-gateway     the reference gateway
+$(B)/tern-gateway: $(B)/host/gateway.o $(B)/libtern_host.a
+	$(CC) $(CFLAGS) $^ $(LIBS) -o $@
+
+$(B)/tests/%: $(B)/tests/%.o $(help_obj) $(B)/libtern_posix.a $(B)/libtern_host.a
+	$(CC) $(CFLAGS) $^ $(LIBS) -o $@
+
+# ---- Tests ----------------------------------------------------------------------------------------------------------------
+
+tests: all $(units) $(props) $(sims) $(e2e_tools) $(replays)
+
+# make check                  what needs libc alone (and SQLite's library where it is there)
+check: tests
+	@sh tests/run.sh $(units) $(wildcard tests/e2e/*.sh)
+
+# make check-all              everything; a missing tool is a failure
+check-all: tests
+	@sh tests/check_all.sh
+
+# make demo                   three devices, a gateway, kills on the way, and the count
+demo: all $(e2e_tools)
+	@sh tests/demo/demo.sh
+
+# make powercut               torn states of the log: every operation, every byte
+powercut: $(B)/tests/sim/powercut
+	@$<
+
+# make freestanding           the core for four targets without any library, and what it then lacks
+freestanding:
+	@sh tests/freestanding.sh
+
+# make size                   code, RAM and stack a target, against the budgets
+size:
+	@sh tests/size.sh
+
+# make sanitize               the tests under AddressSanitizer and UndefinedBehaviorSanitizer
+sanitize:
+	$(MAKE) B=$(B)/asan CFLAGS="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer" sanitize-run
+sanitize-run: $(units) $(props)
+	@sh tests/run.sh $(units)
+
+# make coverage               branches a file
+coverage:
+	@sh tests/coverage.sh
+
+# make fuzz SECONDS=60        each target with libFuzzer
+SECONDS ?= 60
+fuzz:
+	@sh tests/fuzz.sh $(SECONDS)
+
+$(B)/fuzz/%: $(B)/fuzz/%.o $(B)/tests/replay/replay.o $(B)/libtern_host.a
+	$(CC) $(CFLAGS) $^ $(LIBS) -o $@
+
+# make format                 clang-format over everything
+sources := $(wildcard core/*.[ch] port/*.h port/*/*.[ch] host/*.[ch] host/sql/*.[ch] tests/*.[ch] tests/*/*.[ch] fuzz/*.c)
+format:
+	clang-format -i $(sources)
+format-check:
+	clang-format --dry-run -Werror $(sources)
+
+# ---- Benchmarks -----------------------------------------------------------------------------------------------------------
+
+# make bench-wire DATA=f.csv  bytes a row, beside other formats
+DATA ?= ../shared/data/occupancy.csv
+bench-wire: $(B)/tests/bench/bench_wire
+	@$< $(DATA)
+$(B)/tests/bench/bench_wire: $(B)/tests/bench/bench_wire.o $(B)/libtern_posix.a $(B)/libtern_host.a
+	$(CC) $(CFLAGS) $^ -lz -llzma $(LIBS) -o $@
+
+# make bench-e2e              rows a second from tern-device to SQLite
+bench-e2e: all $(e2e_tools) $(benches)
+	@sh tests/bench/bench_e2e.sh
+
+clean:
+	rm -rf build
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/* The log of one lane: a ring of sectors on raw NOR flash (PROTOCOL.md section 9, LOG.md). */
+#ifndef TERN_LOG_H
+#define TERN_LOG_H
+
+#include "chunk.h"
+
+#define TERN_NO_ADDRESS 0xFFFFFFFFu
+
+/* Finds what is in the flash. Programs nothing. `lane` must be the one in the sector heads; other sectors are not ours. An erased
+ * or unreadable ring is an empty log that begins at sequence 1. TERN_OK; TERN_E_GEOMETRY; TERN_E_FORMAT when a sector has
+ * a version that is not known. */
+int tern_log_mount(struct tern_log *log, const struct tern_flash *flash, uint8_t lane);
+
+/* ---- Writing ------------------------------------------------------------------------------------------------------------- */
+
+/* Finds a place for a chunk that begins with a record of `table`, whose schema is put before it if the sector does not hold it yet.
+ * Touches RAM only, but may move to the next sector in RAM. Returns the bytes the chunk may grow to, at most `wanted`, or
+ * TERN_E_FULL when no erased sector is ahead (policy `overflow` decides what tern_log_service() may do about it),
+ * TERN_E_TOO_BIG when no sector can hold the schema and a chunk of `least` bytes. */
+int tern_log_open(struct tern_log *log, const struct tern_table *table, uint32_t hash, uint16_t wanted,
+                  uint16_t least);
+
+/* Whether the newest sector already holds the schema: a further table can join the open chunk only then. */
+bool tern_log_has_schema(const struct tern_log *log, uint32_t hash);
+
+/* Programs what the open chunk has grown by: bytes [programmed, size) of `data`. `rows` records more are pending; with `commit`
+ * all pending ones are committed. The sector's head and the schema go first where they are due. On an error nothing
+ * of it counts, the chunk is closed, and the records are still the caller's. */
+int tern_log_append(struct tern_log *log, const uint8_t *data, uint16_t size, uint16_t rows, bool commit);
+
+/* The open chunk is done; the next entry goes behind it. */
+void tern_log_close(struct tern_log *log);
+
+/* What is programmed and not committed is void: the next chunk begins at log->next. */
+void tern_log_abort(struct tern_log *log);
+
+/* At most one erase or one small program (an acknowledgement, an epoch), whatever is due. TERN_OK: nothing more is due; TERN_AGAIN: call
+ * again; or an error, counted, after which the sector in question is retired. `drop` allows erasing the
+ * oldest records that have not been acknowledged. */
+int tern_log_service(struct tern_log *log, bool drop);
+
+/* Consumes one sequence number for a record that is refused. */
+void tern_log_refuse(struct tern_log *log);
+
+/* ---- Reading ------------------------------------------------------------------------------------------------------------- */
+
+/* A chunk in flash with committed records. */
+struct tern_log_chunk {
+    uint32_t address;
+    uint32_t first; /* sequence of its first record */
+    uint32_t next;  /* behind its last committed record */
+    uint32_t size;  /* bytes up to the end of its last committed segment (the open chunk may still grow) */
+    uint8_t
+        reason; /* why records between the chunk before and this one are missing, if they are (enum tern_gap_reason) */
+};
+
+/* The chunk that holds record `sequence`, or else the first one after it. `chunk` may hold an earlier answer, which makes the search
+ * short; address TERN_NO_ADDRESS means no hint. TERN_OK; TERN_AGAIN when no committed record is at or after `sequence`. */
+int tern_log_find(struct tern_log *log, uint32_t sequence, struct tern_log_chunk *chunk);
+
+/* Reads bytes of a chunk that tern_log_find() gave. TERN_E_FLASH, or TERN_E_CORRUPT when it has been erased since. */
+int tern_log_read(const struct tern_log *log, const struct tern_log_chunk *chunk, uint32_t offset, void *data,
+                  uint32_t size);
+
+/* The CRC of the committed segment whose last record is sequence - 1, and the chunk's first sequence. TERN_AGAIN: none ends there. */
+int tern_log_segment_crc(const struct tern_log *log, uint32_t sequence, uint32_t *crc);
+
+/* Where the newest copy of a schema is: address and size of its bytes. TERN_AGAIN: the log does not hold it. */
+int tern_log_find_schema(const struct tern_log *log, uint32_t hash, uint32_t *address, uint32_t *size);
+
+/* The oldest record still there; equals log->next when there is none. */
+uint32_t tern_log_oldest(const struct tern_log *log);
+
+/* ---- Acknowledgement and epochs ------------------------------------------------------------------------------------------- */
+
+/* Records below `sequence` are durable at `store`. Marked in flash once a sector, by tern_log_service(). */
+void tern_log_acknowledge(struct tern_log *log, uint32_t sequence, uint64_t store);
+
+/* From sequence `base` on, records belong to `epoch`. Programs it at once; when that fails the epoch is not in force. */
+int tern_log_set_epoch(struct tern_log *log, uint32_t epoch, uint32_t base);
+
+#endif

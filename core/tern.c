@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: MIT */
+/* The device: rows into chunks, chunks into the log, the log to the gateway. */
+#include "tern.h"
+
+#include "chunk.h"
+#include "log.h"
+#include "push.h"
+#include "schema.h"
+
+#define POLL_SOON 0
+#define POLL_IDLE 60000 /* nothing to wait for but the application */
+
+int tern_table_check(const struct tern_table *table)
+{
+    return tern_schema_check(table);
+}
+
+/* ---- Opening -------------------------------------------------------------------------------------------------------------- */
+
+static bool id_is_allowed(const char *id)
+{
+    uint8_t size = 0;
+    for (; id[size] != '\0'; size++) {
+        char c = id[size];
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        bool inner = c == '.' || c == '_' || c == ':' || c == '-';
+        if (size == TERN_ID_MAX || !(plain || (inner && size != 0)))
+            return false;
+    }
+    return size != 0;
+}
+
+static bool config_is_allowed(const struct tern_config *config)
+{
+    if (config->id == NULL || !id_is_allowed(config->id) || config->lanes == NULL ||
+        config->lane_count == 0 || config->lane_count > TERN_LANES_MAX)
+        return false;
+    if (config->link == NULL)
+        return true;
+    return config->clock != NULL && config->frame != NULL && config->frame_size >= TERN_FRAME_SIZE_MIN &&
+           (config->link->datagram == 0 || config->link->datagram >= TERN_DATAGRAM_MIN);
+}
+
+static uint8_t unit_log2(const struct tern_flash *flash)
+{
+    uint8_t log2 = 0;
+    while ((flash->program_unit >> 1) >> log2 != 0)
+        log2++;
+    return log2;
+}
+
+static int open_lane(struct tern_lane *lane, uint8_t number)
+{
+    if (lane->flash == NULL || lane->chunk_data == NULL || lane->chunk_size < TERN_CHUNK_MIN ||
+        lane->chunk_size > TERN_CHUNK_MAX || lane->overflow > TERN_WAIT)
+        return TERN_E_ARGUMENT;
+    memset(&lane->chunk, 0, sizeof(lane->chunk));
+    memset(&lane->sender, 0, sizeof(lane->sender));
+    lane->batch = 0;
+    lane->refused = 0;
+    lane->chunk.data = lane->chunk_data;
+    lane->chunk.models = lane->models;
+    lane->chunk.models_size = lane->models_size;
+    return tern_log_mount(&lane->log, lane->flash, number);
+}
+
+int tern_open(struct tern *tern, const struct tern_config *config)
+{
+    memset(tern, 0, sizeof(*tern));
+    if (!config_is_allowed(config))
+        return TERN_E_ARGUMENT;
+    tern->config = config;
+    for (uint8_t i = 0; i < config->lane_count; i++) {
+        int status = open_lane(&config->lanes[i], i);
+        if (status != TERN_OK)
+            return status;
+    }
+    tern_push_open(tern);
+    return TERN_OK;
+}
+
+/* ---- Putting -------------------------------------------------------------------------------------------------------------- */
+
+/* After this the open chunk's and the spilled records since the last commit are gone. */
+static void forget(struct tern_lane *lane)
+{
+    tern_chunk_close(&lane->chunk);
+    tern_log_close(&lane->log);
+    tern_log_abort(&lane->log);
+}
+
+/* A chunk is open in RAM. Programs its open segment. A log that fails forgets what was not committed, so that neither a part of a batch nor
+ * a sequence that is used twice can remain. */
+static int program(struct tern_lane *lane, bool commit)
+{
+    uint16_t rows = lane->chunk.segment_rows;
+    tern_chunk_finish(&lane->chunk, commit, lane->batch != 0);
+    int status = tern_log_append(&lane->log, lane->chunk.data, lane->chunk.size, rows, commit);
+    if (status < 0)
+        forget(lane);
+    return status;
+}
+
+/* The chunk takes no more: what it still holds in RAM is programmed, to be committed by a later one. */
+static int close_chunk(struct tern_lane *lane)
+{
+    int status = lane->chunk.segment_rows != 0 ? program(lane, false) : TERN_OK;
+    if (status < 0)
+        return status;
+    tern_chunk_close(&lane->chunk);
+    tern_log_close(&lane->log);
+    return TERN_OK;
+}
+
+static int open_chunk(struct tern_lane *lane, const struct tern_table *table)
+{
+    for (; lane->refused != 0; lane->refused--)
+        tern_log_refuse(&lane->log);
+    int room = tern_log_open(&lane->log, table, tern_schema_hash(table), lane->chunk_size, TERN_CHUNK_MIN);
+    if (room < 0)
+        return room;
+    lane->chunk.capacity = (uint16_t)room;
+    tern_chunk_open(&lane->chunk, table->codec, lane->log.pending, unit_log2(lane->flash));
+    return TERN_OK;
+}
+
+/* Whether a further chunk will find a place once the open one is closed, as far as can be told. Where puts are refused the open one
+ * stays open otherwise: what it holds could not be committed without a place for the commit. */
+static bool has_place_behind(const struct tern_lane *lane, const struct tern_table *table)
+{
+    const struct tern_log *log = &lane->log;
+    if (lane->overflow != TERN_REFUSE || lane->chunk.size == 0 || log->ready != TERN_NO_ADDRESS)
+        return true;
+    uint32_t end = log->newest + log->flash->sector_size;
+    uint32_t used = log->write + log->capacity - log->programmed;
+    uint32_t schema = tern_log_has_schema(log, tern_schema_hash(table)) ? 0 : TERN_SCHEMA_MAX;
+    return used < end && end - used >= TERN_CHUNK_MIN + schema;
+}
+
+/* A refused record consumes a sequence number behind those that wait in RAM, so nothing may join them any more. */
+static int no_room(struct tern_lane *lane)
+{
+    if (lane->overflow != TERN_REFUSE)
+        return TERN_AGAIN;
+    lane->chunk.is_full = 1;
+    lane->refused++;
+    return TERN_E_FULL;
+}
+
+static bool chunk_takes(const struct tern_lane *lane, const struct tern_table *table)
+{
+    const struct tern_chunk *chunk = &lane->chunk;
+    if (chunk->size == 0 || chunk->is_full || chunk->codec != table->codec)
+        return false;
+    for (uint8_t i = 0; i < chunk->table_count; i++)
+        if (chunk->tables[i] == table)
+            return true;
+    /* The first table's schema goes before the chunk; a further one must be in the sector already. */
+    return chunk->table_count == 0 || tern_log_has_schema(&lane->log, tern_schema_hash(table));
+}
+
+static int put_new_chunk(struct tern_lane *lane, const struct tern_table *table, uint8_t op,
+                         const struct tern_value *row)
+{
+    int status = has_place_behind(lane, table) ? TERN_OK : TERN_E_FULL;
+    if (status == TERN_OK && lane->chunk.size != 0)
+        status = close_chunk(lane);
+    if (status == TERN_OK)
+        status = open_chunk(lane, table);
+    if (status == TERN_E_FULL)
+        return no_room(lane);
+    return status == TERN_OK ? tern_chunk_put(&lane->chunk, table, op, row) : status;
+}
+
+static int put(struct tern *tern, const struct tern_table *table, uint8_t op, const struct tern_value *row)
+{
+    if (table->lane >= tern->config->lane_count)
+        return TERN_E_ARGUMENT;
+    struct tern_lane *lane = &tern->config->lanes[table->lane];
+    int status = tern_row_check(table, op, row);
+    if (status != TERN_OK)
+        return status;
+    status = chunk_takes(lane, table) ? tern_chunk_put(&lane->chunk, table, op, row) : TERN_E_TOO_BIG;
+    return status == TERN_E_TOO_BIG ? put_new_chunk(lane, table, op, row) : status;
+}
+
+int tern_put(struct tern *tern, const struct tern_table *table, const struct tern_value *row)
+{
+    return put(tern, table, TERN_OP_PUT, row);
+}
+
+int tern_delete(struct tern *tern, const struct tern_table *table, const struct tern_value *key)
+{
+    return table->mode == TERN_MERGE ? put(tern, table, TERN_OP_DELETE, key) : TERN_E_ARGUMENT;
+}
+
+int tern_snapshot_begin(struct tern *tern, const struct tern_table *table)
+{
+    return table->mode == TERN_OVERWRITE ? put(tern, table, TERN_OP_SNAPSHOT_BEGIN, NULL) : TERN_E_ARGUMENT;
+}
+
+int tern_snapshot_end(struct tern *tern, const struct tern_table *table)
+{
+    return table->mode == TERN_OVERWRITE ? put(tern, table, TERN_OP_SNAPSHOT_END, NULL) : TERN_E_ARGUMENT;
+}
+
+/* ---- Batches -------------------------------------------------------------------------------------------------------------- */
+
+/* Keeps an erased sector ahead, so that the next commit need not wait for one, even where nobody polls. */
+static void look_ahead(struct tern_lane *lane)
+{
+    if (lane->log.ready == TERN_NO_ADDRESS)
+        (void)tern_log_service(&lane->log, lane->overflow == TERN_DROP_OLDEST);
+}
+
+static int commit_lane(struct tern_lane *lane)
+{
+    int status = TERN_OK;
+    if (lane->chunk.segment_rows != 0 || lane->log.pending != lane->log.next) {
+        /* Spilled records may have no open chunk behind them: the commit then goes into an empty segment of a new one. */
+        if (lane->chunk.size == 0)
+            status = open_chunk(lane, lane->chunk.tables[0]);
+        if (status == TERN_OK)
+            status = program(lane, true);
+        if (status != TERN_OK)
+            return status == TERN_E_FULL ? TERN_AGAIN : status;
+    }
+    lane->batch = 0;
+    look_ahead(lane);
+    return lane->flash->is_volatile ? TERN_VOLATILE : TERN_OK;
+}
+
+int tern_commit(struct tern *tern)
+{
+    int result = TERN_OK;
+    for (uint8_t i = 0; i < tern->config->lane_count; i++) {
+        int status = commit_lane(&tern->config->lanes[i]);
+        /* An error outweighs AGAIN and VOLATILE; every lane is tried all the same. */
+        if (status < 0 ? result >= 0 : status != TERN_OK && result == TERN_OK)
+            result = status;
+    }
+    return result;
+}
+
+int tern_begin(struct tern *tern, uint8_t lane)
+{
+    if (lane >= tern->config->lane_count || tern->config->lanes[lane].batch)
+        return TERN_E_ARGUMENT;
+    int status = commit_lane(&tern->config->lanes[lane]);
+    if (status == TERN_OK || status == TERN_VOLATILE)
+        tern->config->lanes[lane].batch = 1;
+    return status;
+}
+
+static void abort_lane(struct tern_lane *lane)
+{
+    bool spilled = lane->log.pending != lane->log.next;
+    lane->batch = 0;
+    if (lane->chunk.segment_rows == 0 && !spilled)
+        return;
+    forget(lane);
+}
+
+int tern_abort(struct tern *tern)
+{
+    for (uint8_t i = 0; i < tern->config->lane_count; i++)
+        abort_lane(&tern->config->lanes[i]);
+    return TERN_OK;
+}
+
+/* ---- Running -------------------------------------------------------------------------------------------------------------- */
+
+int32_t tern_poll(struct tern *tern)
+{
+    for (uint8_t i = 0; i < tern->config->lane_count; i++) {
+        struct tern_lane *lane = &tern->config->lanes[i];
+        int status = tern_log_service(&lane->log, lane->overflow == TERN_DROP_OLDEST);
+        if (status == TERN_AGAIN)
+            return POLL_SOON;
+        if (status < 0)
+            return status;
+    }
+    if (tern->config->link == NULL)
+        return POLL_IDLE;
+    return tern_push_step(tern, tern->config->clock->milliseconds(tern->config->clock->context));
+}
+
+uint32_t tern_backlog(const struct tern *tern)
+{
+    uint32_t records = 0;
+    for (uint8_t i = 0; i < tern->config->lane_count; i++)
+        records += tern->config->lanes[i].log.next - tern->config->lanes[i].log.acked;
+    return records;
+}

@@ -1,0 +1,68 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Everything: what `make check` runs, the freestanding builds, sanitizers, both compilers, layout, property tests, power cuts, fuzz
+# smoke. A tool that is missing is a failure here. Closes with the sum of all counts.
+passed=0 failed=0 skipped=0
+make=${MAKE:-make}
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+add() { # counts of a closing line
+    passed=$((passed + $1)) failed=$((failed + $3)) skipped=$((skipped + ${5:-0}))
+}
+
+step() { # name, command...: closes with counts of its own, or is one test
+    name=$1
+    shift
+    echo "==== $name"
+    start=$(date +%s)
+    "$@" >"$log" 2>&1
+    status=$?
+    line=$(grep -E '^[0-9]+ passed, [0-9]+ failed(, [0-9]+ skipped)?$' "$log" | tail -n 1)
+    grep -v -E '^[0-9]+ passed, [0-9]+ failed' "$log" | if [ "$status" -eq 0 ]; then grep -v '^make\|^cc \|^clang \|^gcc \|^ar ' | tail -n 400; else tail -n 200; fi
+    if [ -n "$line" ]; then
+        # shellcheck disable=SC2046
+        add $(echo "$line" | tr -d ,)
+        [ "$status" -eq 0 ] || echo "$line" | grep -q ' 0 failed' && [ "$status" -ne 0 ] && failed=$((failed + 1))
+    elif [ "$status" -eq 0 ]; then
+        echo "ok   $name"
+        passed=$((passed + 1))
+    else
+        echo "FAIL $name (status $status)"
+        failed=$((failed + 1))
+    fi
+    echo "---- $name: $(($(date +%s) - start)) s"
+}
+
+need() {
+    for tool in "$@"; do
+        command -v "$tool" >/dev/null 2>&1 && continue
+        echo "FAIL $tool is missing: .ci/run installs it"
+        failed=$((failed + 1))
+    done
+}
+
+need gcc clang clang-format valgrind arm-none-eabi-gcc riscv64-unknown-elf-gcc avr-gcc python3
+export TERN_NO_SKIP=1
+
+step "check" $make -s check
+step "freestanding" sh tests/freestanding.sh
+step "clang builds it without a warning" $make -s B=build/clang CC=clang all tests
+step "layout" $make -s format-check
+step "sanitizers" $make -s sanitize
+for property in build/tests/property/*; do
+    [ -x "$property" ] && [ ! -d "$property" ] && case $property in *.o | *.d) ;; *) step "property: $(basename "$property")" "$property" ;; esac
+done
+if [ -x build/tests/sim/powercut ]; then
+    step "power cuts" $make -s powercut
+fi
+for script in tests/all/*.sh; do
+    [ -e "$script" ] && step "$(basename "$script" .sh)" sh "$script"
+done
+step "demo" $make -s demo
+if [ "$skipped" -ne 0 ]; then
+    echo "FAIL $skipped tests were skipped; nothing may be skipped here"
+    failed=$((failed + 1))
+fi
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT */
+#include "log_rig.h"
+
+#include "../core/csv.h"
+#include "../core/log_scan.h"
+#include "../core/schema.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct tern_column columns[] = {{"id", TERN_U32, 0}};
+
+const struct tern_table rig_tables[3] = {
+    TERN_TABLE("a", TERN_APPEND, columns),
+    TERN_TABLE("bb", TERN_APPEND, columns),
+    TERN_TABLE("ccc", TERN_APPEND, columns),
+};
+
+void rig_open(struct rig *rig, struct nor *nor, uint16_t wanted)
+{
+    memset(rig, 0, sizeof(*rig));
+    rig->nor = nor;
+    rig->wanted = wanted;
+    rig->least = 32;
+    rig->drop = true;
+    rig->ids = calloc(RIG_RECORDS, sizeof(*rig->ids));
+    rig->next = rig->maybe = rig->tail = rig->floor = 1;
+    rig->chunk.data = rig->data;
+}
+
+void rig_close(struct rig *rig)
+{
+    free(rig->ids);
+}
+
+void rig_copy(struct rig *to, const struct rig *from)
+{
+    struct nor *nor = to->nor;
+    uint32_t *ids = to->ids;
+    nor_copy(nor, from->nor);
+    *to = *from;
+    to->nor = nor;
+    to->ids = ids;
+    to->log.flash = &nor->flash;
+    to->chunk.data = to->data;
+    memcpy(ids, from->ids, from->tail * sizeof(*ids));
+}
+
+/* The records below the oldest sector's first may be gone. */
+static void note_floor(struct rig *rig)
+{
+    struct tern_log_note head;
+    if (rig->log.oldest != TERN_NO_ADDRESS && tern_log_load_head(&rig->log, rig->log.oldest, &head) &&
+        head.first > rig->floor)
+        rig->floor = head.first;
+}
+
+int rig_mount(struct rig *rig)
+{
+    rig->chunk.size = 0;
+    rig->chunk.segment_rows = 0;
+    rig->in_batch = false;
+    int status = tern_log_mount(&rig->log, &rig->nor->flash, 0);
+    if (status != TERN_OK)
+        return status;
+    /* The commit that was cut: all of it, or nothing. */
+    if (rig->log.next != rig->next && rig->log.next != rig->maybe && rig->wrong == NULL)
+        rig->wrong = "the log begins neither before nor behind the commit that was cut";
+    rig->next = rig->maybe = rig->tail = rig->log.next;
+    return TERN_OK;
+}
+
+/* ---- Writing ------------------------------------------------------------------------------------------------------------- */
+
+static void forget(struct rig *rig)
+{
+    tern_chunk_close(&rig->chunk);
+    tern_log_close(&rig->log);
+    tern_log_abort(&rig->log);
+    rig->in_batch = false;
+    rig->tail = rig->next;
+}
+
+static int flush(struct rig *rig, bool commit)
+{
+    uint16_t rows = rig->chunk.segment_rows;
+    tern_chunk_finish(&rig->chunk, commit, rig->in_batch);
+    if (commit)
+        rig->maybe = rig->tail;
+    int status = tern_log_append(&rig->log, rig->data, rig->chunk.size, rows, commit);
+    if (status < 0 && !rig->nor->off)
+        forget(rig);
+    return status;
+}
+
+static int open_chunk(struct rig *rig, const struct tern_table *table)
+{
+    int room = tern_log_open(&rig->log, table, tern_schema_hash(table), rig->wanted, rig->least);
+    if (room < 0)
+        return room;
+    rig->chunk.capacity = (uint16_t)room;
+    uint8_t unit_log2 = rig->log.unit_log2;
+    tern_chunk_open(&rig->chunk, table->codec, rig->log.pending, unit_log2);
+    return TERN_OK;
+}
+
+static int put_into(struct rig *rig, const struct tern_table *table, const struct tern_value *row)
+{
+    struct tern_chunk *chunk = &rig->chunk;
+    bool known = chunk->table_count == 0 || tern_log_has_schema(&rig->log, tern_schema_hash(table));
+    for (uint8_t i = 0; i < chunk->table_count; i++)
+        known = known || chunk->tables[i] == table;
+    int status = chunk->size != 0 && known ? tern_chunk_put(chunk, table, TERN_OP_PUT, row) : TERN_E_TOO_BIG;
+    if (status != TERN_E_TOO_BIG)
+        return status;
+    if (chunk->size != 0) {
+        if (chunk->segment_rows != 0 && (status = flush(rig, false)) < 0)
+            return status;
+        tern_chunk_close(chunk);
+        tern_log_close(&rig->log);
+    }
+    status = open_chunk(rig, table);
+    return status == TERN_OK ? tern_chunk_put(chunk, table, TERN_OP_PUT, row) : status;
+}
+
+int rig_put(struct rig *rig, unsigned table)
+{
+    struct tern_value row = tern_int(rig->next_id + 1);
+    int status = put_into(rig, &rig_tables[table], &row);
+    if (status != TERN_OK)
+        return status;
+    uint32_t sequence = tern_chunk_next(&rig->chunk) - 1;
+    if (sequence >= RIG_RECORDS)
+        abort();
+    rig->ids[sequence] = ++rig->next_id;
+    rig->tail = sequence + 1;
+    return TERN_OK;
+}
+
+int rig_commit(struct rig *rig)
+{
+    if (rig->chunk.segment_rows == 0 && rig->log.pending == rig->log.next)
+        return TERN_OK;
+    int status = rig->chunk.size == 0 ? open_chunk(rig, rig->chunk.tables[0]) : TERN_OK;
+    if (status == TERN_OK)
+        status = flush(rig, true);
+    if (status == TERN_OK) {
+        rig->next = rig->maybe = rig->tail;
+        rig->in_batch = false;
+    }
+    return status;
+}
+
+void rig_abort(struct rig *rig)
+{
+    forget(rig);
+}
+
+int rig_service(struct rig *rig)
+{
+    int status;
+    do {
+        status = tern_log_service(&rig->log, rig->drop);
+        note_floor(rig);
+    } while (status == TERN_AGAIN);
+    return status;
+}
+
+/* ---- Checking ------------------------------------------------------------------------------------------------------------ */
+
+static bool fail(struct rig *rig, const char *what)
+{
+    if (rig->wrong == NULL)
+        rig->wrong = what;
+    return false;
+}
+
+/* The identities in a segment's payload: lines "+index,id". */
+static bool check_payload(struct rig *rig, const uint8_t *data, const struct tern_segment *segment, uint32_t from)
+{
+    const char *text = (const char *)data + segment->payload;
+    const char *end = text + segment->size;
+    for (uint32_t sequence = segment->first; sequence < segment->first + segment->rows; sequence++) {
+        uint32_t id = 0;
+        if (end - text < 5 || text[0] != '+' || text[2] != ',')
+            return fail(rig, "a payload is not what was put");
+        for (text += 3; text < end && *text != '\n'; text++)
+            id = id * 10 + (uint32_t)(*text - '0');
+        text++;
+        if (sequence >= from && (sequence >= rig->next || rig->ids[sequence] != id))
+            return fail(rig, "a record is not the one that was committed");
+    }
+    return text == end || fail(rig, "a payload is longer than its records");
+}
+
+static bool check_schemas(struct rig *rig, const uint8_t *data, const struct tern_segment *segment)
+{
+    for (uint8_t i = 0; i < segment->new_tables; i++) {
+        uint32_t hash = tern_load32(data + segment->tables + 4 * i);
+        uint32_t address, size;
+        if (tern_log_find_schema(&rig->log, hash, &address, &size) != TERN_OK)
+            return fail(rig, "a chunk's schema is not in the log");
+    }
+    return true;
+}
+
+static bool check_chunk(struct rig *rig, const struct tern_log_chunk *found, uint32_t from)
+{
+    uint8_t data[TERN_CHUNK_MAX];
+    struct tern_walk walk;
+    struct tern_segment segment;
+    if (tern_log_read(&rig->log, found, 0, data, found->size) != TERN_OK)
+        return fail(rig, "a chunk that was found cannot be read");
+    if (tern_walk_begin(&walk, tern_source_memory(data), found->size) != TERN_OK)
+        return fail(rig, "a chunk's head is wrong");
+    while (walk.offset < found->size) {
+        if (tern_walk_next(&walk, &segment) != TERN_OK)
+            return fail(rig, "a chunk's segment is wrong");
+        if (!check_payload(rig, data, &segment, from) || !check_schemas(rig, data, &segment))
+            return false;
+    }
+    return walk.sequence == found->next || fail(rig, "a chunk ends with another sequence");
+}
+
+bool rig_check(struct rig *rig, bool tolerant)
+{
+    struct tern_log_chunk found;
+    uint32_t sequence = 1;
+    found.address = TERN_NO_ADDRESS;
+    rig->oldest = 0;
+    rig->missing = 0;
+    for (;;) {
+        int status = tern_log_find(&rig->log, sequence, &found);
+        if (status == TERN_AGAIN)
+            break;
+        if (status != TERN_OK)
+            return fail(rig, "the search failed");
+        if (found.next < sequence || found.size == 0)
+            return fail(rig, "the search found something else");
+        if (found.first > sequence) {
+            uint32_t lost = sequence < rig->floor ? rig->floor : sequence;
+            if (found.first > lost) {
+                rig->missing += found.first - lost;
+                rig->reason = found.reason;
+            }
+        }
+        if (rig->oldest == 0)
+            rig->oldest = found.first;
+        if (!check_chunk(rig, &found, sequence))
+            return false;
+        sequence = found.next;
+        if (found.first == found.next && sequence >= rig->next)
+            break;
+    }
+    if (sequence < rig->floor)
+        sequence = rig->floor;
+    if (sequence < rig->next)
+        rig->missing += rig->next - sequence;
+    if (rig->missing != 0 && !tolerant)
+        return fail(rig, "a committed record is not there");
+    return rig->wrong == NULL;
+}
