@@ -90,7 +90,7 @@ tests: all $(units) $(props) $(sims) $(e2e_tools) $(replays)
 
 # make check                  what needs libc alone (and SQLite's library where it is there)
 check: tests
-	@sh tests/run.sh $(units) $(wildcard tests/e2e/*.sh)
+	@sh tests/run.sh $(units) $(wildcard tests/e2e/e2e_*.sh)
 
 # make check-all              everything; a missing tool is a failure
 check-all: tests
@@ -98,7 +98,7 @@ check-all: tests
 
 # make demo                   three devices, a gateway, kills on the way, and the count
 demo: all $(e2e_tools)
-	@sh tests/demo/demo.sh
+	@sh tests/e2e/demo.sh
 
 # make powercut               torn states of the log: every operation, every byte
 powercut: $(B)/tests/sim/powercut

@@ -6,7 +6,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <limits.h>
 
 /* Freestanding C promises no <string.h>; a compiler asks for these four all the same. */
 void *memcpy(void *restrict to, const void *restrict from, size_t size);

@@ -363,9 +363,11 @@ static void show_progress(const struct device *device, const char *id)
         "",           "another protocol version",           "the identity", "a newer session of this device",
         "the schema", "its staging store cannot take more", "a limit"};
     uint8_t refused = device->tern.refused;
+    unsigned long backlog = tern_backlog(&device->tern); /* may hold rows of an earlier file, too */
+    unsigned long acknowledged = device->put > backlog ? device->put - backlog : 0;
     const char *state = device->tern.session == 0 ? ", not connected" : refused != 0 ? ", refused for " : "";
     fprintf(stderr, "%s: %lu of %lu rows in flash, %lu acknowledged%s%s\n", id, device->put,
-            device->table.rows, device->put - (unsigned long)tern_backlog(&device->tern), state,
+            device->table.rows, acknowledged, state,
             refused < sizeof(refusals) / sizeof(refusals[0]) ? refusals[refused] : "");
 }
 

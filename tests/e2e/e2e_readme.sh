@@ -1,0 +1,34 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The README's C compiles as it stands there: the firmware freestanding, the gateway linked with the library.
+passed=0 failed=0
+out=build/readme
+mkdir -p "$out"
+
+block() { # the nth block of C in the README
+    awk -v wanted="$1" '/^```c$/ { n++; inside = 1; next } /^```$/ { inside = 0 } inside && n == wanted' README.md
+}
+
+verdict() { # status, name
+    if [ "$1" -eq 0 ]; then
+        echo "ok   $2"
+        passed=$((passed + 1))
+    else
+        echo "FAIL $2"
+        failed=$((failed + 1))
+    fi
+}
+
+{ block 1; block 2; } >"$out/firmware.c"
+block 3 >"$out/gateway.c"
+[ -s "$out/firmware.c" ] && "${CC:-cc}" -std=c99 -Wall -Wextra -Werror -ffreestanding -I. -c "$out/firmware.c" -o "$out/firmware.o"
+verdict $? "the README's firmware compiles"
+[ -s "$out/gateway.c" ] && "${CC:-cc}" -std=c11 -Wall -Wextra -Werror -I. "$out/gateway.c" build/libtern_host.a -pthread -ldl -lm -o "$out/gateway"
+verdict $? "the README's gateway compiles and links"
+if command -v "${CXX:-c++}" >/dev/null 2>&1; then
+    printf '#include "core/tern.h"\n#include "host/tern_host.h"\nstatic const struct tern_column c[] = {{"a", TERN_U8, TERN_KEY}};\nextern const struct tern_table t;\nconst struct tern_table t = TERN_TABLE("t", TERN_MERGE, c);\nint main() { return tern_int(0).is_null; }\n' >"$out/cxx.cc"
+    "${CXX:-c++}" -std=c++17 -Wall -Wextra -Wpedantic -Werror -I. -c "$out/cxx.cc" -o "$out/cxx.o"
+    verdict $? "the public headers compile as C++17"
+fi
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
