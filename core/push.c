@@ -25,7 +25,8 @@ enum session_state { LINK_DOWN, SAY_HELLO, TALKING };
 enum sender_state {
     WELCOMED = 1,     /* in this session, or on trust behind a HELLO */
     ACK_IS_EXACT = 2, /* log.acked comes from the gateway, not from a mark in flash */
-    TWO_RANGES = 4    /* the HELLO listed the epoch before, too */
+    TWO_RANGES = 4,   /* the HELLO listed the epoch before, too */
+    ON_TRUST = 8      /* records went out right behind the HELLO, and its WELCOME has not come yet */
 };
 
 /* ---- Ranges ---------------------------------------------------------------------------------------------------------------- */
@@ -147,8 +148,8 @@ static void write_lane(struct tern_output *output, struct tern_lane *lane, uint8
     write_range(output, &lane->log, (uint8_t)(number | (two ? 1u << INDEX_SHIFT : 0)), new_range(&lane->log));
     /* Where the position is known from this boot, records go out right behind. */
     bool trusted = (sender->state & ACK_IS_EXACT) != 0 && active_range(&lane->log).epoch != 0;
-    sender->state =
-        (uint8_t)((sender->state & ACK_IS_EXACT) | (two ? TWO_RANGES : 0) | (trusted ? WELCOMED : 0));
+    sender->state = (uint8_t)((sender->state & ACK_IS_EXACT) | (two ? TWO_RANGES : 0) |
+                              (trusted ? WELCOMED | ON_TRUST : 0));
     sender->sequence = lane->log.acked;
     sender->address = TERN_NO_ADDRESS;
     sender->first = 0;
@@ -402,12 +403,14 @@ static uint32_t shared_point(const struct tern_log *log, struct range range, con
 static void follow(struct tern_lane *lane, const struct welcome *welcome)
 {
     struct tern_sender *sender = &lane->sender;
-    bool on_the_way = (sender->state & WELCOMED) != 0 && welcome->next >= lane->log.acked &&
-                      welcome->next <= sender->sequence;
+    /* Records that went out on trust are not called back, where they begin with what the store expects. Any later WELCOME says
+     * that something was lost on the way. */
+    bool on_the_way = (sender->state & ON_TRUST) != 0 && sender->sent != 0 &&
+                      welcome->next >= lane->log.acked && welcome->next <= sender->sequence;
     acknowledge(lane, welcome->next, welcome->store);
-    sender->state |= WELCOMED | ACK_IS_EXACT;
+    sender->state = (uint8_t)((sender->state & TWO_RANGES) | WELCOMED | ACK_IS_EXACT);
     sender->window = welcome->window;
-    if (on_the_way && sender->sent != 0)
+    if (on_the_way)
         return;
     sender->sequence = welcome->next;
     sender->address = TERN_NO_ADDRESS;

@@ -540,6 +540,21 @@ static void a_batch_larger_than_the_log_is_refused(void)
     CHECK_EQ(tern_backlog(&bench.tern), 10);
 }
 
+static void a_second_welcome_calls_back_what_was_lost(void)
+{
+    uint32_t crc;
+    open_bench(1);
+    put_rows(&climate, 1, 100);
+    run(10);
+    welcome(0, EPOCH, 1, 0);
+    run(100);
+    size_t before = bench.ups;
+    welcome(0, EPOCH, 1, 0);
+    run(100);
+    CHECK_EQ(count_sent(TERN_HELLO, before), 0);
+    CHECK_EQ(assemble(before, &crc), 100);
+}
+
 static void what_was_dropped_becomes_a_gap(void)
 {
     open_bench(1);
@@ -819,6 +834,7 @@ int main(void)
     RUN(a_new_connection_is_greeted_at_once_and_repeats_nothing);
     RUN(a_rewind_is_followed);
     RUN(a_batch_larger_than_the_log_is_refused);
+    RUN(a_second_welcome_calls_back_what_was_lost);
     RUN(what_was_dropped_becomes_a_gap);
     RUN(lost_continuity_opens_the_next_epoch);
     RUN(a_wanted_schema_is_sent_in_pieces);
