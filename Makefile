@@ -110,7 +110,7 @@ freestanding:
 
 # make size                   code, RAM and stack a target, against the budgets
 size:
-	@sh tests/size.sh
+	@sh tests/size/size.sh
 
 # make sanitize               the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 sanitize:

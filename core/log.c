@@ -85,6 +85,17 @@ static int emit_note(struct tern_log *log)
     return emit(log, note, note_size(log));
 }
 
+/* Copies of a note, so that it stays when one of them does not. */
+static int emit_notes(struct tern_log *log, uint8_t copies)
+{
+    int status = burn(log);
+    for (; status == TERN_OK && copies != 0; copies--)
+        status = emit_note(log);
+    if (status == TERN_OK)
+        log->flags &= (uint8_t)~LOG_NOTE_DUE;
+    return status;
+}
+
 /* ---- Schemas ------------------------------------------------------------------------------------------------------------- */
 
 void tern_log_note_schema(struct tern_log *log, uint32_t hash)
@@ -104,7 +115,8 @@ bool tern_log_has_schema(const struct tern_log *log, uint32_t hash)
     for (uint8_t i = 0; i < kept && i < log->schema_count; i++)
         if (log->schemas[i] == hash)
             return true;
-    return log->schema_count > kept && tern_log_schema_in(log, log->newest, hash, &cursor);
+    return log->schema_count > kept && tern_log_schema_in(log, log->newest, hash, &cursor) &&
+           tern_log_is_proven(log, cursor.at);
 }
 
 static uint32_t schema_entry_size(const struct tern_log *log, const struct tern_table *table)
@@ -203,19 +215,17 @@ static int open_sector(struct tern_log *log)
     log->newest = log->ready;
     log->ready = TERN_NO_ADDRESS;
     log->generation++;
-    log->write = log->newest + tern_log_entries(log);
+    log->write = log->ready_at;
     log->schema_count = 0;
-    log->flags &= (uint8_t)~(LOG_MOVE | LOG_LEFT | LOG_SUSPECT | LOG_VOID);
+    log->flags &= (uint8_t)~(LOG_MOVE | LOG_LEFT | LOG_SUSPECT);
     log->flags |= LOG_ACK_DUE;
     if (log->flags & LOG_READY_SUSPECT)
         log->flags |= LOG_SUSPECT;
-    log->reach_log2 = REACH_LOG2;
+    if (log->capacity != 0)
+        log->reach_log2 = REACH_LOG2;
     while (log->reach_log2 < REACH_LOG2_MAX && (uint32_t)1 << log->reach_log2 < log->capacity)
         log->reach_log2++;
-    int status = burn(log);
-    if (status == TERN_OK)
-        status = emit_note(log);
-    return status == TERN_OK ? emit_note(log) : status;
+    return emit_notes(log, 2);
 }
 
 /* Gives up the newest sector after a failure: nothing more is programmed there until it has been erased. */
@@ -232,26 +242,33 @@ static uint32_t room(const struct tern_log *log)
     uint32_t spare = unit_of(log); /* for a burnt unit */
     if (log->newest == TERN_NO_ADDRESS || (log->flags & LOG_LEFT) != 0)
         return 0;
-    if (log->flags & LOG_VOID)
+    if (log->flags & LOG_NOTE_DUE)
         spare += note_size(log);
     uint32_t left = sector_end(log) - log->write;
     return left < spare ? 0 : left - spare;
 }
 
+/* What a chunk may use of it. An epoch must find its place even when the whole ring is full: without one nothing can be sent, and
+ * what cannot be sent is never acknowledged. */
+static uint32_t chunk_room(const struct tern_log *log)
+{
+    uint32_t left = room(log);
+    uint32_t kept = NOTES_ENOUGH * note_size(log);
+    return left < kept ? 0 : left - kept;
+}
+
 /* Everything that goes in front of the open chunk. */
 static int place(struct tern_log *log)
 {
-    bool moves = (log->flags & LOG_MOVE) != 0 || room(log) < log->capacity;
-    int status = moves ? open_sector(log) : burn(log);
-    if (status == TERN_OK && (log->flags & LOG_VOID) != 0)
-        status = emit_note(log);
+    bool moves = (log->flags & LOG_MOVE) != 0 || chunk_room(log) < log->capacity;
+    int status = moves ? open_sector(log) : emit_notes(log, (log->flags & LOG_NOTE_DUE) != 0);
     if (status == TERN_OK && log->home != TERN_NO_ADDRESS && log->home != log->newest)
         status = copy_schemas(log, log->home);
     if (status == TERN_OK && log->table != NULL && !tern_log_has_schema(log, tern_schema_hash(log->table)))
         status = emit_schema(log, log->table);
     if (status != TERN_OK)
         return status;
-    log->flags &= (uint8_t)~(LOG_VOID | LOG_MOVE);
+    log->flags &= (uint8_t)~LOG_MOVE;
     log->flags |= LOG_PLACED;
     log->chunk = log->write;
     log->programmed = 0;
@@ -269,12 +286,12 @@ static uint16_t fit(const struct tern_log *log, uint32_t left, uint32_t taken, u
 int tern_log_open(struct tern_log *log, const struct tern_table *table, uint32_t hash, uint16_t wanted, uint16_t least)
 {
     uint32_t schema = schema_entry_size(log, table);
-    uint32_t frame = tern_log_entries(log) + 2 * note_size(log) + unit_of(log);
+    uint32_t frame = tern_log_entries(log) + 2 * NOTES_ENOUGH * note_size(log) + unit_of(log);
     bool has = log->newest != TERN_NO_ADDRESS && tern_log_has_schema(log, hash);
     uint32_t reach = (uint32_t)1 << log->reach_log2;
     log->table = has ? NULL : table;
     log->home = log->newest;
-    log->capacity = fit(log, room(log), has ? 0 : schema, wanted < reach ? wanted : (uint16_t)reach);
+    log->capacity = fit(log, chunk_room(log), has ? 0 : schema, wanted < reach ? wanted : (uint16_t)reach);
     if (log->capacity >= least)
         return log->capacity;
     log->capacity = fit(log, log->flash->sector_size, frame + schema, wanted);
@@ -322,7 +339,7 @@ void tern_log_abort(struct tern_log *log)
 {
     tern_log_close(log);
     if (log->pending != log->next)
-        log->flags |= LOG_VOID;
+        log->flags |= LOG_NOTE_DUE;
     log->pending = log->next;
 }
 
@@ -347,8 +364,6 @@ void tern_log_note_epoch(struct tern_log *log, const struct tern_epoch *epoch)
     log->epochs[0] = *epoch;
 }
 
-/* The note goes in twice, for the reason that the head does: of a single one at the log's end, it is not known whether its program
- * was finished, and this function had not returned. */
 int tern_log_set_epoch(struct tern_log *log, uint32_t epoch, uint32_t base)
 {
     struct tern_epoch before[2] = {log->epochs[0], log->epochs[1]};
@@ -357,15 +372,7 @@ int tern_log_set_epoch(struct tern_log *log, uint32_t epoch, uint32_t base)
     if (before[1].epoch != 0 && base > before[0].base && log->acked < before[0].base)
         return TERN_E_FULL;
     tern_log_note_epoch(log, &now);
-    if (room(log) >= 2 * note_size(log)) {
-        status = burn(log);
-        if (status == TERN_OK)
-            status = emit_note(log);
-        if (status == TERN_OK)
-            status = emit_note(log);
-    } else {
-        status = open_sector(log);
-    }
+    status = room(log) >= NOTES_ENOUGH * note_size(log) ? emit_notes(log, NOTES_ENOUGH) : open_sector(log);
     if (status != TERN_E_FULL)
         log->flags &= (uint8_t)~LOG_PLACED;
     if (status == TERN_OK)
@@ -450,10 +457,8 @@ static int choose(struct tern_log *log, bool drop)
     uint32_t sector = before == TERN_NO_ADDRESS ? 0 : tern_log_after(log, before);
     log->failures = 0;
     log->checked = NOT_ERASED;
-    if (sector == log->newest) {
-        log->ahead = TERN_NO_ADDRESS;
-        return TERN_E_FLASH;
-    }
+    if (sector == log->newest && sector != TERN_NO_ADDRESS)
+        sector = tern_log_after(log, sector);
     if (sector == log->oldest) {
         int status = release_oldest(log, drop);
         if (status != TERN_OK)
@@ -500,9 +505,14 @@ static int prepare(struct tern_log *log, bool drop)
         log->checked += size;
         return tern_log_used(log, from, from + size) == from + size ? TERN_AGAIN : TERN_E_FLASH;
     }
-    if (mark_ready(log) != TERN_OK)
+    if (mark_ready(log) != TERN_OK) {
+        /* Erasing it again could leave this mark standing over flash that is not erased. */
+        log->failures = ERASE_TRIES - 1;
+        log->generation++;
         return TERN_E_FLASH;
+    }
     log->ready = log->ahead;
+    log->ready_at = log->ready + tern_log_entries(log);
     log->ahead = TERN_NO_ADDRESS;
     log->failures = 0;
     log->flags &= (uint8_t)~(LOG_READY_SUSPECT | LOG_WANTED);
@@ -515,6 +525,13 @@ int tern_log_service(struct tern_log *log, bool drop)
         int status = mark_acknowledged(log);
         if (status != TERN_OK)
             return status;
+    }
+    bool fits = room(log) != 0;
+    if ((log->flags & LOG_NOTE_DUE) != 0 && (log->flags & LOG_PLACED) == 0 && (fits || log->ready != TERN_NO_ADDRESS)) {
+        int status = fits ? emit_notes(log, 1) : open_sector(log);
+        if (status == TERN_E_FLASH)
+            leave_sector(log);
+        return status == TERN_OK ? TERN_AGAIN : status;
     }
     if (log->ready != TERN_NO_ADDRESS || !is_due(log))
         return TERN_OK;

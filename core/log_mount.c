@@ -68,14 +68,21 @@ static int find_ends(struct tern_log *log)
     return TERN_OK;
 }
 
-/* A sector without a head is ready if its mark says that it was erased for the turn that comes next, and nothing was begun in it. */
-static bool is_ready(const struct tern_log *log, uint32_t sector)
+/* The mark of a sector without a head says that it was erased for a turn that is still to come. What was begun in it by
+ * starts that ended there was a head each time. */
+static void read_ready(struct tern_log *log)
 {
-    uint32_t generation;
-    uint32_t from = sector + tern_log_align(log, MARK_SIZE);
-    uint32_t limit = sector + tern_log_entries(log) + 2 * tern_log_align(log, NOTE_SIZE) + UNIT_MAX;
-    return load_mark(log, sector, &generation) == TERN_OK && generation == log->generation + 1 &&
-           tern_log_used(log, from, limit) == limit;
+    struct tern_log_cursor cursor;
+    tern_log_enter(&cursor, log, log->ready);
+    if (cursor.limit > cursor.at + HEAD_WITHIN)
+        cursor.limit = cursor.at + HEAD_WITHIN;
+    (void)tern_log_scan(&cursor);
+    log->ready_at = cursor.at + (cursor.dirty ? UNIT_MAX : 0);
+    if (log->ready_at + 4 * UNIT_MAX <= cursor.limit)
+        return;
+    log->ahead = log->ready;
+    log->ready = TERN_NO_ADDRESS;
+    log->failures = 0xFF;
 }
 
 /* Goes over the sectors from the oldest on: the epochs in their order, how far was acknowledged, and a sector that stands ready. */
@@ -85,6 +92,8 @@ static void review_sectors(struct tern_log *log)
     bool acked = false;
     uint32_t sector = log->newest == TERN_NO_ADDRESS ? 0 : log->oldest;
     uint32_t first = sector;
+    uint32_t turn = log->generation;
+    uint32_t generation;
     do {
         if (tern_log_load_head(log, sector, &head)) {
             tern_log_note_epoch(log, &head.epoch);
@@ -93,11 +102,16 @@ static void review_sectors(struct tern_log *log)
                 log->unmarked = sector;
             }
             acked = tern_log_load_ack(log, sector, &log->store);
-        } else if (log->ready == TERN_NO_ADDRESS && is_ready(log, sector)) {
+        } else if (load_mark(log, sector, &generation) == TERN_OK && generation > turn) {
+            turn = generation;
             log->ready = sector;
         }
         sector = tern_log_after(log, sector);
     } while (sector != first);
+    if (log->ready == TERN_NO_ADDRESS)
+        return;
+    log->generation = turn - 1;
+    read_ready(log);
 }
 
 /* Reads the newest sector to its end. */
@@ -105,6 +119,7 @@ static void read_newest(struct tern_log *log)
 {
     struct tern_log_cursor cursor;
     struct tern_log_note head;
+    uint8_t notes = 0; /* at the end */
     (void)tern_log_load_head(log, log->newest, &head);
     log->reach_log2 = head.reach_log2;
     log->next = head.next;
@@ -114,17 +129,18 @@ static void read_newest(struct tern_log *log)
     for (;;) {
         switch (tern_log_scan(&cursor)) {
         case ENTRY_NOTE:
-            if (!tern_log_is_proven(log, cursor.at))
-                break;
+            notes++;
             log->next = cursor.is.note.next;
             log->pending = cursor.is.note.first;
             tern_log_note_epoch(log, &cursor.is.note.epoch);
             break;
         case ENTRY_SCHEMA:
+            notes = 0;
             if (tern_log_is_proven(log, cursor.at))
                 tern_log_note_schema(log, cursor.is.schema.hash);
             break;
         case ENTRY_CHUNK:
+            notes = 0;
             log->pending = cursor.is.chunk.next;
             if (cursor.is.chunk.size != 0 && cursor.is.chunk.committed > log->next)
                 log->next = cursor.is.chunk.committed;
@@ -134,6 +150,11 @@ static void read_newest(struct tern_log *log)
                 cursor.at += (uint32_t)1 << log->reach_log2;
             if (cursor.at < log->write)
                 log->write = cursor.at;
+            if (log->pending > log->next || (notes != 0 && notes < NOTES_ENOUGH))
+                log->flags |= LOG_NOTE_DUE;
+            /* A copy of the note has to stand close to the first. */
+            if (cursor.dirty && notes != 0)
+                log->flags |= LOG_LEFT;
             return;
         }
     }
@@ -158,8 +179,6 @@ int tern_log_mount(struct tern_log *log, const struct tern_flash *flash, uint8_t
     if (log->newest == TERN_NO_ADDRESS)
         return TERN_OK;
     read_newest(log);
-    if (log->pending > log->next)
-        log->flags |= LOG_VOID;
     log->pending = log->next;
     return TERN_OK;
 }

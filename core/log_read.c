@@ -56,6 +56,7 @@ struct search {
     uint32_t sequence;
     uint32_t hint;    /* address of the chunk found before */
     uint32_t settled; /* records below are committed, from the hint on */
+    uint32_t end;     /* sequence behind the last record that waits */
     bool waits;       /* a chunk has been found, whose records wait for a later commit */
 };
 
@@ -66,7 +67,7 @@ static void take(struct search *search, struct tern_log_chunk *chunk)
     chunk->address = cursor->entry;
     chunk->first = cursor->is.chunk.first;
     chunk->next = whole ? cursor->is.chunk.next : cursor->is.chunk.committed;
-    chunk->size = whole ? cursor->at - cursor->entry : cursor->is.chunk.size;
+    chunk->size = whole ? cursor->is.chunk.whole : cursor->is.chunk.size;
     chunk->reason = cursor->damaged ? TERN_GAP_DAMAGED : TERN_GAP_REFUSED;
 }
 
@@ -76,12 +77,16 @@ static bool consider(struct search *search, struct tern_log_chunk *chunk)
     struct tern_log_cursor *cursor = &search->cursor;
     uint32_t next = cursor->is.chunk.next;
     bool commits = cursor->is.chunk.size != 0;
-    if (search->waits && cursor->is.chunk.first >= chunk->next) {
+    if (search->waits && cursor->is.chunk.first == search->end) {
+        search->end = next;
         search->settled = cursor->is.chunk.committed;
         return commits;
     }
-    /* A chunk that begins at or below what waits makes that void. */
+    /* A chunk that begins elsewhere makes void what waits: it was aborted, or what would have committed it is lost. */
+    if (search->waits && cursor->is.chunk.first > search->end)
+        cursor->damaged = true;
     search->waits = false;
+    search->end = next;
     bool bare = commits && next == cursor->is.chunk.first && next == search->sequence && cursor->entry != search->hint;
     if (next > search->sequence || bare) {
         bool has = cursor->is.chunk.committed > search->sequence && cursor->is.chunk.committed > cursor->is.chunk.first;
@@ -172,7 +177,7 @@ int tern_log_segment_crc(const struct tern_log *log, uint32_t sequence, uint32_t
     int status = find(log, &search, &chunk);
     if (status != TERN_OK)
         return status;
-    return tern_log_crc_at(log, chunk.address, sequence, crc);
+    return tern_log_crc_at(log, &chunk, sequence, crc);
 }
 
 uint32_t tern_log_oldest(const struct tern_log *log)

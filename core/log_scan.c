@@ -99,23 +99,25 @@ static bool load_note(const struct tern_log *log, uint32_t address, struct tern_
     return true;
 }
 
-/* A power cut in the last moment of a program leaves bits that read well now and not later. What nothing later stands on may be
- * believed all the same; a note or a schema may only when something was programmed behind it, and not by a later start. */
+/* Whether something was programmed behind what ends at `address`, and not by a later start: only then is it known that the program of
+ * what stands before came to its end. What a power cut ended may read well now and not later. */
 bool tern_log_is_proven(const struct tern_log *log, uint32_t address)
 {
-    uint8_t byte;
-    tern_log_load(log, address, &byte, 1);
+    uint8_t byte = 0;
+    if (address != log->ring)
+        tern_log_load(log, address, &byte, 1);
     return byte != 0xFF && byte != 0;
 }
 
-/* The head stands twice; in front of it is at most one burnt unit. */
+/* The head is the first note. In front of it is what starts left that ended while they programmed one. */
 bool tern_log_load_head(const struct tern_log *log, uint32_t sector, struct tern_log_note *note)
 {
-    uint32_t size = tern_log_align(log, NOTE_SIZE);
-    uint32_t unit = (uint32_t)1 << log->unit_log2;
     uint32_t at = sector + tern_log_entries(log);
-    for (uint32_t end = at + unit + size; at <= end; at += unit)
-        if (tern_log_is_proven(log, at) && load_note(log, at, note) && tern_log_is_proven(log, at + size))
+    uint32_t limit = at + HEAD_WITHIN;
+    if (limit > sector + log->flash->sector_size)
+        limit = sector + log->flash->sector_size;
+    for (limit -= NOTE_SIZE; (at = tern_log_used(log, at, limit)) < limit; at += (uint32_t)1 << log->unit_log2)
+        if (load_note(log, at, note))
             return true;
     return false;
 }
@@ -175,6 +177,7 @@ static bool scan_chunk(struct tern_log_cursor *cursor)
         if (walk.sequence > cursor->ceiling)
             continue;
         cursor->is.chunk.next = walk.sequence;
+        cursor->is.chunk.whole = end;
         if (segment.commit) {
             cursor->is.chunk.committed = walk.sequence;
             cursor->is.chunk.size = end;
@@ -184,14 +187,14 @@ static bool scan_chunk(struct tern_log_cursor *cursor)
     return end != 0;
 }
 
-/* The CRC of the last segment with records that ends before `sequence`, in the chunk at `address`. */
-int tern_log_crc_at(const struct tern_log *log, uint32_t address, uint32_t sequence, uint32_t *crc)
+/* The CRC of the chunk's segment with records that ends before `sequence`. */
+int tern_log_crc_at(const struct tern_log *log, const struct tern_log_chunk *chunk, uint32_t sequence, uint32_t *crc)
 {
-    struct view view = {log, address};
+    struct view view = {log, chunk->address};
     struct tern_source source = {read_view, &view};
     struct tern_walk walk;
     struct tern_segment segment;
-    int status = tern_walk_begin(&walk, source, TERN_CHUNK_MAX);
+    int status = tern_walk_begin(&walk, source, chunk->size);
     while (status == TERN_OK && (status = tern_walk_next(&walk, &segment)) == TERN_OK)
         if (walk.sequence == sequence && segment.rows != 0) {
             *crc = segment.crc;
@@ -282,13 +285,13 @@ uint8_t tern_log_scan(struct tern_log_cursor *cursor)
     }
 }
 
-/* A schema that something proves, the last copy in the sector. */
+/* Finds a schema in a sector. */
 bool tern_log_schema_in(const struct tern_log *log, uint32_t sector, uint32_t hash, struct tern_log_cursor *cursor)
 {
     tern_log_enter(cursor, log, sector);
     uint8_t kind;
     while ((kind = tern_log_scan(cursor)) != ENTRY_END)
-        if (kind == ENTRY_SCHEMA && cursor->is.schema.hash == hash && tern_log_is_proven(log, cursor->at))
+        if (kind == ENTRY_SCHEMA && cursor->is.schema.hash == hash)
             return true;
     return false;
 }

@@ -18,13 +18,16 @@
 #define SCHEMA_HEAD    4u /* type and the longest size */
 #define HASH_SIZE      4u
 #define UNIT_MAX       32u
+#define HEAD_WITHIN    512u /* a sector's head begins in so many bytes of its entries */
 #define ENTRY_SIZE_MIN 8u  /* no entry is shorter */
 #define BLANK_SLACK    64u /* two of the largest units */
+
+#define NOTES_ENOUGH 3u /* so many copies at the log's end need no further one */
 
 enum tern_log_flags {
     LOG_SUSPECT = 1,        /* the unit at `write` may have been touched by a program that a power cut ended */
     LOG_READY_SUSPECT = 2,  /* the same of the sector ahead */
-    LOG_VOID = 4,           /* flash holds uncommitted records that never will be */
+    LOG_NOTE_DUE = 4,       /* a note goes before anything else: what flash holds of the last one, or of records, may not last */
     LOG_MOVE = 8,           /* the open chunk goes to the sector ahead */
     LOG_PLACED = 16,        /* the open chunk has an address, and its schemas stand before it */
     LOG_WANTED = 32,        /* somebody waits for a sector ahead */
@@ -63,6 +66,7 @@ struct tern_log_cursor {
             uint32_t next;      /* behind the last record */
             uint32_t committed; /* behind the last committed record */
             uint32_t size;      /* bytes up to there */
+            uint32_t whole;     /* bytes up to the last record */
         } chunk;
     } is;
     bool damaged; /* bytes were skipped since the flag was last cleared */
@@ -89,7 +93,7 @@ bool tern_log_is_proven(const struct tern_log *log, uint32_t address);
 uint32_t tern_log_follower(const struct tern_log *log, uint32_t sector, uint32_t *first);
 void tern_log_enter(struct tern_log_cursor *cursor, const struct tern_log *log, uint32_t sector);
 uint8_t tern_log_scan(struct tern_log_cursor *cursor);
-int tern_log_crc_at(const struct tern_log *log, uint32_t address, uint32_t sequence, uint32_t *crc);
+int tern_log_crc_at(const struct tern_log *log, const struct tern_log_chunk *chunk, uint32_t sequence, uint32_t *crc);
 bool tern_log_schema_in(const struct tern_log *log, uint32_t sector, uint32_t hash, struct tern_log_cursor *cursor);
 
 #endif

@@ -206,7 +206,13 @@ static void send_gap(struct tern *tern, struct tern_lane *lane, uint32_t last, u
 
 /* ---- Sending a lane ---------------------------------------------------------------------------------------------------------- */
 
-/* Looks up the chunk of the next record. TERN_OK: there are bytes to send, or a gap in front of them; TERN_AGAIN: nothing now. */
+static bool is_begun(const struct tern_sender *sender)
+{
+    return sender->address != TERN_NO_ADDRESS && sender->offset != 0 && sender->offset < sender->size;
+}
+
+/* The chunk of the next record: the one at hand while it has bytes left, else the log looks. TERN_OK: there are bytes to send, or a
+ * gap in front of them; TERN_AGAIN: nothing now. */
 static int find_chunk(struct tern_lane *lane, struct tern_log_chunk *chunk)
 {
     struct tern_sender *sender = &lane->sender;
@@ -215,18 +221,17 @@ static int find_chunk(struct tern_lane *lane, struct tern_log_chunk *chunk)
     chunk->next = sender->next;
     chunk->size = sender->size;
     chunk->reason = TERN_GAP_DAMAGED;
+    if (is_begun(sender))
+        return TERN_OK;
     int status = tern_log_find(&lane->log, sender->sequence, chunk);
     if (status != TERN_OK)
         return status;
-    if (chunk->first != sender->first) {
-        sender->first = chunk->first;
+    if (chunk->first != sender->first || sender->offset > chunk->size)
         sender->offset = 0;
-    }
+    sender->first = chunk->first;
     sender->address = chunk->address;
     sender->next = chunk->next;
     sender->size = (uint16_t)chunk->size;
-    if (sender->offset > sender->size)
-        sender->offset = 0;
     return TERN_OK;
 }
 
@@ -266,13 +271,14 @@ static int send_lane(struct tern *tern, struct tern_lane *lane)
     const struct tern_log *log = &lane->log;
     struct tern_log_chunk chunk;
     /* A chunk once begun is finished, so that a window smaller than a chunk does not hold it for ever. */
-    bool begun = sender->offset != 0 && sender->offset < sender->size;
-    bool shut = !begun && sender->sent - sender->confirmed >= sender->window;
+    bool shut = !is_begun(sender) && sender->sent - sender->confirmed >= sender->window;
     if ((sender->state & WELCOMED) == 0 || shut || sender->sequence >= log->next)
         return TERN_AGAIN;
     int status = find_chunk(lane, &chunk);
-    if (status < 0)
+    if (status < 0) {
+        sender->address = TERN_NO_ADDRESS; /* the place at hand may be gone: look from the start the next time */
         return status;
+    }
     uint32_t border =
         sender->sequence < log->epochs[0].base && log->epochs[1].epoch != 0 ? log->epochs[0].base : log->next;
     uint32_t there = status == TERN_OK && chunk.first < border ? chunk.first : border;

@@ -270,19 +270,38 @@ int tern_abort(struct tern *tern)
 
 /* ---- Running -------------------------------------------------------------------------------------------------------------- */
 
+/* Erases and marks what is due, one at most. TERN_OK: nothing is. */
+static int service(struct tern *tern)
+{
+    int status = TERN_OK;
+    for (uint8_t i = 0; i < tern->config->lane_count && status == TERN_OK; i++) {
+        struct tern_lane *lane = &tern->config->lanes[i];
+        status = tern_log_service(&lane->log, lane->overflow == TERN_DROP_OLDEST);
+    }
+    return status;
+}
+
+static int32_t push(struct tern *tern)
+{
+    const struct tern_clock *clock = tern->config->clock;
+    return tern->config->link == NULL ? POLL_IDLE : tern_push_step(tern, clock->milliseconds(clock->context));
+}
+
 int32_t tern_poll(struct tern *tern)
 {
-    for (uint8_t i = 0; i < tern->config->lane_count; i++) {
-        struct tern_lane *lane = &tern->config->lanes[i];
-        int status = tern_log_service(&lane->log, lane->overflow == TERN_DROP_OLDEST);
-        if (status == TERN_AGAIN)
-            return POLL_SOON;
-        if (status < 0)
-            return status;
-    }
-    if (tern->config->link == NULL)
-        return POLL_IDLE;
-    return tern_push_step(tern, tern->config->clock->milliseconds(tern->config->clock->context));
+    int32_t wait = POLL_IDLE;
+    /* Link and flash take turns at being first, so that neither a busy link nor a busy ring starves the other. */
+    tern->link_first = !tern->link_first;
+    if (tern->link_first)
+        wait = push(tern);
+    if (wait == POLL_SOON)
+        return wait;
+    int status = service(tern);
+    if (status == TERN_AGAIN)
+        return POLL_SOON;
+    if (status < 0)
+        return status;
+    return tern->link_first ? wait : push(tern);
 }
 
 uint32_t tern_backlog(const struct tern *tern)

@@ -272,20 +272,21 @@ struct tern_log {
     uint32_t chunk;              /* address of the open chunk once it has been placed */
     uint32_t home;               /* address of the sector that holds the open chunk's schemas */
     uint32_t ready;              /* address of an erased sector ahead, or TERN_NO_ADDRESS */
+    uint32_t ready_at;           /* address of the first entry in it */
     uint32_t ahead;              /* address of the sector that is being erased, or as above */
     uint32_t checked;            /* bytes of it that have been found erased */
     uint32_t unmarked;           /* address of the oldest sector whose acknowledgement is not in flash */
     uint32_t next;               /* sequence behind the newest committed record */
     uint32_t pending;            /* sequence behind the newest programmed record, committed or not */
     uint32_t acked;              /* first sequence that has not been acknowledged */
-    uint32_t minimum;            /* after TERN_E_GEOMETRY or TERN_E_TOO_BIG: the sector size needed, in bytes */
-    uint32_t settled_at;         /* address of the chunk found last, if it waited for a later commit */
-    uint32_t settled;            /* and the sequence behind what that commit covers */
-    uint32_t schemas[4];         /* hashes of the newest sector's first schemas */
-    uint64_t store;              /* who acknowledged; 0: nobody yet */
-    uint16_t capacity;           /* the most the open chunk may grow to; 0: none is open */
-    uint16_t programmed;         /* its bytes in flash */
-    uint8_t failures; /* of the sector ahead, one after another */
+    uint32_t minimum;    /* after TERN_E_GEOMETRY or TERN_E_TOO_BIG: the sector size needed, in bytes */
+    uint32_t settled_at; /* address of the chunk found last, if it waited for a later commit */
+    uint32_t settled;    /* and the sequence behind what that commit covers */
+    uint32_t schemas[4]; /* hashes of the newest sector's first schemas */
+    uint64_t store;      /* who acknowledged; 0: nobody yet */
+    uint16_t capacity;   /* the most the open chunk may grow to; 0: none is open */
+    uint16_t programmed; /* its bytes in flash */
+    uint8_t failures;    /* of the sector ahead, one after another */
     uint8_t schema_count;
     uint8_t lane;
     uint8_t unit_log2;
@@ -362,6 +363,7 @@ struct tern {
     /* Private. */
     uint8_t state;
     uint8_t tries;        /* HELLOs without an answer, for the backoff */
+    uint8_t link_first;   /* whose turn it is in tern_poll() */
     uint16_t frame_next;  /* the frame being sent: where in config->frame its next byte is */
     uint16_t frame_end;   /* and where it ends; the same: none */
     uint16_t want_offset; /* of the schema asked for: its next byte */
@@ -388,8 +390,10 @@ enum tern_overflow {
 int tern_open(struct tern *tern, const struct tern_config *config);
 
 /* Adds a row to the open chunk of the table's lane. `row` has column_count values. Touches RAM only, except when the chunk is full:
- * then programs at most that chunk. The row is not durable before tern_commit(). On an error the row is not there, and everything
- * put before it still is. */
+ * then programs at most that chunk. The row is not durable before tern_commit().
+ * TERN_AGAIN: no erased sector is ahead, and nothing happened: call tern_poll() and put again. TERN_E_FULL, with policy
+ * TERN_REFUSE alone: the record is lost and counted. TERN_E_TOO_BIG: larger than a chunk. TERN_E_FLASH: as for tern_commit().
+ * Other errors: the row is not there, and everything put before it still is. */
 int tern_put(struct tern *tern, const struct tern_table *table, const struct tern_value *row);
 
 /* Adds the deletion of a row: `key` has the values of the key columns, in order. MERGE tables only. */
@@ -400,8 +404,9 @@ int tern_delete(struct tern *tern, const struct tern_table *table, const struct 
 int tern_begin(struct tern *tern, uint8_t lane);
 
 /* Makes everything put into any lane durable, and ends its batch. Programs at most the open chunk of each lane; erases only where no
- * erased sector stands ahead. Also the function to call on an early warning of power loss. TERN_OK or TERN_VOLATILE:
- * every record put since the last commit is safe. TERN_E_FLASH: the records of the failing lane are not, and are forgotten, as by
+ * erased sector stands ahead. Also the function to call on an early warning of power loss.
+ * TERN_OK or TERN_VOLATILE: every record put since the last commit is safe. TERN_AGAIN: a batch that fills the ring waits for room: call
+ * tern_poll() and commit again. TERN_E_FLASH: the records of the failing lane are not safe, and are forgotten, as by
  * tern_abort(); put them again. */
 int tern_commit(struct tern *tern);
 
@@ -418,7 +423,8 @@ int tern_snapshot_end(struct tern *tern, const struct tern_table *table);
 int tern_table_check(const struct tern_table *table);
 
 /* Does what can be done now: at most one erase or one frame, never waits. Returns the milliseconds after which to call again if nothing
- * else happens (0: at once), or a negative error that needs attention; calling again is always allowed. */
+ * else happens (0: at once); a commit or arriving bytes are something. Or a negative error that needs attention, TERN_E_TOO_BIG when
+ * the open batch fills the whole ring and must be aborted; calling again is always allowed. */
 int32_t tern_poll(struct tern *tern);
 
 /* How many committed records have not been acknowledged, over all lanes. */

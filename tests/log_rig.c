@@ -25,7 +25,7 @@ void rig_open(struct rig *rig, struct nor *nor, uint16_t wanted)
     rig->least = 32;
     rig->drop = true;
     rig->ids = calloc(RIG_RECORDS, sizeof(*rig->ids));
-    rig->next = rig->maybe = rig->tail = rig->floor = 1;
+    rig->next = rig->maybe = rig->tail = rig->floor = rig->acked = rig->last = 1;
     rig->chunk.data = rig->data;
 }
 
@@ -51,9 +51,19 @@ void rig_copy(struct rig *to, const struct rig *from)
 static void note_floor(struct rig *rig)
 {
     struct tern_log_note head;
+    bool off = rig->nor->off;
+    rig->nor->off = false;
     if (rig->log.oldest != TERN_NO_ADDRESS && tern_log_load_head(&rig->log, rig->log.oldest, &head) &&
         head.first > rig->floor)
         rig->floor = head.first;
+    rig->nor->off = off;
+}
+
+/* An epoch whose note may not last is not used before service has put that right. */
+static void note_epoch(struct rig *rig)
+{
+    if ((rig->log.flags & LOG_NOTE_DUE) == 0 && !rig->nor->off)
+        rig->epoch_firm = rig->epoch;
 }
 
 int rig_mount(struct rig *rig)
@@ -65,9 +75,18 @@ int rig_mount(struct rig *rig)
     if (status != TERN_OK)
         return status;
     /* The commit that was cut: all of it, or nothing. */
-    if (rig->log.next != rig->next && rig->log.next != rig->maybe && rig->wrong == NULL)
+    uint32_t next = rig->log.next;
+    bool excused = rig->next == rig->excused[1] && next == rig->excused[0];
+    if (next != rig->next && next != rig->maybe && !excused && rig->wrong == NULL)
         rig->wrong = "the log begins neither before nor behind the commit that was cut";
-    rig->next = rig->maybe = rig->tail = rig->log.next;
+    rig->next = rig->maybe = rig->tail = next;
+    uint32_t epoch = rig->log.epochs[0].epoch;
+    if (epoch != rig->epoch && epoch != rig->epoch_maybe && epoch != rig->epoch_firm && rig->wrong == NULL)
+        rig->wrong = "the epoch is neither the old nor the new one";
+    rig->epoch = rig->epoch_maybe = epoch;
+    note_epoch(rig);
+    if (rig->log.acked > rig->acked && rig->wrong == NULL)
+        rig->wrong = "more is acknowledged than was";
     return TERN_OK;
 }
 
@@ -146,8 +165,10 @@ int rig_commit(struct rig *rig)
     if (status == TERN_OK)
         status = flush(rig, true);
     if (status == TERN_OK) {
+        rig->last = rig->next;
         rig->next = rig->maybe = rig->tail;
         rig->in_batch = false;
+        note_epoch(rig);
     }
     return status;
 }
@@ -157,6 +178,25 @@ void rig_abort(struct rig *rig)
     forget(rig);
 }
 
+void rig_acknowledge(struct rig *rig, uint32_t behind)
+{
+    uint32_t sequence = rig->next > rig->floor + behind ? rig->next - behind : rig->floor;
+    if (sequence > rig->acked)
+        rig->acked = sequence;
+    tern_log_acknowledge(&rig->log, sequence, 0x1122334455667788u);
+}
+
+int rig_set_epoch(struct rig *rig)
+{
+    rig->epoch_maybe = rig->epoch + 8;
+    int status = tern_log_set_epoch(&rig->log, rig->epoch_maybe, rig->next);
+    if (status == TERN_OK)
+        rig->epoch = rig->epoch_maybe;
+    else if (!rig->nor->off)
+        rig->epoch_maybe = rig->epoch;
+    return status;
+}
+
 int rig_service(struct rig *rig)
 {
     int status;
@@ -164,6 +204,7 @@ int rig_service(struct rig *rig)
         status = tern_log_service(&rig->log, rig->drop);
         note_floor(rig);
     } while (status == TERN_AGAIN);
+    note_epoch(rig);
     return status;
 }
 
@@ -200,7 +241,7 @@ static bool check_schemas(struct rig *rig, const uint8_t *data, const struct ter
         uint32_t hash = tern_load32(data + segment->tables + 4 * i);
         uint32_t address, size;
         if (tern_log_find_schema(&rig->log, hash, &address, &size) != TERN_OK)
-            return fail(rig, "a chunk's schema is not in the log");
+            return rig->lenient || fail(rig, "a chunk's schema is not in the log");
     }
     return true;
 }
@@ -223,6 +264,13 @@ static bool check_chunk(struct rig *rig, const struct tern_log_chunk *found, uin
     return walk.sequence == found->next || fail(rig, "a chunk ends with another sequence");
 }
 
+static void count_missing(struct rig *rig, uint32_t from, uint32_t end)
+{
+    for (; from < end; from++)
+        if (from >= rig->floor && !(from >= rig->excused[0] && from < rig->excused[1]))
+            rig->missing++;
+}
+
 bool rig_check(struct rig *rig, bool tolerant)
 {
     struct tern_log_chunk found;
@@ -239,11 +287,8 @@ bool rig_check(struct rig *rig, bool tolerant)
         if (found.next < sequence || found.size == 0)
             return fail(rig, "the search found something else");
         if (found.first > sequence) {
-            uint32_t lost = sequence < rig->floor ? rig->floor : sequence;
-            if (found.first > lost) {
-                rig->missing += found.first - lost;
-                rig->reason = found.reason;
-            }
+            count_missing(rig, sequence, found.first);
+            rig->reason = found.reason;
         }
         if (rig->oldest == 0)
             rig->oldest = found.first;
@@ -253,10 +298,7 @@ bool rig_check(struct rig *rig, bool tolerant)
         if (found.first == found.next && sequence >= rig->next)
             break;
     }
-    if (sequence < rig->floor)
-        sequence = rig->floor;
-    if (sequence < rig->next)
-        rig->missing += rig->next - sequence;
+    count_missing(rig, sequence, rig->next);
     if (rig->missing != 0 && !tolerant)
         return fail(rig, "a committed record is not there");
     return rig->wrong == NULL;

@@ -19,13 +19,20 @@ struct rig {
     uint16_t least;
     bool drop;
     bool in_batch;
+    bool lenient;     /* a schema may be missing */
     uint32_t next_id; /* every put has its own */
     /* The oracle: what each sequence holds, 0: nothing. */
     uint32_t *ids;
     uint32_t next;  /* behind the newest record whose commit returned TERN_OK */
     uint32_t maybe; /* behind the newest record of the commit that was cut, or as `next` */
     uint32_t tail;  /* behind the newest record put */
+    uint32_t last;  /* behind the newest record of the commit before */
     uint32_t floor; /* records below may have been dropped to make room */
+    uint32_t excused[2]; /* of these, from and up to, any may be missing: their program was cut, and read well at first */
+    uint32_t epoch;      /* in force */
+    uint32_t epoch_maybe; /* what a cut may have put in force, or as `epoch` */
+    uint32_t epoch_firm;  /* in force, and used: no later start may see another before it */
+    uint32_t acked;       /* the most that was ever acknowledged */
     /* After rig_check(): */
     uint32_t oldest;  /* the oldest record found */
     uint32_t missing; /* records between that were not there */
@@ -46,6 +53,10 @@ int rig_mount(struct rig *rig);
 int rig_put(struct rig *rig, unsigned table);
 int rig_commit(struct rig *rig);
 void rig_abort(struct rig *rig);
+
+/* Acknowledges all but the newest `behind` committed records. */
+void rig_acknowledge(struct rig *rig, uint32_t behind);
+int rig_set_epoch(struct rig *rig);
 
 /* Services until nothing is due, or an error. */
 int rig_service(struct rig *rig);

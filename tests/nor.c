@@ -2,6 +2,7 @@
 #include "nor.h"
 
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { ERASED, PROGRAMMED, TORN };
@@ -110,6 +111,13 @@ static void check_units(struct nor *nor, uint32_t address, const uint8_t *data, 
         bool in_slot = offset >= nor->slot_from && offset < nor->slot_to;
         if (nor->states[unit] == ERASED || (torn && (in_slot || all_are(data + at, nor->unit, 0))))
             continue;
+        if (getenv("NORDUMP")) {
+            printf("program %x size %u at unit %x states %d\n", address, size, address + at, nor->states[unit]);
+            for (uint32_t i = 0; i < nor->size; i++)
+                printf("%s%02x%s", i % 32 == 0 ? "\n" : " ", nor->cells[i], nor->states[i/nor->unit]==2? "T" : " ");
+            printf("\n");
+            fflush(stdout); abort();
+        }
         violate(nor, torn ? "a torn unit was programmed" : "a unit was programmed twice");
     }
 }
@@ -237,7 +245,8 @@ void nor_age(struct nor *nor)
         uint8_t weak = nor->weak[i];
         if (weak == 0)
             continue;
-        nor->cells[i] = (uint8_t)(nor->cells[i] ^ (nor->tear == NOR_RISING ? weak & draw(nor) : weak));
+        /* Charge leaks one way: what reads as programmed ends as erased, what reads as erased may end as either. */
+        nor->cells[i] = (uint8_t)(nor->cells[i] ^ (weak & (~nor->cells[i] | draw(nor))));
         nor->weak[i] = 0;
     }
 }

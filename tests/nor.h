@@ -12,8 +12,8 @@ enum nor_tear {
     NOR_PREFIX, /* the first `extent` bytes are done */
     NOR_SUFFIX, /* all but the first `extent` bytes are done */
     NOR_RANDOM, /* of the bits that were to change, each is done or not */
-    NOR_FADING, /* every bit reads as done, and as not done once nor_age() was called */
-    NOR_RISING  /* every bit reads as not done, and at random once nor_age() was called */
+    NOR_FADING, /* every bit reads as done, until nor_age() is called */
+    NOR_RISING  /* every bit reads as not done, until nor_age() is called */
 };
 
 enum nor_fault { NOR_ERROR, NOR_NOTHING /* returns 0 and does nothing */, NOR_HALF /* does a part and returns 0 */ };

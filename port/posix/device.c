@@ -20,6 +20,7 @@
 #define EXIT_FAILURE_ 1
 #define EXIT_USAGE    2
 #define NO_WAIT_LIMIT 0
+#define POLLS_A_ROUND 256
 
 static const char usage[] =
     "usage: tern-device --connect URL --id ID --flash FILE --table NAME (--key COLUMN[,COLUMN] | --append) "
@@ -392,6 +393,15 @@ static bool keep_watch(const struct device *device, const struct options *option
     return options->wait == NO_WAIT_LIMIT || now - watch->progressed < options->wait * 1000u;
 }
 
+/* Polls until there is nothing to be done at once, so that sending keeps up with putting. */
+static int32_t poll_device(struct device *device)
+{
+    int32_t wait = 0;
+    for (int i = 0; i < POLLS_A_ROUND && wait == 0; i++)
+        wait = tern_poll(&device->tern);
+    return wait;
+}
+
 static int run(struct device *device, const struct options *options)
 {
     uint32_t now = tern_posix_clock.milliseconds(NULL);
@@ -400,7 +410,7 @@ static int run(struct device *device, const struct options *options)
         int put = device->put < device->table.rows ? put_some(device, options->commit) : 0;
         if (put < 0)
             return EXIT_FAILURE_;
-        int32_t wait = tern_poll(&device->tern);
+        int32_t wait = poll_device(device);
         if (wait < 0)
             return complain("flash: a read or write failed; is the disk full?");
         if (put == 0 && wait > 0)

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -25,20 +26,18 @@ static int write_all(int file, const uint8_t *data, uint32_t size, uint32_t addr
     return 0;
 }
 
+static bool is_inside(const struct tern_posix_flash *flash, uint32_t address, uint32_t size)
+{
+    uint32_t whole = flash->flash.sector_size * flash->flash.sector_count;
+    return address <= whole && size <= whole - address;
+}
+
 static int read_flash(void *context, uint32_t address, void *data, uint32_t size)
 {
     const struct tern_posix_flash *flash = context;
-    uint8_t *to = data;
-    while (size != 0) {
-        ssize_t got = pread(flash->file, to, size, (off_t)address);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return -1;
-        to += got;
-        size -= (uint32_t)got;
-        address += (uint32_t)got;
-    }
+    if (!is_inside(flash, address, size))
+        return -1;
+    memcpy(data, flash->cells + address, size);
     return 0;
 }
 
@@ -59,20 +58,11 @@ static bool is_erased(const uint8_t *bytes, uint32_t size)
 static int program_flash(void *context, uint32_t address, const void *data, uint32_t size)
 {
     const struct tern_posix_flash *flash = context;
-    const uint8_t *from = data;
-    uint8_t there[PIECE];
     uint32_t unit = flash->flash.program_unit;
-    if (address % unit != 0 || size % unit != 0)
+    if (!is_inside(flash, address, size) || address % unit != 0 || size % unit != 0 ||
+        !is_erased(flash->cells + address, size))
         return -1;
-    while (size != 0) {
-        uint32_t piece = size < PIECE ? size : PIECE;
-        if (read_flash(context, address, there, piece) != 0 || !is_erased(there, piece) ||
-            write_all(flash->file, from, piece, address) != 0)
-            return -1;
-        from += piece;
-        address += piece;
-        size -= piece;
-    }
+    memcpy(flash->cells + address, data, size);
     return finish(flash);
 }
 
@@ -93,9 +83,10 @@ static int fill_erased(int file, uint32_t address, uint32_t size)
 static int erase_flash(void *context, uint32_t address)
 {
     const struct tern_posix_flash *flash = context;
-    if (address % flash->flash.sector_size != 0 ||
-        fill_erased(flash->file, address, flash->flash.sector_size) != 0)
+    uint32_t size = flash->flash.sector_size;
+    if (!is_inside(flash, address, size) || address % size != 0)
         return -1;
+    memset(flash->cells + address, 0xFF, size);
     return finish(flash);
 }
 
@@ -113,6 +104,13 @@ static int make_whole(struct tern_posix_flash *flash, off_t found, off_t wanted)
     if (found > wanted)
         return -1;
     return fill_erased(flash->file, (uint32_t)found, (uint32_t)(wanted - found));
+}
+
+static int map(struct tern_posix_flash *flash, size_t size)
+{
+    void *cells = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, flash->file, 0);
+    flash->cells = cells == MAP_FAILED ? NULL : cells;
+    return flash->cells == NULL ? -1 : 0;
 }
 
 int tern_posix_flash_open(struct tern_posix_flash *flash, const char *path, uint32_t sector_size,
@@ -133,7 +131,7 @@ int tern_posix_flash_open(struct tern_posix_flash *flash, const char *path, uint
             message, size,
             "%s: is %lld bytes and a flash of this geometry has %lld; give the geometry it was made with",
             path, (long long)found.st_size, (long long)wanted);
-    } else if (make_whole(flash, found.st_size, wanted) != 0) {
+    } else if (make_whole(flash, found.st_size, wanted) != 0 || map(flash, (size_t)wanted) != 0) {
         snprintf(message, size, "%s: cannot fill the flash file: %s; make room on the disk", path,
                  strerror(errno));
     } else {
@@ -145,7 +143,10 @@ int tern_posix_flash_open(struct tern_posix_flash *flash, const char *path, uint
 
 void tern_posix_flash_close(struct tern_posix_flash *flash)
 {
+    if (flash->cells != NULL)
+        munmap(flash->cells, (size_t)flash->flash.sector_size * flash->flash.sector_count);
     if (flash->file >= 0)
         close(flash->file);
+    flash->cells = NULL;
     flash->file = -1;
 }

@@ -12,6 +12,7 @@
 
 struct tern_posix_flash {
     struct tern_flash flash; /* for struct tern_lane */
+    uint8_t *cells;          /* the file, mapped */
     int file;
     bool
         sync; /* fdatasync after each program and erase: survives a power cut of the PC, not only the end of the process */

@@ -61,7 +61,7 @@ static void records_survive_clean_starts_in_every_geometry(void)
                     for (uint64_t rows = test_random(&random) % 3 + 1; rows != 0 && status == TERN_OK; rows--)
                         status = rig_put(&rig, (unsigned)(test_random(&random) % (s == 0 ? 1 : 3)));
                     if (!CHECK(status == TERN_OK || status == TERN_E_FULL))
-                        printf("    %d\n", status);
+                        printf("    %d ready %x at %x newest %x write %x min %u\n", status, rig.log.ready, rig.log.ready_at, rig.log.newest, rig.log.write, rig.log.minimum);
                     CHECK_EQ(rig_commit(&rig), TERN_OK);
                     if (test_random(&random) % 8 == 0)
                         CHECK_EQ(rig_mount(&rig), TERN_OK);

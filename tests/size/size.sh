@@ -10,7 +10,7 @@ weigh() { # target, configuration, tool prefix, flags: prints text data bss
     shift 3
     # shellcheck disable=SC2086
     "${prefix}gcc" $* -std=c99 -Os -ffreestanding -ffunction-sections -fdata-sections -nostartfiles -nodefaultlibs \
-        tests/size_main.c core/*.c -Wl,--gc-sections -Wl,-e,main -Wl,--defsym,memcpy=0 -Wl,--defsym,memmove=0 -Wl,--defsym,memset=0 \
+        tests/size/firmware.c core/*.c -Wl,--gc-sections -Wl,-e,main -Wl,--defsym,memcpy=0 -Wl,--defsym,memmove=0 -Wl,--defsym,memset=0 \
         -Wl,--defsym,memcmp=0 -Wl,--defsym,config=0 -Wl,--defsym,row=0 -lgcc -o "$out/$name.elf" 2>"$out/$name.err" || {
         head -n 3 "$out/$name.err"
         echo "size_$name: does not link"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A firmware that uses everything a plain device uses, for tests/size.sh to link and weigh. Never run. */
-#include "../core/tern.h"
+/* A firmware that uses everything a plain device uses, for tests/size/size.sh to link and weigh. Never run. */
+#include "../../core/tern.h"
 #ifdef PACKED
-#include "../core/pack.h"
+#include "../../core/pack.h"
 #define CODEC &tern_packed
 #else
 #define CODEC &tern_csv

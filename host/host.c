@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/* The face of the library: one staging store, one server, an importer for each destination. */
+#include "tern_host.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "import.h"
+#include "log.h"
+#include "server.h"
+#include "stage.h"
+
+#define SINKS_MAX 16 /* each has a thread and a connection */
+
+struct tern_host {
+    struct tern_report report; /* the application's */
+    pthread_mutex_t report_lock;
+    struct tern_stage *stage;
+    struct tern_server *server;
+    struct tern_import *imports[SINKS_MAX];
+    size_t import_count;
+};
+
+/* Threads report too, and the application is promised one call at a time. */
+static void report_in_turn(void *context, enum tern_level level, const char *event, const char *fields)
+{
+    struct tern_host *host = context;
+    pthread_mutex_lock(&host->report_lock);
+    host->report.call(host->report.context, level, event, fields);
+    pthread_mutex_unlock(&host->report_lock);
+}
+
+static struct tern_report report_of(struct tern_host *host)
+{
+    struct tern_report report = {host->report.call == NULL ? NULL : report_in_turn, host};
+    return report;
+}
+
+static int refuse(const struct tern_report *report, const char *name, const char *value, const char *message)
+{
+    struct tern_fields fields;
+    tern_fields_begin(&fields);
+    if (value != NULL)
+        tern_fields_text(&fields, name, value);
+    tern_fields_text(&fields, "msg", message);
+    tern_report_event(report, TERN_ERROR, "bad-config", &fields);
+    return TERN_HOST_E_ARGUMENT;
+}
+
+static int check_config(const struct tern_host_config *config)
+{
+    if (config->stage == NULL || config->stage[0] == '\0')
+        return refuse(&config->report, "stage", NULL, "a staging folder is required");
+    if (config->sink_count > SINKS_MAX)
+        return refuse(&config->report, "sink", config->sinks[SINKS_MAX], "more than 16 destinations");
+    for (size_t i = 0; i < config->sink_count; i++)
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(config->sinks[i], config->sinks[j]) == 0)
+                return refuse(&config->report, "sink", config->sinks[i], "the destination is given twice");
+    return TERN_HOST_OK;
+}
+
+static int open_parts(struct tern_host *host, const struct tern_host_config *config)
+{
+    struct tern_stage_config stage = {.directory = config->stage, .report = report_of(host)};
+    int error = tern_stage_open(&host->stage, &stage);
+    if (error != TERN_HOST_OK)
+        return error;
+    struct tern_server_config server = {.stage = host->stage,
+                                        .report = report_of(host),
+                                        .window = config->window,
+                                        .connections = config->connections,
+                                        .hello_seconds = config->hello_seconds,
+                                        .idle_seconds = config->idle_seconds};
+    error = tern_server_open(&host->server, &server);
+    struct tern_import_config import = {.report = report_of(host),
+                                        .segment_seconds = config->segment_seconds,
+                                        .segment_bytes = config->segment_bytes};
+    for (size_t i = 0; error == TERN_HOST_OK && i < config->sink_count; i++) {
+        error = tern_import_open(&host->imports[i], host->stage, config->sinks[i], &import);
+        host->import_count += error == TERN_HOST_OK;
+    }
+    return error;
+}
+
+int tern_host_open(struct tern_host **out, const struct tern_host_config *config)
+{
+    *out = NULL;
+    int error = check_config(config);
+    if (error != TERN_HOST_OK)
+        return error;
+    struct tern_host *host = calloc(1, sizeof *host);
+    if (host == NULL)
+        return TERN_HOST_E_SYSTEM;
+    host->report = config->report;
+    pthread_mutex_init(&host->report_lock, NULL);
+    error = open_parts(host, config);
+    if (error == TERN_HOST_OK)
+        *out = host;
+    else
+        tern_host_close(host);
+    return error;
+}
+
+int tern_host_listen(struct tern_host *host, const char *url)
+{
+    return tern_server_listen(host->server, url);
+}
+
+uint16_t tern_host_port(const struct tern_host *host)
+{
+    return tern_server_port(host->server);
+}
+
+int tern_host_descriptor(const struct tern_host *host)
+{
+    return tern_server_descriptor(host->server);
+}
+
+int tern_host_step(struct tern_host *host, int milliseconds)
+{
+    return tern_server_step(host->server, milliseconds);
+}
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int tern_host_drain(struct tern_host *host, int milliseconds)
+{
+    int64_t end = now_ms() + milliseconds;
+    int result = TERN_HOST_OK;
+    tern_server_stop(host->server);
+    /* Every destination is asked, even when the time is over: one that has everything closes its files then. */
+    for (size_t i = 0; i < host->import_count; i++) {
+        int64_t left = end - now_ms();
+        int error = tern_import_drain(host->imports[i], left > 0 ? (int)left : 0);
+        if (error != TERN_HOST_OK)
+            result = error;
+    }
+    return result;
+}
+
+void tern_host_close(struct tern_host *host)
+{
+    if (host == NULL)
+        return;
+    tern_server_close(host->server);
+    for (size_t i = 0; i < host->import_count; i++)
+        tern_import_close(host->imports[i]);
+    tern_stage_close(host->stage);
+    pthread_mutex_destroy(&host->report_lock);
+    free(host);
+}

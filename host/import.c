@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: MIT */
+/* The importer's thread: connect, read a turn, bring it in, wait; and after any failure the same again from the destination's cursor. */
+#include "import.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "import_turn.h"
+#include "log.h"
+
+#define ROWS           65536u
+#define MILLISECONDS   250u
+#define IDLE_WAIT      1000     /* milliseconds without news until files' ages are looked at */
+#define BACKOFF_FIRST  100u     /* milliseconds after the first failure, doubled each time */
+#define BACKOFF_MAX    30000u
+#define HOLDS_RETRY    60000    /* milliseconds until what is held is tried again */
+
+int64_t tern_import_clock(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int64_t tern_import_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+bool tern_import_stops(struct tern_import *import)
+{
+    pthread_mutex_lock(&import->mutex);
+    bool stops = import->stop;
+    pthread_mutex_unlock(&import->mutex);
+    return stops;
+}
+
+void tern_import_report(struct tern_import *import, enum tern_level level, const char *event, const char *device,
+                        const char *message)
+{
+    struct tern_fields fields;
+    tern_fields_begin(&fields);
+    tern_fields_text(&fields, "sink", import->url);
+    if (device != NULL)
+        tern_fields_text(&fields, "device", device);
+    tern_fields_text(&fields, "msg", message);
+    tern_report_event(&import->config.report, level, event, &fields);
+}
+
+/* ---- Connecting --------------------------------------------------------------------------------------------------------------- */
+
+static void disconnect(struct tern_import *import)
+{
+    if (import->connected)
+        import->sink->ops->disconnect(import->sink);
+    import->connected = false;
+    tern_stage_reader_close(import->reader);
+    import->reader = NULL;
+    import->table_count = 0;
+    import->hold_count = 0;
+}
+
+/* Begins to read at the destination's cursor. One that lies beyond the journal's end is from a store that was set back: everything
+ * is read, and what is there already is known by the marks. */
+static int open_reader(struct tern_import *import)
+{
+    uint64_t cursor = 0;
+    int status = import->sink->ops->read_cursor(import->sink, tern_stage_id(import->stage), import->slot, &cursor);
+    if (status != TERN_HOST_OK)
+        return status;
+    if (cursor > tern_stage_end(import->stage)) {
+        tern_import_report(import, TERN_WARN, "cursor-beyond-store", NULL,
+                           "the destination has seen more of this staging store than the store holds: the store was set "
+                           "back; reading it from its beginning");
+        cursor = 0;
+    }
+    status = tern_stage_reader_open(import->stage, cursor, &import->reader);
+    if (status != TERN_HOST_OK)
+        return tern_sink_fail(import->sink, TERN_HOST_E_SYSTEM, "the journal cannot be opened for reading");
+    import->position = import->written = cursor;
+    for (unsigned i = 0; i < TERN_IMPORT_CHUNKS; i++)
+        import->chunks[i].device = NULL;
+    return TERN_HOST_OK;
+}
+
+static int connect_sink(struct tern_import *import)
+{
+    if (import->connected)
+        return TERN_HOST_OK;
+    int status = import->sink->ops->connect(import->sink);
+    if (status != TERN_HOST_OK)
+        return status;
+    import->connected = true;
+    return open_reader(import);
+}
+
+/* ---- State for others ----------------------------------------------------------------------------------------------------------- */
+
+static void show(struct tern_import *import, bool failing)
+{
+    uint64_t end = tern_stage_end(import->stage);
+    pthread_mutex_lock(&import->mutex);
+    import->status.cursor = tern_import_cursor(import);
+    import->status.end = end;
+    import->status.failing = failing;
+    import->status.held = (uint32_t)import->hold_count;
+    snprintf(import->status.error, sizeof import->status.error, "%s", failing ? import->sink->error : "");
+    pthread_mutex_unlock(&import->mutex);
+}
+
+static void report_state(struct tern_import *import, enum tern_level level, const char *event, const char *message)
+{
+    struct tern_fields fields;
+    tern_fields_begin(&fields);
+    tern_fields_text(&fields, "sink", import->url);
+    tern_fields_format(&fields, "cursor", "%" PRIu64, import->position);
+    if (level != TERN_INFO)
+        tern_fields_number(&fields, "retry_ms", import->backoff);
+    tern_fields_text(&fields, "msg", message);
+    tern_report_event(&import->config.report, level, event, &fields);
+}
+
+static void succeed(struct tern_import *import)
+{
+    if (import->alarmed)
+        report_state(import, TERN_INFO, "sink-back", "the destination takes records again");
+    import->alarmed = false;
+    import->backoff = 0;
+    show(import, false);
+}
+
+/* Waits on the condition, at most so long, or until stop. */
+static void pause_thread(struct tern_import *import, uint32_t milliseconds)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += milliseconds / 1000;
+    until.tv_nsec += (long)(milliseconds % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_nsec -= 1000000000;
+        until.tv_sec++;
+    }
+    pthread_mutex_lock(&import->mutex);
+    for (int error = 0; error == 0 && !import->stop;)
+        error = pthread_cond_timedwait(&import->changed, &import->mutex, &until);
+    pthread_mutex_unlock(&import->mutex);
+}
+
+static void fail(struct tern_import *import)
+{
+    import->backoff = import->backoff == 0 ? BACKOFF_FIRST : import->backoff * 2;
+    if (import->backoff > BACKOFF_MAX)
+        import->backoff = BACKOFF_MAX;
+    /* Once for a spell of failures, and again each time that the longest wait begins. */
+    if (!import->alarmed || import->backoff == BACKOFF_MAX)
+        report_state(import, TERN_ERROR, "sink-failed", import->sink->error);
+    import->alarmed = true;
+    show(import, true);
+    disconnect(import);
+    pause_thread(import, import->backoff);
+}
+
+/* ---- Turns ------------------------------------------------------------------------------------------------------------------------ */
+
+/* Nothing is left to read: files get old, a drain may be waiting, and held ranges may have been mended. */
+static int be_idle(struct tern_import *import)
+{
+    pthread_mutex_lock(&import->mutex);
+    bool draining = import->draining;
+    pthread_mutex_unlock(&import->mutex);
+    bool caught_up = import->position >= tern_stage_end(import->stage);
+    int status = import->sink->ops->tick == NULL ? TERN_HOST_OK
+                                                 : import->sink->ops->tick(import->sink, draining && caught_up);
+    if (status != TERN_HOST_OK)
+        return status;
+    show(import, false);
+    if (draining && caught_up) {
+        pthread_mutex_lock(&import->mutex);
+        import->draining = false;
+        import->drained = true;
+        pthread_cond_broadcast(&import->changed);
+        pthread_mutex_unlock(&import->mutex);
+    }
+    if (import->hold_count != 0 && tern_import_clock() - import->holds_tried >= HOLDS_RETRY)
+        disconnect(import);
+    else if (caught_up)
+        tern_stage_wait(import->stage, import->seen, IDLE_WAIT);
+    return TERN_HOST_OK;
+}
+
+static int take_turn(struct tern_import *import)
+{
+    int status = connect_sink(import);
+    if (status == TERN_HOST_OK)
+        status = tern_import_read(import);
+    if (status != TERN_HOST_OK)
+        return status;
+    if (import->turn.unit_count == 0)
+        return be_idle(import);
+    status = tern_import_apply(import);
+    if (status == TERN_HOST_OK) {
+        import->written = tern_import_cursor(import);
+        if (import->sink->ops->tick != NULL)
+            status = import->sink->ops->tick(import->sink, false);
+    }
+    return status;
+}
+
+static void *run(void *context)
+{
+    struct tern_import *import = context;
+    while (!tern_import_stops(import)) {
+        if (take_turn(import) == TERN_HOST_OK)
+            succeed(import);
+        else
+            fail(import);
+    }
+    disconnect(import);
+    return NULL;
+}
+
+/* ---- The face --------------------------------------------------------------------------------------------------------------------- */
+
+static struct tern_import *allocate(struct tern_stage *stage, const char *url, const struct tern_import_config *config)
+{
+    struct tern_import *import = calloc(1, sizeof *import);
+    if (import == NULL)
+        return NULL;
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&import->changed, &attributes);
+    pthread_condattr_destroy(&attributes);
+    pthread_mutex_init(&import->mutex, NULL);
+    import->stage = stage;
+    import->config = *config;
+    if (import->config.rows == 0)
+        import->config.rows = ROWS;
+    if (import->config.milliseconds == 0)
+        import->config.milliseconds = MILLISECONDS;
+    import->url = strdup(url);
+    import->chunks = calloc(TERN_IMPORT_CHUNKS, sizeof *import->chunks);
+    import->decoder = tern_decoder_open();
+    if (import->url != NULL && import->chunks != NULL && import->decoder != NULL)
+        return import;
+    tern_import_close(import);
+    return NULL;
+}
+
+int tern_import_open(struct tern_import **out, struct tern_stage *stage, const char *url,
+                     const struct tern_import_config *config)
+{
+    *out = NULL;
+    struct tern_import *import = allocate(stage, url, config);
+    if (import == NULL)
+        return TERN_HOST_E_SYSTEM;
+    struct tern_sink_config sink = {.url = url,
+                                    .report = config->report,
+                                    .segment_seconds = config->segment_seconds,
+                                    .segment_bytes = config->segment_bytes};
+    int status = tern_sink_open(&import->sink, &sink);
+    if (status == TERN_HOST_OK) {
+        int error = pthread_create(&import->thread, NULL, run, import);
+        import->started = error == 0;
+        if (error != 0) {
+            tern_import_report(import, TERN_ERROR, "thread-failed", NULL, strerror(error));
+            status = TERN_HOST_E_SYSTEM;
+        }
+    }
+    if (status != TERN_HOST_OK) {
+        tern_import_close(import);
+        return status;
+    }
+    *out = import;
+    return TERN_HOST_OK;
+}
+
+void tern_import_status(struct tern_import *import, struct tern_import_status *status)
+{
+    uint64_t end = tern_stage_end(import->stage);
+    pthread_mutex_lock(&import->mutex);
+    *status = import->status;
+    pthread_mutex_unlock(&import->mutex);
+    status->end = end;
+}
+
+int tern_import_drain(struct tern_import *import, int milliseconds)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += milliseconds / 1000;
+    until.tv_nsec += (long)(milliseconds % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_nsec -= 1000000000;
+        until.tv_sec++;
+    }
+    pthread_mutex_lock(&import->mutex);
+    import->draining = true;
+    import->drained = false;
+    pthread_mutex_unlock(&import->mutex);
+    tern_stage_wake(import->stage);
+    pthread_mutex_lock(&import->mutex);
+    for (int error = 0; error == 0 && !import->drained;)
+        error = pthread_cond_timedwait(&import->changed, &import->mutex, &until);
+    bool drained = import->drained;
+    import->draining = false;
+    pthread_mutex_unlock(&import->mutex);
+    return drained ? TERN_HOST_OK : TERN_HOST_E_LIMIT;
+}
+
+void tern_import_close(struct tern_import *import)
+{
+    if (import == NULL)
+        return;
+    pthread_mutex_lock(&import->mutex);
+    import->stop = true;
+    pthread_cond_broadcast(&import->changed);
+    pthread_mutex_unlock(&import->mutex);
+    if (import->started) {
+        tern_stage_wake(import->stage);
+        pthread_join(import->thread, NULL);
+    }
+    if (import->sink != NULL)
+        import->sink->ops->close(import->sink);
+    tern_turn_free(&import->turn);
+    tern_decoder_close(import->decoder);
+    pthread_mutex_destroy(&import->mutex);
+    pthread_cond_destroy(&import->changed);
+    free(import->holds);
+    free(import->tables);
+    free(import->chain);
+    free(import->order);
+    free(import->chunks);
+    free(import->url);
+    free(import);
+}

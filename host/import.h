@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* The importer: reads the staging store behind a cursor and brings every record into one destination, exactly once in effect.
+ * Each destination has a thread, a reader and a cursor of its own, so that none waits for another. */
+#ifndef TERN_IMPORT_H
+#define TERN_IMPORT_H
+
+#include <stdbool.h>
+
+#include "stage.h"
+
+struct tern_import;
+
+struct tern_import_config {
+    struct tern_report report;
+    uint32_t rows;            /* a transaction takes about so many, 0: 65536. Whole batches only: one may be larger */
+    uint32_t milliseconds;    /* or what can be read in so long, 0: 250 */
+    uint32_t segment_seconds; /* csv: a segment is closed at this age, 0: 60 */
+    uint64_t segment_bytes;   /* csv: and at this size, 0: 64 MiB */
+};
+
+struct tern_import_status {
+    uint64_t cursor;  /* everything before it is in the destination, but for what is held */
+    uint64_t end;     /* behind the newest durable entry: end - cursor is the lag in bytes */
+    uint64_t rows;    /* brought in since open */
+    uint64_t batches; /* transactions */
+    uint64_t known;   /* records that were there already */
+    bool failing;     /* the destination cannot be reached or refuses; it is tried again */
+    uint32_t held;    /* ranges held for a reason that was reported */
+    char error[256];  /* the last error, empty: none */
+};
+
+/* Starts the thread. `url` is SCHEME:REST. The stage must outlive the import. TERN_HOST_E_ARGUMENT: an unknown or impossible URL;
+ * TERN_HOST_E_LIBRARY: the client library is missing (the report names the package); TERN_HOST_E_SYSTEM. A destination that
+ * cannot be reached is no error here: it is tried again for as long as the import is open. */
+int tern_import_open(struct tern_import **import, struct tern_stage *stage, const char *url,
+                     const struct tern_import_config *config);
+
+void tern_import_status(struct tern_import *import, struct tern_import_status *status);
+
+/* Waits at most `milliseconds` until everything that is durable in the stage now is in the destination, and files are closed.
+ * TERN_HOST_OK, or TERN_HOST_E_LIMIT when the time was not enough. */
+int tern_import_drain(struct tern_import *import, int milliseconds);
+
+/* Stops within the transaction that is under way. NULL is allowed. */
+void tern_import_close(struct tern_import *import);
+
+#endif

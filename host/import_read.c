@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: MIT */
+/* From the staging store into a turn: whole units only. A run of records that no commit covers yet is passed over; the entry that brings
+ * its commit leads back to it, so that a batch that stays open for days costs neither memory nor the others' progress. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "import_turn.h"
+
+#define LINGER 20 /* milliseconds that a small turn waits for company: one commit costs several */
+
+/* ---- Holding ----------------------------------------------------------------------------------------------------------------- */
+
+static struct tern_import_hold *find_hold(const struct tern_import *import, const struct tern_entry *entry)
+{
+    for (size_t i = 0; i < import->hold_count; i++) {
+        struct tern_import_hold *hold = &import->holds[i];
+        if (hold->device == entry->device && hold->lane == entry->lane && hold->epoch == entry->epoch)
+            return hold;
+    }
+    return NULL;
+}
+
+static int hold_range(struct tern_import *import, const struct tern_entry *entry, const char *message)
+{
+    struct tern_import_hold *holds = realloc(import->holds, (import->hold_count + 1) * sizeof *holds);
+    if (holds == NULL)
+        return TERN_HOST_E_SYSTEM;
+    holds[import->hold_count++] =
+        (struct tern_import_hold){entry->device, entry->epoch, entry->lane, entry->position};
+    import->holds = holds;
+    import->holds_tried = tern_import_clock();
+    tern_import_report(import, TERN_ERROR, "records-held", entry->device, message);
+    return TERN_HOST_OK;
+}
+
+uint64_t tern_import_cursor(const struct tern_import *import)
+{
+    uint64_t cursor = import->position;
+    for (size_t i = 0; i < import->hold_count; i++)
+        if (import->holds[i].position < cursor)
+            cursor = import->holds[i].position;
+    return cursor;
+}
+
+/* ---- Chunks ------------------------------------------------------------------------------------------------------------------- */
+
+static struct tern_import_chunk *chunk_place(const struct tern_import *import, const struct tern_entry *entry)
+{
+    uintptr_t hash = (uintptr_t)entry->device >> 4;
+    return &import->chunks[(hash ^ hash >> 8 ^ entry->lane ^ entry->epoch >> 3) % TERN_IMPORT_CHUNKS];
+}
+
+/* The entry's chunk from its head on. Its size, or an error. */
+static int whole_chunk(struct tern_import *import, const struct tern_entry *entry, const uint8_t **bytes)
+{
+    struct tern_import_chunk *chunk = chunk_place(import, entry);
+    bool grows = chunk->device == entry->device && chunk->epoch == entry->epoch && chunk->lane == entry->lane &&
+                 chunk->first == entry->chunk_first && chunk->size == entry->chunk_offset;
+    int size = (int)(entry->chunk_offset + entry->size);
+    *bytes = chunk->bytes;
+    chunk->device = NULL;
+    if (grows)
+        memcpy(chunk->bytes + entry->chunk_offset, entry->data, entry->size);
+    else
+        size = tern_stage_chunk(import->reader, entry, chunk->bytes);
+    if (size < 0)
+        return size;
+    chunk->device = entry->device;
+    chunk->epoch = entry->epoch;
+    chunk->lane = entry->lane;
+    chunk->first = entry->chunk_first;
+    chunk->size = (uint16_t)size;
+    return size;
+}
+
+/* ---- Decoding ------------------------------------------------------------------------------------------------------------------ */
+
+/* Statuses of the functions below, beside enum tern_status. */
+enum { STOP_REFUSED = -100, STOP_DATABASE, STOP_MEMORY, STOP_LIMIT };
+
+struct reading {
+    struct tern_import *import;
+    const struct tern_entry *entry;
+};
+
+static const struct tern_schema *give_schema(void *context, uint32_t hash)
+{
+    const struct reading *reading = context;
+    return tern_stage_find_schema(reading->import->stage, reading->entry->device, hash);
+}
+
+/* Makes the table ready on first sight. */
+static int prepare(struct tern_import *import, const struct tern_schema *schema, uint32_t hash)
+{
+    for (size_t i = import->table_count; i-- > 0;)
+        if (import->tables[i].schema == schema)
+            return import->tables[i].refused ? STOP_REFUSED : TERN_OK;
+    struct tern_import_table *tables = realloc(import->tables, (import->table_count + 1) * sizeof *tables);
+    if (tables == NULL)
+        return STOP_MEMORY;
+    import->tables = tables;
+    int status = import->sink->ops->prepare(import->sink, &schema->table, hash);
+    if (status != TERN_HOST_OK && status != TERN_HOST_E_ARGUMENT)
+        return STOP_DATABASE;
+    tables[import->table_count++] = (struct tern_import_table){schema, status != TERN_HOST_OK};
+    return status == TERN_HOST_OK ? TERN_OK : STOP_REFUSED;
+}
+
+static int take_record(void *context, uint32_t sequence, const struct tern_schema *schema, uint32_t hash, uint8_t op,
+                       const struct tern_value *row)
+{
+    const struct reading *reading = context;
+    struct tern_turn *turn = &reading->import->turn;
+    if (sequence > reading->entry->last)
+        return TERN_OK;
+    int status = prepare(reading->import, schema, hash);
+    if (status != TERN_OK)
+        return status;
+    if (turn->row_count >= TERN_TURN_ROWS_MAX)
+        return STOP_LIMIT;
+    tern_turn_add(turn, sequence, schema, hash, op, row);
+    return turn->failed ? STOP_MEMORY : TERN_OK;
+}
+
+static int take_bad(void *context, uint32_t first, uint32_t last)
+{
+    const struct reading *reading = context;
+    char message[128];
+    snprintf(message, sizeof message,
+             "records %" PRIu32 " to %" PRIu32 " of epoch %" PRIu32
+             " do not follow the grammar although their CRC is right: a fault in the firmware",
+             first, last, reading->entry->epoch);
+    tern_import_report(reading->import, TERN_ERROR, "records-undecodable", reading->entry->device, message);
+    tern_turn_miss(&reading->import->turn, first, last, TERN_GAP_REJECTED);
+    return TERN_OK;
+}
+
+static int take_commit(void *context, uint32_t next, bool batch)
+{
+    const struct reading *reading = context;
+    tern_turn_commit(&reading->import->turn, next, batch);
+    return TERN_OK;
+}
+
+static int decode_entry(struct tern_import *import, const struct tern_entry *entry, uint32_t first)
+{
+    struct reading reading = {import, entry};
+    struct tern_decode_to to = {&reading, give_schema, take_record, take_bad, take_commit};
+    const uint8_t *bytes;
+    int size = whole_chunk(import, entry, &bytes);
+    if (size == TERN_HOST_E_CORRUPT)
+        return TERN_E_CORRUPT;
+    if (size < 0)
+        return STOP_MEMORY;
+    return tern_decode_chunk(import->decoder, bytes, (size_t)size, first, &to);
+}
+
+/* ---- Runs ---------------------------------------------------------------------------------------------------------------------- */
+
+/* Reads the run's earlier entries, oldest first: import->chain holds `count` positions, newest first. */
+static int decode_chain(struct tern_import *import, size_t count, uint32_t run_first)
+{
+    int status = TERN_OK;
+    while (count-- > 0 && status == TERN_OK) {
+        struct tern_entry entry;
+        if (tern_stage_fetch(import->reader, import->chain[count], &entry) != TERN_HOST_OK)
+            return TERN_E_CORRUPT;
+        if (entry.kind == TERN_ENTRY_GAP) {
+            tern_turn_miss(&import->turn, entry.first, entry.last, entry.reason);
+            continue;
+        }
+        /* The fetched bytes are gone with the next fetch, which putting the chunk together may need. */
+        uint8_t data[TERN_CHUNK_MAX];
+        memcpy(data, entry.data, entry.size);
+        entry.data = data;
+        status = decode_entry(import, &entry, entry.first > run_first ? entry.first : run_first);
+    }
+    return status;
+}
+
+/* Follows the run back to its beginning. The number of its entries, or an error. */
+static int64_t find_chain(struct tern_import *import, const struct tern_entry *last)
+{
+    size_t count = 0;
+    uint64_t position = last->run_before;
+    uint32_t run_first = last->run_first, first = last->first;
+    while (position != 0 && first > run_first) {
+        struct tern_entry entry;
+        if (tern_stage_fetch(import->reader, position, &entry) != TERN_HOST_OK ||
+            (entry.kind != TERN_ENTRY_CHUNK && entry.kind != TERN_ENTRY_GAP) || entry.first >= first)
+            return TERN_E_CORRUPT;
+        if (count == import->chain_room) {
+            size_t room = count == 0 ? 64 : count * 2;
+            uint64_t *chain = realloc(import->chain, room * sizeof *chain);
+            if (chain == NULL)
+                return STOP_MEMORY;
+            import->chain = chain;
+            import->chain_room = room;
+        }
+        import->chain[count++] = position;
+        first = entry.first;
+        position = entry.run_before;
+    }
+    return (int64_t)count;
+}
+
+static int read_run(struct tern_import *import, const struct tern_entry *entry)
+{
+    struct tern_turn *turn = &import->turn;
+    uint32_t range = tern_turn_find_range(turn, entry->device, entry->lane, entry->epoch, entry->base);
+    int64_t count = find_chain(import, entry);
+    if (turn->failed || count < 0)
+        return turn->failed ? STOP_MEMORY : (int)count;
+    tern_turn_begin(turn, range, entry->run_first);
+    int status = decode_chain(import, (size_t)count, entry->run_first);
+    uint32_t first = entry->first > entry->run_first ? entry->first : entry->run_first;
+    if (status == TERN_OK)
+        status = decode_entry(import, entry, first);
+    tern_turn_end(turn);
+    return turn->failed ? STOP_MEMORY : status;
+}
+
+static int read_gap(struct tern_import *import, const struct tern_entry *entry)
+{
+    struct tern_turn *turn = &import->turn;
+    uint32_t range = tern_turn_find_range(turn, entry->device, entry->lane, entry->epoch, entry->base);
+    tern_turn_begin(turn, range, entry->first);
+    tern_turn_miss(turn, entry->first, entry->last, entry->reason);
+    tern_turn_commit(turn, entry->last + 1, false);
+    tern_turn_end(turn);
+    return turn->failed ? STOP_MEMORY : TERN_OK;
+}
+
+/* ---- Entries ------------------------------------------------------------------------------------------------------------------- */
+
+/* What cannot be decoded holds its range, and is never dropped. */
+static int settle(struct tern_import *import, const struct tern_entry *entry, int status)
+{
+    char message[400];
+    switch (status) {
+    case TERN_OK:
+        return TERN_HOST_OK;
+    case STOP_DATABASE:
+        return TERN_HOST_E_DATABASE;
+    case STOP_MEMORY:
+        tern_sink_fail(import->sink, TERN_HOST_E_SYSTEM, "out of memory, or the journal cannot be read");
+        return TERN_HOST_E_SYSTEM;
+    case STOP_REFUSED:
+        snprintf(message, sizeof message, "%s", import->sink->error[0] != '\0' ? import->sink->error
+                                                                               : "its table was refused");
+        break;
+    case STOP_LIMIT:
+        snprintf(message, sizeof message, "a batch of more than %u records cannot be brought in whole", TERN_TURN_ROWS_MAX);
+        break;
+    case TERN_E_FORMAT:
+        snprintf(message, sizeof message, "a chunk is of a format that this version does not know: use a newer gateway");
+        break;
+    default:
+        snprintf(message, sizeof message, "a chunk in the journal at %" PRIu64 " cannot be put together (status %d)",
+                 entry->position, status);
+    }
+    return hold_range(import, entry, message);
+}
+
+static int read_entry(struct tern_import *import, const struct tern_entry *entry)
+{
+    bool ends_run = (entry->kind == TERN_ENTRY_CHUNK && entry->commits) ||
+                    (entry->kind == TERN_ENTRY_GAP && entry->run_first >= entry->first);
+    if (!ends_run || find_hold(import, entry) != NULL)
+        return TERN_HOST_OK;
+    if (entry->kind == TERN_ENTRY_GAP)
+        return settle(import, entry, read_gap(import, entry));
+    size_t units = import->turn.unit_count, rows = import->turn.row_count, gaps = import->turn.gap_count;
+    int status = read_run(import, entry);
+    if (status != TERN_OK) {
+        import->turn.unit_count = units;
+        import->turn.row_count = rows;
+        import->turn.gap_count = gaps;
+    }
+    return settle(import, entry, status);
+}
+
+/* Whether the turn is to go in now although the store has no more at the moment. */
+static bool is_due(struct tern_import *import, int64_t begun)
+{
+    pthread_mutex_lock(&import->mutex);
+    bool hurry = import->stop || import->draining;
+    pthread_mutex_unlock(&import->mutex);
+    return hurry || import->turn.unit_count == 0 || tern_import_clock() - begun >= LINGER;
+}
+
+int tern_import_read(struct tern_import *import)
+{
+    int64_t begun = tern_import_clock();
+    uint32_t rows = import->config.rows, milliseconds = import->config.milliseconds;
+    tern_turn_reset(&import->turn);
+    for (unsigned i = 1; import->turn.row_count < rows; i++) {
+        struct tern_entry entry;
+        /* Not the cursor: behind it may stand what is no entry, and a wait for that would never wait. */
+        import->seen = tern_stage_end(import->stage);
+        int status = tern_stage_read(import->reader, &entry);
+        if (status < 0)
+            return tern_sink_fail(import->sink, status, "the journal cannot be read");
+        if (status == 0)
+            import->position = tern_stage_reader_position(import->reader);
+        if (status == 0 && is_due(import, begun))
+            break;
+        if (status == 0) {
+            tern_stage_wait(import->stage, import->seen, LINGER);
+            continue;
+        }
+        status = read_entry(import, &entry);
+        if (status != TERN_HOST_OK)
+            return status;
+        import->position = entry.end;
+        if (i % 64 == 0 && (tern_import_clock() - begun >= milliseconds || tern_import_stops(import)))
+            break;
+    }
+    return TERN_HOST_OK;
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/* Inside the importer: import.c is the thread, import_read.c fills a turn from the staging store, import_apply.c brings it in. */
+#ifndef TERN_IMPORT_TURN_H
+#define TERN_IMPORT_TURN_H
+
+#include <pthread.h>
+
+#include "decode.h"
+#include "import.h"
+#include "turn.h"
+
+#define TERN_IMPORT_CHUNKS 256u /* chunks remembered, so that a growing one is not read again from its head: 1 MiB */
+
+/* A chunk as far as it was read. */
+struct tern_import_chunk {
+    const char *device; /* NULL: none */
+    uint32_t epoch;
+    uint32_t first;
+    uint8_t lane;
+    uint16_t size;
+    uint8_t bytes[TERN_CHUNK_MAX];
+};
+
+/* A range whose records cannot be brought in now. The cursor that is kept in the destination stays before them. */
+struct tern_import_hold {
+    const char *device;
+    uint32_t epoch;
+    uint8_t lane;
+    uint64_t position; /* of the first entry that is held */
+};
+
+/* What is known of a table in the destination. */
+struct tern_import_table {
+    const struct tern_schema *schema;
+    bool refused;
+};
+
+/* A worker: reads behind a cursor of its own and writes its own transactions. There is one now; several, each with some of
+ * the slots, are to be several of these. */
+struct tern_import {
+    struct tern_stage *stage;
+    struct tern_import_config config;
+    char *url;
+    struct tern_sink *sink;
+    struct tern_stage_reader *reader;
+    struct tern_decoder *decoder;
+    struct tern_turn turn;
+    uint32_t slot;
+    uint64_t position; /* of the next entry to read */
+    uint64_t seen;     /* the end of the journal before the last read: what is worth waiting for is behind it */
+    uint64_t written;  /* the cursor that the destination has */
+    struct tern_import_chunk *chunks;
+    struct tern_import_hold *holds;
+    size_t hold_count;
+    struct tern_import_table *tables; /* prepared since the connection was made */
+    size_t table_count;
+    uint64_t *chain; /* positions of a run's entries */
+    size_t chain_room;
+    struct tern_sink_row **order; /* rows as they are loaded */
+    size_t order_room;
+    int64_t holds_tried; /* monotonic milliseconds */
+    bool connected;
+    bool alarmed; /* the failure has been reported */
+    uint32_t backoff;
+    pthread_t thread;
+    bool started;
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    bool stop;
+    bool draining;
+    bool drained;
+    struct tern_import_status status;
+};
+
+int64_t tern_import_clock(void); /* monotonic milliseconds */
+int64_t tern_import_now(void);   /* Unix milliseconds */
+
+/* Fills the turn with whole units up to the limits. TERN_HOST_OK, or an error after which the worker connects again. */
+int tern_import_read(struct tern_import *import);
+
+/* Brings the turn in, and moves the destination's cursor. */
+int tern_import_apply(struct tern_import *import);
+
+/* The cursor that the destination may have: before everything that is held. */
+uint64_t tern_import_cursor(const struct tern_import *import);
+
+bool tern_import_stops(struct tern_import *import);
+
+/* Reports an event about this destination; `device` may be NULL. */
+void tern_import_report(struct tern_import *import, enum tern_level level, const char *event, const char *device,
+                        const char *message);
+
+#endif

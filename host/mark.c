@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+#include "mark.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../core/frame.h"
+
+static bool reserve(struct tern_gaps *gaps)
+{
+    if (gaps->count < gaps->capacity)
+        return true;
+    size_t capacity = gaps->capacity == 0 ? 4 : gaps->capacity * 2;
+    struct tern_gap *list = realloc(gaps->list, capacity * sizeof *list);
+    if (list == NULL)
+        return false;
+    gaps->list = list;
+    gaps->capacity = capacity;
+    return true;
+}
+
+static void insert(struct tern_mark *mark, struct tern_gaps *gaps, size_t index, struct tern_gap gap)
+{
+    if (!reserve(gaps)) {
+        mark->failed = true;
+        return;
+    }
+    memmove(gaps->list + index + 1, gaps->list + index, (gaps->count - index) * sizeof gap);
+    gaps->list[index] = gap;
+    gaps->count++;
+}
+
+static void remove_at(struct tern_gaps *gaps, size_t index)
+{
+    gaps->count--;
+    memmove(gaps->list + index, gaps->list + index + 1, (gaps->count - index) * sizeof gaps->list[0]);
+}
+
+void tern_mark_reset(struct tern_mark *mark, uint32_t base)
+{
+    mark->known = mark->changed = mark->failed = false;
+    mark->applied = base - 1;
+    mark->gaps.count = mark->before.count = 0;
+}
+
+void tern_mark_free(struct tern_mark *mark)
+{
+    free(mark->gaps.list);
+    free(mark->before.list);
+}
+
+void tern_mark_add_read(struct tern_mark *mark, const struct tern_gap *gap)
+{
+    insert(mark, &mark->gaps, mark->gaps.count, *gap);
+    insert(mark, &mark->before, mark->before.count, *gap);
+}
+
+/* The gap that holds the sequence, or NULL. */
+static struct tern_gap *find_gap(const struct tern_mark *mark, uint32_t sequence)
+{
+    size_t low = 0, high = mark->gaps.count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        struct tern_gap *gap = &mark->gaps.list[middle];
+        if (sequence < gap->first)
+            high = middle;
+        else if (sequence > gap->last)
+            low = middle + 1;
+        else
+            return gap;
+    }
+    return NULL;
+}
+
+/* Takes one sequence out of an open gap. */
+static void fill(struct tern_mark *mark, struct tern_gap *gap, uint32_t sequence)
+{
+    size_t index = (size_t)(gap - mark->gaps.list);
+    struct tern_gap rest = *gap;
+    mark->changed = true;
+    if (gap->first == gap->last) {
+        remove_at(&mark->gaps, index);
+    } else if (sequence == gap->first) {
+        gap->first++;
+    } else if (sequence == gap->last) {
+        gap->last--;
+    } else {
+        gap->last = sequence - 1;
+        rest.first = sequence + 1;
+        insert(mark, &mark->gaps, index + 1, rest);
+    }
+}
+
+bool tern_mark_take(struct tern_mark *mark, uint32_t sequence, int64_t now)
+{
+    if (sequence <= mark->applied) {
+        struct tern_gap *gap = find_gap(mark, sequence);
+        if (gap == NULL)
+            return false;
+        fill(mark, gap, sequence);
+        return true;
+    }
+    if (sequence > mark->applied + 1)
+        tern_mark_miss(mark, mark->applied + 1, sequence - 1, TERN_GAP_DAMAGED, now);
+    mark->applied = sequence;
+    mark->changed = true;
+    return true;
+}
+
+void tern_mark_miss(struct tern_mark *mark, uint32_t first, uint32_t last, uint8_t reason, int64_t now)
+{
+    if (last <= mark->applied)
+        return;
+    if (first > mark->applied + 1)
+        tern_mark_miss(mark, mark->applied + 1, first - 1, TERN_GAP_DAMAGED, now);
+    first = mark->applied + 1;
+    mark->applied = last;
+    mark->changed = true;
+    struct tern_gap *newest = mark->gaps.count == 0 ? NULL : &mark->gaps.list[mark->gaps.count - 1];
+    if (newest != NULL && newest->last == first - 1 && newest->reason == reason)
+        newest->last = last;
+    else
+        insert(mark, &mark->gaps, mark->gaps.count, (struct tern_gap){first, last, reason, now});
+}
+
+static bool is_same(const struct tern_gap *a, const struct tern_gap *b)
+{
+    return a->first == b->first && a->last == b->last && a->reason == b->reason;
+}
+
+/* Calls `call` for each gap of `from` that `other` does not have. */
+static int subtract(const struct tern_gaps *from, const struct tern_gaps *other,
+                    int (*call)(void *context, const struct tern_gap *gap), void *context)
+{
+    size_t k = 0;
+    for (size_t i = 0; i < from->count; i++) {
+        while (k < other->count && other->list[k].first < from->list[i].first)
+            k++;
+        if (k < other->count && is_same(&from->list[i], &other->list[k]))
+            continue;
+        int status = call(context, &from->list[i]);
+        if (status != 0)
+            return status;
+    }
+    return 0;
+}
+
+int tern_mark_difference(const struct tern_mark *mark, int (*remove_gap)(void *context, const struct tern_gap *gap),
+                         int (*add)(void *context, const struct tern_gap *gap), void *context)
+{
+    int status = subtract(&mark->before, &mark->gaps, remove_gap, context);
+    return status != 0 ? status : subtract(&mark->gaps, &mark->before, add, context);
+}

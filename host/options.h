@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/* The gateway's options: from the command line, and from a file with the same names. */
+#ifndef TERN_OPTIONS_H
+#define TERN_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum tern_option {
+    TERN_OPTION_LISTEN,
+    TERN_OPTION_STAGE,
+    TERN_OPTION_SINK,
+    TERN_OPTION_CONFIG,
+    TERN_OPTION_LOG_LEVEL,
+    TERN_OPTION_WINDOW,
+    TERN_OPTION_CONNECTIONS,
+    TERN_OPTION_HELLO_SECONDS,
+    TERN_OPTION_IDLE_SECONDS,
+    TERN_OPTION_SEGMENT_SECONDS,
+    TERN_OPTION_SEGMENT_BYTES,
+    TERN_OPTION_DRAIN_SECONDS,
+    TERN_OPTION_HELP,
+    TERN_OPTION_VERSION,
+    TERN_OPTION_COUNT
+};
+
+#define TERN_OPTION_VALUES_MAX 16 /* times that one option may be given */
+
+struct tern_option_values {
+    char *values[TERN_OPTION_VALUES_MAX];
+    size_t count;
+};
+
+/* All zeros to begin with. */
+struct tern_options {
+    struct tern_option_values of[TERN_OPTION_COUNT];
+    char error[400]; /* why a function below said false: one line, without an end */
+    bool is_failure; /* and it was not the words' fault: a file cannot be read */
+};
+
+/* Reads the command line. False: a word is not known, a value is missing or cannot be right, or a URL holds a password, which
+ * everybody on the machine could read. */
+bool tern_options_parse(struct tern_options *options, int argc, char **argv);
+
+/* Reads a file of lines `name = value` with # comments. Options that `options` already has are left as they are: the command
+ * line wins. False as above, with file and line in the error, or when the file cannot be read. */
+bool tern_options_read(struct tern_options *options, const char *path);
+
+/* The option's value, or NULL. */
+const char *tern_options_text(const struct tern_options *options, enum tern_option option);
+/* The option's number, or 0 when it is not given. */
+uint64_t tern_options_number(const struct tern_options *options, enum tern_option option);
+
+/* Whether the option has the same values in both. */
+bool tern_options_equal(const struct tern_options *a, const struct tern_options *b, enum tern_option option);
+const char *tern_option_name(enum tern_option option);
+
+/* The text of --help. */
+void tern_options_help(void);
+
+void tern_options_free(struct tern_options *options);
+
+#endif

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/* The staging store: what every device has sent, durable, in order. stage.c keeps the state of devices and assembles chunks,
+ * journal.c keeps the files. Used by the thread that serves devices; importers read through struct tern_stage_reader
+ * from their own threads. */
+#ifndef TERN_STAGE_H
+#define TERN_STAGE_H
+
+#include <stdbool.h>
+
+#include "../core/chunk.h"
+#include "../core/frame.h"
+#include "../core/schema.h"
+#include "tern_host.h"
+
+struct tern_stage;
+struct tern_device;
+
+struct tern_stage_config {
+    const char *directory;
+    struct tern_report report;
+    uint64_t file_bytes; /* a journal file is closed at this size, 0: 64 MiB */
+};
+
+/* Locks the folder, recovers the journal, reads the state of all devices into memory. */
+int tern_stage_open(struct tern_stage **stage, const struct tern_stage_config *config);
+void tern_stage_close(struct tern_stage *stage);
+
+/* Random, made with the store; 0 never. */
+uint64_t tern_stage_id(const struct tern_stage *stage);
+
+/* ---- What a peer says ---------------------------------------------------------------------------------------------------- */
+
+/* One (lane, epoch) of a device, as the store knows it. Read-only for others; lives as long as the stage. Two sets of positions:
+ * what has been taken into the journal's buffer, and what tern_stage_sync() has made durable. Only the latter may
+ * be acknowledged. */
+struct tern_stage_position {
+    uint32_t next;     /* first sequence not held */
+    uint32_t last_crc; /* of the segment that ended with next - 1; 0: none held */
+    uint32_t first;    /* of the unfinished chunk; 0: none */
+    uint32_t offset;   /* bytes of it that need not be sent again */
+};
+
+struct tern_stage_range {
+    struct tern_device *device;
+    uint32_t epoch;
+    uint32_t base; /* the epoch's first sequence */
+    uint8_t lane;
+    struct tern_stage_position taken;
+    struct tern_stage_position durable;
+};
+
+/* A HELLO's range. */
+struct tern_hello_range {
+    uint8_t lane;
+    uint8_t index;
+    uint32_t epoch; /* 0: not known yet */
+    uint32_t base, oldest, next, acked;
+    uint64_t store; /* 0: nobody has acknowledged */
+};
+
+struct tern_hello {
+    const char *id; /* checked, ended by NUL */
+    uint64_t nonce;
+    uint32_t receive, boot;
+    uint64_t uptime;
+    size_t range_count;
+    struct tern_hello_range ranges[16];
+};
+
+/* The device of that id, made known if it is new. NULL when the limit of devices is reached or memory is out. */
+struct tern_device *tern_stage_device(struct tern_stage *stage, const char *id);
+const char *tern_device_id(const struct tern_device *device);
+
+/* Finds or makes the range, giving an epoch where the device has none (max of the device's newest + 1 and now, in 16-second
+ * units since 2024, low 3 bits the lane). `now` is Unix milliseconds, 0 when unknown. Writes the time anchor (boot, uptime) to the
+ * journal. A range that a device already had is found again by (lane, epoch); one that was given out for epoch 0 and whose
+ * WELCOME was lost is given again only if nothing was taken into it. What another store has acknowledged and this one has not becomes
+ * a gap (held by another store), and range->taken.next stands behind it. Sync before the WELCOME leaves.
+ * TERN_HOST_E_PROTOCOL: the range contradicts itself, or its epoch was never seen here, is older than the lane's newest, and the device
+ * does not know that one: a clone or a restored flash, not merged, and reported. TERN_HOST_E_SYSTEM: nothing can be stored now. */
+int tern_stage_hello(struct tern_stage *stage, struct tern_device *device, const struct tern_hello *hello,
+                     const struct tern_hello_range *range, int64_t now, struct tern_stage_range **out);
+
+/* Takes a part of a chunk. TERN_HOST_E_SYSTEM: too much is waiting for a disk that does not take it, or memory is out; nothing was
+ * taken. TERN_HOST_OK: taken, or dropped because it neither extends, repeats nor begins what is expected.
+ * TERN_HOST_E_PROTOCOL: the bytes are no chunk (the part, and what was unfinished of its chunk, is dropped). When a
+ * segment names a schema that is not known, nothing from there on is taken and *want is its hash (else 0). */
+int tern_stage_part(struct tern_stage *stage, struct tern_stage_range *range, uint32_t first, uint32_t offset,
+                    const uint8_t *data, size_t size, uint32_t *want);
+
+/* Records first..last are lost. Counts only if it begins at the expected sequence or before it. */
+int tern_stage_gap(struct tern_stage *stage, struct tern_stage_range *range, uint32_t first, uint32_t last,
+                   uint8_t reason);
+
+/* A piece of a schema; *done is set when it is whole, valid, of that hash, and taken. TERN_HOST_E_PROTOCOL when it is not. */
+int tern_stage_schema(struct tern_stage *stage, struct tern_device *device, uint32_t hash, uint32_t total,
+                      uint32_t offset, const uint8_t *data, size_t size, bool *done);
+
+/* One write and one fdatasync for everything taken since the last; then durable = taken. On an error nothing new may
+ * be acknowledged, and the next call tries again. Writes nothing when there is nothing new. */
+int tern_stage_sync(struct tern_stage *stage);
+
+/* ---- Reading, from any thread -------------------------------------------------------------------------------------------- */
+
+enum tern_entry_kind { TERN_ENTRY_CHUNK = 1, TERN_ENTRY_GAP, TERN_ENTRY_SCHEMA, TERN_ENTRY_ANCHOR, TERN_ENTRY_STATE };
+
+/* One journal entry; pointers are valid until the reader moves. STATE is only met along chunk_before: a chunk's bytes as a new file
+ * begins with them. */
+struct tern_entry {
+    uint64_t position; /* of this entry; a number that only grows within a store */
+    uint64_t end;      /* of the next one */
+    uint8_t kind;
+    uint8_t lane;
+    uint8_t reason;         /* GAP */
+    const char *device;     /* ended by NUL */
+    int64_t received;       /* Unix milliseconds, a label only */
+    uint32_t epoch, base;
+    uint32_t first, last;   /* CHUNK: records that this entry adds (last = first - 1: none); GAP: lost */
+    uint32_t run_first;     /* CHUNK, GAP: behind the newest record committed before this entry: what the next commit covers */
+    uint64_t run_before;    /* position of the entry before this one with records from run_first on; 0: none, they begin here */
+    bool commits;           /* CHUNK: a segment that this entry adds commits */
+    uint32_t chunk_first;   /* CHUNK: the chunk's first sequence */
+    uint32_t chunk_offset;  /* CHUNK: data is bytes [chunk_offset, chunk_offset + size) of the chunk */
+    uint64_t chunk_before;  /* CHUNK: position of the entry with the bytes before, when chunk_offset is not 0 */
+    uint32_t hash;          /* SCHEMA */
+    const uint8_t *data;
+    size_t size;
+};
+
+struct tern_stage_reader;
+
+/* Begins at `position` (0, or one before the oldest kept: at that). TERN_HOST_E_ARGUMENT: it is beyond the end. */
+int tern_stage_reader_open(struct tern_stage *stage, uint64_t position, struct tern_stage_reader **reader);
+void tern_stage_reader_close(struct tern_stage_reader *reader);
+/* 1: an entry; 0: no durable entry yet; negative: error. Damaged entries are passed over, with a report. */
+int tern_stage_read(struct tern_stage_reader *reader, struct tern_entry *entry);
+/* Where the reader stands: at the end when tern_stage_read() gave 0. */
+uint64_t tern_stage_reader_position(const struct tern_stage_reader *reader);
+/* The entry at `position`, without moving the reader; valid until the next fetch. TERN_HOST_E_CORRUPT: there is none. */
+int tern_stage_fetch(struct tern_stage_reader *reader, uint64_t position, struct tern_entry *entry);
+/* The chunk of a CHUNK entry from its head to where the entry ends, put together along chunk_before. Returns its size, or an error. */
+int tern_stage_chunk(struct tern_stage_reader *reader, const struct tern_entry *entry, uint8_t chunk[TERN_CHUNK_MAX]);
+/* Waits until something durable is behind `position`, `stop` is raised, or the time is over. */
+void tern_stage_wait(struct tern_stage *stage, uint64_t position, int milliseconds);
+/* Wakes everyone in tern_stage_wait(). */
+void tern_stage_wake(struct tern_stage *stage);
+/* Behind the newest durable entry. */
+uint64_t tern_stage_end(struct tern_stage *stage);
+/* The schema of that hash of that device, or NULL. Lives as long as the stage. Safe from any thread. */
+const struct tern_schema *tern_stage_find_schema(struct tern_stage *stage, const char *device, uint32_t hash);
+
+#endif

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT */
+/* Parts put together into whole segments, and gaps: what a device sends, into journal entries. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "stage_state.h"
+
+bool tern_range_append(struct tern_range *range, const uint8_t *data, size_t size)
+{
+    size_t end = range->size + size;
+    if (end > range->capacity) {
+        size_t capacity = range->capacity == 0 ? 512 : range->capacity;
+        while (capacity < end)
+            capacity *= 2;
+        uint8_t *bytes = realloc(range->bytes, capacity);
+        if (bytes == NULL)
+            return false;
+        range->bytes = bytes;
+        range->capacity = (uint16_t)capacity;
+    }
+    if (size != 0)
+        memcpy(range->bytes + range->size, data, size);
+    range->size = (uint16_t)end;
+    range->face.taken.offset = range->size;
+    return true;
+}
+
+void tern_range_begin(struct tern_range *range, uint32_t first)
+{
+    range->size = 0;
+    range->written = 0;
+    range->entry = 0;
+    range->is_walked = false;
+    range->face.taken.first = first;
+    range->face.taken.offset = 0;
+}
+
+/* ---- Walking ---------------------------------------------------------------------------------------------------------------- */
+
+static int begin_walk(struct tern_range *range)
+{
+    int status = tern_walk_begin(&range->walk, tern_source_memory(range->bytes), range->size);
+    if (status == TERN_OK && range->walk.first != range->face.taken.first)
+        status = TERN_E_CORRUPT;
+    range->is_walked = status == TERN_OK;
+    return status;
+}
+
+static bool schemas_are_known(const struct tern_range *range, const struct tern_segment *segment, uint32_t *want)
+{
+    for (uint8_t i = 0; i < segment->new_tables; i++) {
+        uint32_t hash = tern_load32(range->bytes + segment->tables + 4u * i);
+        if (!tern_device_has_schema(range->face.device, hash)) {
+            *want = hash;
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The walk is behind a segment. What repeats records that are held changes nothing. */
+static void count_segment(struct tern_range *range, const struct tern_segment *segment)
+{
+    struct tern_stage_position *taken = &range->face.taken;
+    if (range->walk.sequence > taken->next) {
+        taken->next = range->walk.sequence;
+        taken->last_crc = segment->crc;
+    }
+    if (segment->commit && range->walk.sequence > range->run)
+        range->run = range->walk.sequence;
+}
+
+int tern_range_walk(struct tern_range *range, bool schemas, uint32_t *want)
+{
+    int status = range->is_walked ? TERN_OK : begin_walk(range);
+    *want = 0;
+    range->walk.source = tern_source_memory(range->bytes);
+    range->walk.limit = range->size;
+    while (status == TERN_OK) {
+        struct tern_walk before = range->walk;
+        struct tern_segment segment;
+        status = tern_walk_next(&range->walk, &segment);
+        if (status == TERN_OK && schemas && !schemas_are_known(range, &segment, want)) {
+            range->walk = before;
+            return TERN_OK;
+        }
+        if (status == TERN_OK)
+            count_segment(range, &segment);
+    }
+    return status == TERN_AGAIN ? TERN_OK : status;
+}
+
+/* ---- Parts ------------------------------------------------------------------------------------------------------------------ */
+
+/* Writes what the walk added. `next` and `run` are what they were before it. */
+static int write_growth(struct tern_stage *stage, struct tern_range *range, uint32_t next, uint32_t run)
+{
+    const struct tern_stage_range *face = &range->face;
+    if (face->taken.next == next && range->run == run)
+        return TERN_HOST_OK;
+    struct tern_record record = {
+        .kind = TERN_ENTRY_CHUNK,
+        .lane = face->lane,
+        .commits = range->run != run,
+        .device = face->device->number,
+        .epoch = face->epoch,
+        .base = face->base,
+        .first = next,
+        .next = face->taken.next,
+        .run = run,
+        .chunk_first = face->taken.first,
+        .chunk_offset = range->written,
+        .received = tern_stage_now(),
+        .chunk_before = range->entry,
+        .run_before = run < next ? range->run_entry : 0,
+        .data = range->bytes + range->written,
+        .size = range->walk.offset - range->written,
+    };
+    uint64_t position = tern_stage_append(stage, &record);
+    if (position == 0)
+        return TERN_HOST_E_SYSTEM;
+    range->entry = position;
+    range->written = (uint16_t)range->walk.offset;
+    range->run_entry = range->run < face->taken.next ? position : 0;
+    return TERN_HOST_OK;
+}
+
+/* Takes all that is whole into the journal; bytes that are no segment are dropped. */
+static int take_segments(struct tern_stage *stage, struct tern_range *range, uint32_t *want)
+{
+    uint32_t next = range->face.taken.next, run = range->run;
+    int walked = tern_range_walk(range, true, want);
+    int status = write_growth(stage, range, next, run);
+    if (walked != TERN_OK && range->is_walked) {
+        range->size = (uint16_t)range->walk.offset;
+        range->face.taken.offset = range->size;
+    } else if (walked != TERN_OK) {
+        tern_range_begin(range, 0);
+    }
+    tern_range_mark(range);
+    return status == TERN_HOST_OK && walked != TERN_OK ? TERN_HOST_E_PROTOCOL : status;
+}
+
+/* Whether a part at offset 0 begins a chunk that may hold the expected sequence. One that begins before the unfinished chunk is an old
+ * one come late: within an epoch a device's chunks never change. */
+static bool begins_chunk(const struct tern_range *range, uint32_t first, uint32_t offset)
+{
+    const struct tern_stage_position *taken = &range->face.taken;
+    return offset == 0 && first <= taken->next && (taken->first == 0 || first > taken->first);
+}
+
+int tern_stage_part(struct tern_stage *stage, struct tern_stage_range *face, uint32_t first, uint32_t offset,
+                    const uint8_t *data, size_t size, uint32_t *want)
+{
+    struct tern_range *range = (struct tern_range *)face;
+    *want = 0;
+    if (first == 0 || offset > TERN_CHUNK_MAX || size > TERN_CHUNK_MAX - offset)
+        return TERN_HOST_E_PROTOCOL;
+    if (!tern_journal_has_room(stage->journal))
+        return TERN_HOST_E_SYSTEM;
+    if (face->taken.first != first) {
+        if (!begins_chunk(range, first, offset))
+            return TERN_HOST_OK;
+        tern_range_begin(range, first);
+    }
+    if (offset > range->size)
+        return TERN_HOST_OK;
+    size_t repeated = range->size - offset;
+    if (repeated < size && !tern_range_append(range, data + repeated, size - repeated))
+        return TERN_HOST_E_SYSTEM;
+    return take_segments(stage, range, want);
+}
+
+/* ---- Gaps -------------------------------------------------------------------------------------------------------------------- */
+
+int tern_stage_gap(struct tern_stage *stage, struct tern_stage_range *face, uint32_t first, uint32_t last,
+                   uint8_t reason)
+{
+    struct tern_range *range = (struct tern_range *)face;
+    uint32_t next = face->taken.next;
+    if (first == 0 || last < first || last == UINT32_MAX || reason == 0)
+        return TERN_HOST_E_PROTOCOL;
+    if (first > next || last < next)
+        return TERN_HOST_OK;
+    bool in_run = range->run < next;
+    struct tern_record record = {
+        .kind = TERN_ENTRY_GAP,
+        .lane = face->lane,
+        .reason = reason,
+        .device = face->device->number,
+        .epoch = face->epoch,
+        .base = face->base,
+        .first = next,
+        .next = last + 1,
+        .run = range->run,
+        .received = tern_stage_now(),
+        .run_before = in_run ? range->run_entry : 0,
+    };
+    uint64_t position = tern_stage_append(stage, &record);
+    if (position == 0)
+        return TERN_HOST_E_SYSTEM;
+    face->taken.next = last + 1;
+    face->taken.last_crc = 0;
+    range->run = in_run ? range->run : last + 1;
+    range->run_entry = in_run ? position : 0;
+    tern_range_begin(range, 0);
+    tern_range_mark(range);
+    return TERN_HOST_OK;
+}
+
+/* ---- Schemas ------------------------------------------------------------------------------------------------------------------ */
+
+static int whole_schema(struct tern_stage *stage, struct tern_device *device, uint32_t hash)
+{
+    struct tern_record record = {.kind = TERN_ENTRY_SCHEMA,
+                                 .device = device->number,
+                                 .hash = hash,
+                                 .received = tern_stage_now(),
+                                 .data = device->arriving,
+                                 .size = device->arriving_size};
+    bool known = tern_device_has_schema(device, hash);
+    int status = tern_stage_add_schema(device, hash, device->arriving, device->arriving_size);
+    device->arriving_hash = device->arriving_total = device->arriving_size = 0;
+    if (status == TERN_HOST_OK && !known && tern_stage_append(stage, &record) == 0)
+        status = TERN_HOST_E_SYSTEM;
+    /* Bytes may be waiting for it. */
+    for (size_t i = 0; status == TERN_HOST_OK && i < device->range_count; i++) {
+        uint32_t want;
+        if (device->ranges[i]->size == 0 || !tern_journal_has_room(stage->journal))
+            continue;
+        take_segments(stage, device->ranges[i], &want);
+    }
+    return status;
+}
+
+int tern_stage_schema(struct tern_stage *stage, struct tern_device *device, uint32_t hash, uint32_t total,
+                      uint32_t offset, const uint8_t *data, size_t size, bool *done)
+{
+    *done = false;
+    if (total == 0 || total > TERN_SCHEMA_MAX || offset > total || size > total - offset)
+        return TERN_HOST_E_PROTOCOL;
+    if (!tern_journal_has_room(stage->journal))
+        return TERN_HOST_E_SYSTEM;
+    if (device->arriving == NULL && (device->arriving = malloc(TERN_SCHEMA_MAX)) == NULL)
+        return TERN_HOST_E_SYSTEM;
+    if (device->arriving_hash != hash || device->arriving_total != total) {
+        device->arriving_hash = hash;
+        device->arriving_total = total;
+        device->arriving_size = 0;
+    }
+    if (offset > device->arriving_size || offset + size <= device->arriving_size)
+        return TERN_HOST_OK;
+    size_t repeated = device->arriving_size - offset;
+    memcpy(device->arriving + device->arriving_size, data + repeated, size - repeated);
+    device->arriving_size = offset + (uint32_t)size;
+    if (device->arriving_size < total)
+        return TERN_HOST_OK;
+    int status = whole_schema(stage, device, hash);
+    *done = status == TERN_HOST_OK;
+    return status;
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/* The staging store's memory: devices, ranges, schemas. Shared by stage.c, stage_part.c, stage_state.c and stage_read.c. */
+#ifndef TERN_STAGE_STATE_H
+#define TERN_STAGE_STATE_H
+
+#include <pthread.h>
+
+#include "stage.h"
+#include "stage_entry.h"
+
+#define TERN_STAGE_DEVICES_MAX 65536u /* a gateway is sized for ten thousand; more than this is somebody making up names */
+#define TERN_STAGE_RANGES_MAX  64u    /* a device: older epochs are forgotten then (a device on RAM has one a start) */
+#define TERN_STAGE_SCHEMAS_MAX 512u   /* a device */
+#define TERN_STAGE_BUCKETS     16384u /* of the table of devices, a power of two */
+
+/* A schema, kept once for all devices that have it. */
+struct tern_stage_schema {
+    struct tern_stage_schema *next;
+    uint32_t hash;
+    uint16_t size;
+    uint8_t bytes[TERN_SCHEMA_MAX];
+    struct tern_schema decoded;
+};
+
+struct tern_range {
+    struct tern_stage_range face; /* first: what others see */
+    struct tern_range *next_dirty;
+    bool is_dirty;  /* durable is behind taken */
+    bool granted;   /* its epoch was given out here */
+    bool is_walked; /* the walk has begun: the chunk's head is whole */
+    uint16_t size;     /* bytes received of the unfinished chunk */
+    uint16_t capacity; /* of `bytes` */
+    uint16_t written;  /* of these, how many the journal has */
+    uint8_t *bytes;
+    struct tern_walk walk; /* behind its last whole segment that was taken */
+    uint64_t entry;        /* where the journal has the newest of `written` */
+    uint64_t staged;       /* where a new file that is being written has them */
+    uint32_t run;          /* behind the newest committed record */
+    uint64_t run_entry;    /* the newest entry with records from `run` on, 0: none */
+};
+
+struct tern_device {
+    char id[TERN_ID_MAX + 1];
+    uint32_t number;
+    struct tern_stage *stage;
+    struct tern_device *next; /* in its bucket */
+    struct tern_range **ranges;
+    size_t range_count;
+    struct tern_stage_schema **schemas; /* guarded by the stage's mutex */
+    size_t schema_count;
+    uint8_t *arriving; /* a schema in pieces, NULL: none */
+    uint32_t arriving_hash, arriving_total, arriving_size;
+};
+
+struct tern_stage {
+    struct tern_report report;
+    struct tern_journal *journal;
+    pthread_mutex_t mutex; /* devices, buckets and schemas: written by the serving thread, read by all */
+    struct tern_device **devices; /* by number; holes are NULL */
+    uint32_t device_limit;        /* numbers below it may be in use */
+    uint32_t device_capacity;
+    struct tern_device *buckets[TERN_STAGE_BUCKETS];
+    struct tern_stage_schema *schemas;
+    struct tern_range *dirty;
+    uint64_t strange; /* entries that recovery could not use */
+};
+
+/* ---- stage_state.c --------------------------------------------------------------------------------------------------------- */
+
+/* The device of that id, or NULL. */
+struct tern_device *tern_stage_lookup(const struct tern_stage *stage, const char *id);
+
+/* Makes a device known under a number of its own. NULL: limit or memory. */
+struct tern_device *tern_stage_add_device(struct tern_stage *stage, const char *id, uint32_t number);
+
+struct tern_range *tern_stage_find_range(const struct tern_device *device, uint8_t lane, uint32_t epoch);
+
+/* Makes an empty range that begins at `base`; where the device has too many, its oldest epoch gives way. NULL: memory. */
+struct tern_range *tern_stage_add_range(struct tern_device *device, uint8_t lane, uint32_t epoch, uint32_t base);
+
+/* Makes the schema known for the device. TERN_HOST_OK, also when it was known; E_PROTOCOL: not valid; E_LIMIT; E_SYSTEM. */
+int tern_stage_add_schema(struct tern_device *device, uint32_t hash, const uint8_t *bytes, size_t size);
+
+bool tern_device_has_schema(const struct tern_device *device, uint32_t hash);
+
+void tern_range_mark(struct tern_range *range);
+
+void tern_stage_free_devices(struct tern_stage *stage);
+
+/* The journal's callbacks; context is the stage. */
+void tern_stage_replay(void *context, uint64_t position, const uint8_t *body, size_t size);
+int tern_stage_snapshot(void *context, struct tern_journal_state *state);
+void tern_stage_moved(void *context, uint64_t from, uint64_t delta);
+
+/* ---- stage_part.c ------------------------------------------------------------------------------------------------------------ */
+
+/* Makes room for and appends bytes of the unfinished chunk. False: no memory. */
+bool tern_range_append(struct tern_range *range, const uint8_t *data, size_t size);
+
+/* The unfinished chunk is forgotten, and a chunk that begins at `first` (0: none) is expected to arrive. */
+void tern_range_begin(struct tern_range *range, uint32_t first);
+
+/* Walks over what is whole. With `schemas` false every schema counts as known (recovery). Stops at an unknown one: *want.
+ * TERN_OK, or an error of the walk. */
+int tern_range_walk(struct tern_range *range, bool schemas, uint32_t *want);
+
+/* ---- stage.c --------------------------------------------------------------------------------------------------------------- */
+
+/* Appends the record to the journal. Its position, or 0. */
+uint64_t tern_stage_append(struct tern_stage *stage, const struct tern_record *record);
+
+/* Unix milliseconds by this machine. */
+int64_t tern_stage_now(void);
+
+#endif

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tern, the host side: takes records from devices, keeps them in a staging store, and merges them into databases.
+ *
+ * Conventions
+ *
+ * - Functions return 0 or a negative enum tern_host_error. What happened, where, and what to do about it goes to the report
+ *   callback as one event; nothing is printed.
+ * - One struct tern_host is used from one thread at a time. Destinations have threads of their own inside, which
+ *   call the report callback too, one call at a time.
+ * - Strings are UTF-8, ended by NUL, and are copied where they are kept.
+ */
+#ifndef TERN_HOST_H
+#define TERN_HOST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum tern_host_error {
+    TERN_HOST_OK = 0,
+    TERN_HOST_E_ARGUMENT = -1, /* an option or URL that cannot be right */
+    TERN_HOST_E_SYSTEM = -2,   /* the operating system refused: file, socket, memory */
+    TERN_HOST_E_IN_USE = -3,   /* the staging folder or the port belongs to another process */
+    TERN_HOST_E_VERSION = -4,  /* the staging folder is of another format version */
+    TERN_HOST_E_CORRUPT = -5,  /* stored bytes are damaged; the report says which file and where */
+    TERN_HOST_E_LIBRARY = -6,  /* a client library is missing; the report names the package */
+    TERN_HOST_E_DATABASE = -7, /* a destination failed */
+    TERN_HOST_E_PROTOCOL = -8, /* a peer broke the protocol */
+    TERN_HOST_E_LIMIT = -9     /* a stated limit was reached */
+};
+
+enum tern_level { TERN_DEBUG, TERN_INFO, TERN_WARN, TERN_ERROR };
+
+/* One event: `event` is a short constant name, `fields` is logfmt (`device=dev1 rows=512 msg="..."`). Valid during the call. */
+struct tern_report {
+    void (*call)(void *context, enum tern_level level, const char *event, const char *fields); /* NULL: silence */
+    void *context;
+};
+
+struct tern_host;
+
+struct tern_host_config {
+    const char *stage;           /* required: the staging folder, made if missing */
+    const char *const *sinks;    /* destinations as URLs: sqlite:FILE, csv:DIR */
+    size_t sink_count;           /* 0: stage only */
+    struct tern_report report;   /* where events go */
+    uint32_t window;             /* bytes a lane may have under way, 0: 524288 */
+    uint32_t connections;        /* at most at once, 0: 16384 */
+    uint32_t hello_seconds;      /* a connection without a valid HELLO is closed after this, 0: 10 */
+    uint32_t idle_seconds;       /* a silent connection is closed after this, 0: 300 */
+    uint32_t segment_seconds;    /* csv: a segment is closed at this age, 0: 60 */
+    uint64_t segment_bytes;      /* csv: and at this size, 0: 64 MiB */
+};
+
+/* Opens the staging store (recovering it when the last process died) and every destination, and starts to import what is
+ * waiting. A destination that cannot be reached is tried again for as long as the host is open; one whose URL is wrong or whose
+ * library is missing is an error here. */
+int tern_host_open(struct tern_host **host, const struct tern_host_config *config);
+
+/* Takes connections at `tcp://ADDRESS:PORT` (port 0: any) or `serial:DEVICE?baud=N`. May be called several times. */
+int tern_host_listen(struct tern_host *host, const char *url);
+
+/* The port that the newest tcp listener got. */
+uint16_t tern_host_port(const struct tern_host *host);
+
+/* A descriptor that is readable when tern_host_step() has something to do, for somebody else's event loop. */
+int tern_host_descriptor(const struct tern_host *host);
+
+/* Does what can be done now, waiting at most `milliseconds` for something (-1: for ever). Everything that arrived is made durable by one
+ * fdatasync and then acknowledged. */
+int tern_host_step(struct tern_host *host, int milliseconds);
+
+/* Stops taking connections, waits at most `milliseconds` for the destinations to catch up with the staging store, closes csv segments.
+ * 0, or TERN_HOST_E_LIMIT when the time was not enough: nothing is lost, the rest is imported after the next open. */
+int tern_host_drain(struct tern_host *host, int milliseconds);
+
+void tern_host_close(struct tern_host *host);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

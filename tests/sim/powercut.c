@@ -1,0 +1,674 @@
+/* SPDX-License-Identifier: MIT */
+/* Power cuts: every operation of a life, cut at every byte and in every way, and after each the log is mounted and compared with what it
+ * must hold. Prints how many distinct torn states were seen, how often each way of recovering was taken, and what went
+ * wrong. `powercut [seconds]` stops opening new lives after so many seconds (default 240). */
+#define _DEFAULT_SOURCE
+
+#include "../log_rig.h"
+
+#include "../../core/crc32c.h"
+#include "../../core/log_scan.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/* ---- A quicker CRC than the device's ------------------------------------------------------------------------------------- */
+
+static uint32_t crc_table[8][256];
+
+static void crc_prepare(void)
+{
+    for (uint32_t i = 0; i < 256; i++) {
+        uint32_t crc = i;
+        for (int bit = 0; bit < 8; bit++)
+            crc = (crc >> 1) ^ (0x82F63B78u & (0u - (crc & 1u)));
+        crc_table[0][i] = crc;
+    }
+}
+
+uint32_t tern_crc32c(uint32_t crc, const void *data, size_t size)
+{
+    const uint8_t *byte = data;
+    for (crc = ~crc; size != 0; size--)
+        crc = (crc >> 8) ^ crc_table[0][(crc ^ *byte++) & 0xFF];
+    return ~crc;
+}
+
+/* ---- Counting ------------------------------------------------------------------------------------------------------------ */
+
+enum branch {
+    EMPTY_LOG,
+    TAIL_CLEAN,
+    TAIL_DIRTY,
+    TAIL_AT_END,
+    UNCOMMITTED_VOID,
+    COMMIT_KEPT,
+    COMMIT_LOST,
+    HEAD_UNPROVEN,
+    HEAD_FIRST_COPY_BAD,
+    SCHEMA_UNPROVEN,
+    NOTE_UNPROVEN,
+    READY_FOUND,
+    READY_REJECTED,
+    UNIT_BURNT,
+    WENT_ROUND_DAMAGE,
+    ACK_FOUND,
+    ACK_TORN,
+    EPOCH_OLD,
+    EPOCH_NEW,
+    OLD_SECTOR_BACK,
+    UNIT_UNREADABLE,
+    MOVED_AFTER_FAILURE,
+    SECTOR_RETIRED,
+    ERASE_REPEATED,
+    BRANCHES
+};
+
+static const char *const branch_names[BRANCHES] = {
+    "empty_log",        "tail_clean",         "tail_dirty",       "tail_at_end",
+    "uncommitted_void", "commit_kept",        "commit_lost",      "head_unproven",
+    "head_copy_used",   "schema_unproven",    "note_unproven",    "ready_found",
+    "ready_rejected",   "unit_burnt",         "went_round_damage", "ack_found",
+    "ack_torn",         "epoch_old",          "epoch_new",        "old_sector_back",
+    "unit_unreadable",  "moved_after_failure", "sector_retired",  "erase_repeated",
+};
+
+struct result {
+    uint64_t states; /* distinct */
+    uint64_t visits;
+    uint64_t violations;
+    uint64_t branches[BRANCHES];
+    char first[300]; /* violation */
+};
+
+static struct result result;
+
+#define SEEN_LOG2 23u
+static uint64_t *seen;
+static uint64_t seen_count;
+
+static bool is_new(uint64_t hash)
+{
+    uint64_t mask = ((uint64_t)1 << SEEN_LOG2) - 1;
+    uint64_t at = hash & mask;
+    hash |= 1;
+    while (seen[at] != 0 && seen[at] != hash)
+        at = (at + 1) & mask;
+    if (seen[at] == hash || seen_count > mask / 4 * 3)
+        return false;
+    seen[at] = hash;
+    seen_count++;
+    return true;
+}
+
+static uint64_t mix(uint64_t hash, const uint8_t *data, uint32_t size)
+{
+    for (; size >= 8; size -= 8, data += 8) {
+        uint64_t word;
+        memcpy(&word, data, 8);
+        hash = (hash ^ word) * 0x9E3779B97F4A7C15u;
+        hash ^= hash >> 29;
+    }
+    for (; size != 0; size--)
+        hash = (hash ^ *data++) * 0x100000001B3u;
+    return hash;
+}
+
+/* ---- A life -------------------------------------------------------------------------------------------------------------- */
+
+struct life {
+    uint32_t sector_size;
+    uint32_t sectors;
+    uint8_t unit;
+    uint16_t wanted;
+    bool ecc;
+    bool drop;
+    unsigned steps;
+    unsigned deep; /* of them, so many are cut twice */
+};
+
+static const struct life *life;
+static char story[100]; /* where we are, for a report */
+
+static char details[2][48];
+
+static void violation(const char *what)
+{
+    if (result.violations < 12 && getenv("DUMP") != NULL)
+        fprintf(stderr, "%s%s%s: %s\n", story, details[0], details[1], what);
+    if (result.violations++ == 0)
+        snprintf(result.first, sizeof(result.first), "%s: %s%s: %s", story, details[0], details[1], what);
+}
+
+enum action { PUT, PUT_THREE, SPILL, BATCH, ABORTED, SERVICE, ACK, EPOCH, OTHER_TABLE, START };
+
+static enum action action_of(unsigned step)
+{
+    static const enum action actions[] = {PUT,   SERVICE, PUT,     PUT_THREE, OTHER_TABLE, SERVICE, BATCH,   PUT,
+                                          START, SERVICE, PUT,     ABORTED,   PUT,         ACK,     SERVICE, EPOCH,
+                                          PUT,   SERVICE, SPILL,   ABORTED,   PUT,         START,   PUT,     SERVICE,
+                                          ACK,   SERVICE, PUT_THREE, OTHER_TABLE};
+    return actions[step % (sizeof(actions) / sizeof(actions[0]))];
+}
+
+static void put_rows(struct rig *rig, unsigned rows, unsigned table)
+{
+    while (rows-- != 0)
+        if (rig_put(rig, table) < 0)
+            return;
+}
+
+static void act(struct rig *rig, enum action action)
+{
+    switch (action) {
+    case PUT:
+        put_rows(rig, 1, 0);
+        break;
+    case PUT_THREE:
+        put_rows(rig, 3, 0);
+        break;
+    case OTHER_TABLE:
+        put_rows(rig, 1, 1);
+        put_rows(rig, 1, 0);
+        break;
+    case SPILL:
+        put_rows(rig, 14, 0);
+        break;
+    case BATCH:
+    case ABORTED:
+        (void)rig_commit(rig);
+        rig->in_batch = true;
+        put_rows(rig, 12, 0);
+        if (action == ABORTED && !rig->nor->off)
+            rig_abort(rig);
+        break;
+    case SERVICE:
+        (void)rig_service(rig);
+        return;
+    case ACK:
+        rig_acknowledge(rig, 2);
+        return;
+    case EPOCH:
+        (void)rig_set_epoch(rig);
+        return;
+    case START:
+        (void)rig_mount(rig);
+        return;
+    }
+    if (!rig->nor->off)
+        (void)rig_commit(rig);
+}
+
+/* What is only seen from outside: how the log got over what it found. */
+static void classify_sector(const struct rig *rig, uint32_t sector)
+{
+    const struct tern_log *log = &rig->log;
+    struct tern_log_cursor cursor;
+    struct tern_log_note head;
+    uint32_t first_entry = sector + tern_log_entries(log);
+    bool headed = tern_log_load_head(log, sector, &head);
+    tern_log_enter(&cursor, log, sector);
+    cursor.limit = sector + life->sector_size;
+    cursor.damaged = false;
+    uint8_t kind = tern_log_scan(&cursor);
+    if (kind == ENTRY_NOTE && !headed)
+        result.branches[HEAD_UNPROVEN]++;
+    if (headed && (kind != ENTRY_NOTE || cursor.entry > first_entry + life->unit))
+        result.branches[HEAD_FIRST_COPY_BAD]++;
+    for (; kind != ENTRY_END; kind = tern_log_scan(&cursor)) {
+        bool proven = tern_log_is_proven(log, cursor.at);
+        if (kind == ENTRY_SCHEMA && !proven)
+            result.branches[SCHEMA_UNPROVEN]++;
+        if (kind == ENTRY_NOTE && !proven)
+            result.branches[NOTE_UNPROVEN]++;
+        if (cursor.damaged)
+            result.branches[WENT_ROUND_DAMAGE]++;
+        cursor.damaged = false;
+    }
+    if (sector == log->newest) {
+        result.branches[cursor.dirty ? TAIL_DIRTY : TAIL_CLEAN]++;
+        if (log->write == cursor.limit)
+            result.branches[TAIL_AT_END]++;
+    }
+    uint64_t store;
+    uint32_t slot = sector + rig->nor->slot_from;
+    bool used = tern_log_used(log, slot, sector + rig->nor->slot_to) != sector + rig->nor->slot_to;
+    if (headed && used)
+        result.branches[tern_log_load_ack(log, sector, &store) ? ACK_FOUND : ACK_TORN]++;
+    if (!headed)
+        result.branches[sector == log->ready ? READY_FOUND : READY_REJECTED]++;
+    for (uint32_t unit = sector / life->unit; unit < (sector + life->sector_size) / life->unit; unit++)
+        if (life->ecc && rig->nor->states[unit] == 2) {
+            result.branches[UNIT_UNREADABLE]++;
+            break;
+        }
+}
+
+static void classify(const struct rig *rig, const struct rig *before)
+{
+    const struct tern_log *log = &rig->log;
+    if (log->newest == TERN_NO_ADDRESS)
+        result.branches[EMPTY_LOG]++;
+    else
+        for (uint32_t sector = 0; sector != log->ring; sector += life->sector_size)
+            classify_sector(rig, sector);
+    if (log->flags & LOG_NOTE_DUE)
+        result.branches[UNCOMMITTED_VOID]++;
+    if (before->maybe != before->next)
+        result.branches[rig->next == before->maybe ? COMMIT_KEPT : COMMIT_LOST]++;
+    if (before->epoch_maybe != before->epoch)
+        result.branches[rig->epoch == before->epoch_maybe ? EPOCH_NEW : EPOCH_OLD]++;
+    if (rig->oldest != 0 && rig->oldest < rig->floor)
+        result.branches[OLD_SECTOR_BACK]++;
+}
+
+static void dump(const struct rig *rig)
+{
+    const struct tern_log *log = &rig->log;
+    printf("next %u pending %u rig next %u floor %u newest %x oldest %x write %x flags %x missing %u ready %x\n", log->next, log->pending,
+           rig->next, rig->floor, log->newest, log->oldest, log->write, log->flags, rig->missing, log->ready);
+    struct tern_log_chunk found;
+    struct tern_log log2 = rig->log;
+    found.address = TERN_NO_ADDRESS;
+    for (uint32_t seq = 1; tern_log_find(&log2, seq, &found) == TERN_OK; seq = found.next) {
+        printf("find %u: at %x first %u next %u size %u reason %u settled %u", seq, found.address, found.first, found.next, found.size, found.reason, log2.settled);
+        for (uint32_t i = found.first; i < found.next; i++)
+            printf(" %u", rig->ids[i]);
+        printf("\n");
+        if (seq == found.next)
+            break;
+    }
+    for (uint32_t i = 0; i < rig->nor->size; i++)
+        printf("%s%02x%s", i % 32 == 0 ? "\n" : " ", rig->nor->cells[i], rig->nor->weak[i] ? "*" : "");
+    printf("\n");
+}
+
+static void verify(struct rig *rig)
+{
+    if (rig_check(rig, false) && rig->nor->violations == 0)
+        return;
+    violation(rig->wrong != NULL ? rig->wrong : rig->nor->violation);
+    if (getenv("DUMP") != NULL && *getenv("DUMP") == '2') {
+        printf("%s%s%s %s\n", story, details[0], details[1], rig->wrong);
+        dump(rig);
+        exit(1);
+    }
+    rig->wrong = NULL;
+    rig->nor->violations = 0;
+}
+
+/* The power comes back. */
+static void recover(struct rig *rig, bool count)
+{
+    static struct rig before;
+    before = *rig;
+    nor_start(rig->nor);
+    if (rig_mount(rig) != TERN_OK)
+        violation("the mount failed");
+    /* What a fading program wrote may be there, and may not later. */
+    if (rig->nor->tear == NOR_FADING && rig->next != before.next) {
+        if (rig->excused[1] != before.next)
+            rig->excused[0] = before.next;
+        rig->excused[1] = rig->next;
+    }
+    if (rig->nor->changes != 0)
+        violation("the mount changed the flash");
+    verify(rig);
+    if (count)
+        classify(rig, &before);
+}
+
+/* Life goes on after a recovery. */
+static void go_on(struct rig *rig)
+{
+    (void)rig_service(rig);
+    put_rows(rig, 1, 0);
+    if (rig_commit(rig) == TERN_OK && (rig->log.flags & LOG_SUSPECT) == 0)
+        result.branches[UNIT_BURNT]++;
+}
+
+static void age(struct rig *rig)
+{
+    nor_age(rig->nor);
+    nor_start(rig->nor);
+    if (rig_mount(rig) != TERN_OK)
+        violation("a later mount failed");
+    verify(rig);
+}
+
+static void live_on(struct rig *rig)
+{
+    go_on(rig);
+    verify(rig);
+    age(rig);
+    go_on(rig);
+    verify(rig);
+}
+
+/* ---- Cutting ------------------------------------------------------------------------------------------------------------- */
+
+#define DEPTHS 3
+static struct nor nors[DEPTHS];
+static struct rig rigs[DEPTHS];
+
+typedef void doing(struct rig *rig, unsigned what);
+
+static void do_action(struct rig *rig, unsigned what)
+{
+    act(rig, action_of(what));
+}
+
+static void do_recovery(struct rig *rig, unsigned what)
+{
+    (void)what;
+    go_on(rig);
+}
+
+static void cut_everywhere(const struct rig *from, doing *what, unsigned step, unsigned depth, unsigned more);
+
+static bool one_cut(const struct rig *from, doing *what, unsigned step, unsigned depth, unsigned more)
+{
+    struct rig *rig = &rigs[depth];
+    struct nor plan = *rig->nor;
+    rig_copy(rig, from);
+    nor_start(rig->nor);
+    static const char *const names[] = {"prefix", "suffix", "random", "fading", "rising"};
+    snprintf(details[depth], sizeof(details[depth]), " change %u cut as %s %u", (unsigned)plan.cut_at,
+             names[plan.tear], (unsigned)plan.extent);
+    if (depth == 0)
+        details[1][0] = 0;
+    rig->nor->cut_at = plan.cut_at;
+    rig->nor->tear = plan.tear;
+    rig->nor->extent = plan.extent;
+    rig->nor->random = plan.random;
+    what(rig, step);
+    uint32_t size = rig->nor->last_size;
+    bool cut = rig->nor->off;
+    if (!cut)
+        return false;
+    plan.last_size = size;
+    uint64_t hash = mix(mix(mix((uint64_t)(life->sector_size * 64 + life->unit) * 2 + life->ecc, rig->nor->cells, rig->nor->size),
+                            rig->nor->weak, rig->nor->size),
+                        rig->nor->states, life->ecc ? rig->nor->units : 0);
+    result.visits++;
+    if (is_new(hash)) {
+        result.states++;
+        recover(rig, true);
+        if (more != 0)
+            cut_everywhere(rig, do_recovery, step, depth + 1, more - 1);
+        live_on(rig);
+    }
+    rig->nor->last_size = size;
+    return true;
+}
+
+/* Cuts change number `change` of what is done in every way. Returns whether there is such a change. */
+static bool cut_change(const struct rig *from, doing *what, unsigned step, uint32_t change, unsigned depth, unsigned more)
+{
+    struct nor *nor = &nors[depth];
+    uint32_t size = 1;
+    bool erases = false;
+    for (unsigned tear = NOR_PREFIX; tear <= NOR_RISING; tear++) {
+        uint32_t ways = tear <= NOR_SUFFIX ? size : tear == NOR_RANDOM ? 4 : 1;
+        for (uint32_t way = 0; way < ways; way++) {
+            nor->cut_at = change;
+            nor->tear = (enum nor_tear)tear;
+            nor->extent = way;
+            nor->random = way * 7919u + change;
+            if (!one_cut(from, what, step, depth, more))
+                return false;
+            size = nor->last_size;
+            erases = size == life->sector_size;
+            ways = tear <= NOR_SUFFIX ? size : ways;
+            if (erases && tear <= NOR_SUFFIX)
+                way += life->sector_size / 32;
+        }
+    }
+    return true;
+}
+
+static void cut_everywhere(const struct rig *from, doing *what, unsigned step, unsigned depth, unsigned more)
+{
+    uint32_t change = 1;
+    while (cut_change(from, what, step, change, depth, more))
+        change++;
+}
+
+static void open_rig(struct rig *rig, struct nor *nor)
+{
+    nor_open(nor, life->sector_size, life->sectors, life->unit);
+    nor->ecc = life->ecc;
+    rig_open(rig, nor, life->wanted);
+    rig->drop = life->drop;
+}
+
+static void shut_rig(struct rig *rig)
+{
+    nor_close(rig->nor);
+    rig_close(rig);
+}
+
+static void live(void)
+{
+    struct rig base;
+    struct nor nor;
+    open_rig(&base, &nor);
+    for (unsigned depth = 0; depth < DEPTHS; depth++)
+        open_rig(&rigs[depth], &nors[depth]);
+    if (rig_mount(&base) != TERN_OK)
+        violation("the first mount failed");
+    for (unsigned step = 0; step < life->steps; step++) {
+        snprintf(story, sizeof(story), "sector %" PRIu32 " x %" PRIu32 ", unit %u, chunk %u, ecc %d, step %u",
+                 life->sector_size, life->sectors, life->unit, life->wanted, life->ecc, step);
+        cut_everywhere(&base, do_action, step, 0, step < life->deep ? 1 : 0);
+        nor_start(&nor);
+        act(&base, action_of(step));
+        verify(&base);
+    }
+    for (unsigned depth = 0; depth < DEPTHS; depth++)
+        shut_rig(&rigs[depth]);
+    shut_rig(&base);
+}
+
+/* ---- Other ways to fail -------------------------------------------------------------------------------------------------- */
+
+/* A cut in every step of a life, as often as is asked. */
+static void cut_in_a_row(unsigned cuts, uint64_t seed)
+{
+    struct rig rig;
+    struct nor nor;
+    open_rig(&rig, &nor);
+    nor.random = seed;
+    snprintf(story, sizeof(story), "sector %" PRIu32 " x %" PRIu32 ", unit %u, %u cuts in a row, seed %u", life->sector_size,
+             life->sectors, life->unit, cuts, (unsigned)seed);
+    details[0][0] = details[1][0] = 0;
+    if (rig_mount(&rig) != TERN_OK)
+        violation("the first mount failed");
+    for (unsigned i = 0; i < cuts; i++) {
+        nor_start(&nor);
+        nor.random += seed + i;
+        uint64_t draw = (seed * 2654435761u + i) * 0x9E3779B97F4A7C15u >> 20;
+        nor.tear = (enum nor_tear)(draw % 5 == NOR_FADING ? NOR_RANDOM : draw % 5);
+        nor.extent = (uint32_t)(draw / 5 % 64);
+        nor.cut_at = 1 + (uint32_t)(draw / 320 % 9);
+        for (unsigned step = 0; step < 12 && !nor.off; step++)
+            act(&rig, action_of((unsigned)(draw / 4096) + step));
+        if (!nor.off)
+            continue;
+        result.visits++;
+        result.states += is_new(mix(mix(seed, nor.cells, nor.size), nor.weak, nor.size));
+        recover(&rig, true);
+        if (draw % 3 == 0)
+            age(&rig);
+    }
+    shut_rig(&rig);
+}
+
+/* Every operation of a kind fails in turn, once or for good. */
+static void fail_in_turn(enum nor_operation operation, enum nor_fault fault, uint32_t count)
+{
+    bool happened = true;
+    for (uint32_t at = 1; happened; at++) {
+        struct rig rig;
+        struct nor nor;
+        open_rig(&rig, &nor);
+        snprintf(story, sizeof(story), "sector %" PRIu32 " x %" PRIu32 ", unit %u, operation %d number %" PRIu32 " fails as %d, %" PRIu32 " times",
+                 life->sector_size, life->sectors, life->unit, operation, at, fault, count);
+        nor.fail_at[operation] = at;
+        nor.fail_count = count;
+        nor.fault = fault;
+        if (rig_mount(&rig) != TERN_OK)
+            violation("the first mount failed");
+        for (unsigned step = 0; step < life->steps; step++) {
+            if (action_of(step) == START)
+                continue;
+            uint32_t generation = rig.log.generation;
+            uint16_t errors = rig.log.stats.errors;
+            act(&rig, action_of(step));
+            if (errors != rig.log.stats.errors && generation != rig.log.generation)
+                result.branches[MOVED_AFTER_FAILURE]++;
+        }
+        if (rig.log.stats.retired != 0)
+            result.branches[SECTOR_RETIRED]++;
+        if (operation == NOR_ERASE && rig.log.stats.errors != 0 && rig.log.stats.retired == 0)
+            result.branches[ERASE_REPEATED]++;
+        happened = nor.counts[operation] >= at;
+        nor_start(&nor);
+        verify(&rig);
+        if (rig_mount(&rig) != TERN_OK)
+            violation("the mount failed");
+        verify(&rig);
+        result.visits++;
+        shut_rig(&rig);
+    }
+}
+
+/* Every bit of the flash is flipped in turn. What is lost is reported, or is the newest commit. */
+static void flip_every_bit(void)
+{
+    struct rig base;
+    struct nor nor;
+    open_rig(&base, &nor);
+    open_rig(&rigs[0], &nors[0]);
+    if (rig_mount(&base) != TERN_OK)
+        violation("the first mount failed");
+    for (unsigned step = 0; step < life->steps; step++) {
+        act(&base, action_of(step));
+        for (uint32_t bit = 0; step % 7 == 6 && bit < nor.size * 8; bit++) {
+            struct rig *rig = &rigs[0];
+            rig_copy(rig, &base);
+            snprintf(story, sizeof(story), "sector %" PRIu32 " x %" PRIu32 ", unit %u, step %u, bit %" PRIu32 " of byte %" PRIx32 " flipped",
+                     life->sector_size, life->sectors, life->unit, step, bit % 8, bit / 8);
+            rig->nor->cells[bit / 8] ^= (uint8_t)(1u << bit % 8);
+            rig->lenient = true;
+            if (tern_log_mount(&rig->log, &rig->nor->flash, 0) != TERN_OK)
+                violation("the mount failed");
+            if (rig->log.next < rig->last || rig->log.next > rig->next)
+                violation("more is lost than the newest commit");
+            rig->next = rig->log.next;
+            if (!rig_check(rig, true))
+                violation(rig->wrong);
+            rig->wrong = NULL;
+            result.visits++;
+            result.states += is_new(mix(life->unit, rig->nor->cells, rig->nor->size));
+            rig->tail = rig->maybe = rig->next;
+            rig->chunk.size = 0;
+            rig->chunk.segment_rows = 0;
+            go_on(rig);
+            if (!rig_check(rig, true))
+                violation(rig->wrong);
+            rig->wrong = NULL;
+        }
+    }
+    shut_rig(&rigs[0]);
+    shut_rig(&base);
+}
+
+static void all_but_cuts(void)
+{
+    for (uint64_t seed = 1; seed <= 40; seed++)
+        cut_in_a_row(300, seed);
+    for (unsigned operation = NOR_READ; operation <= NOR_ERASE; operation++)
+        for (unsigned fault = NOR_ERROR; fault <= NOR_HALF; fault++)
+            for (uint32_t count = 1; count <= 100; count = count * 4 + 1)
+                if (operation != NOR_READ || (fault == NOR_ERROR && count == 1))
+                    fail_in_turn((enum nor_operation)operation, (enum nor_fault)fault, count);
+    flip_every_bit();
+}
+
+static const struct life lives[] = {
+    {256, 3, 1, 64, false, true, 84, 28},  {320, 3, 4, 64, false, true, 84, 28},  {384, 3, 8, 80, true, true, 84, 28},
+    {448, 3, 16, 128, true, true, 84, 28}, {640, 3, 32, 160, true, true, 84, 28}, {512, 2, 1, 96, false, true, 84, 0},
+    {512, 4, 2, 128, false, true, 84, 0},  {1024, 3, 8, 256, false, true, 84, 0}, {4096, 2, 1, 512, false, true, 84, 0},
+    {256, 3, 2, 64, true, false, 84, 14},
+};
+
+static void run_share(unsigned worker, unsigned workers, double seconds)
+{
+    struct timespec begin, now;
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    seen = calloc((size_t)1 << SEEN_LOG2, sizeof(*seen));
+    for (unsigned i = worker; i < sizeof(lives) / sizeof(lives[0]); i += workers) {
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        if ((double)(now.tv_sec - begin.tv_sec) > seconds)
+            break;
+        life = &lives[i];
+        uint64_t before = result.states;
+        if (getenv("SKIP") == NULL)
+            live();
+        details[0][0] = details[1][0] = 0;
+        all_but_cuts();
+        fprintf(stderr, "life %u: %" PRIu64 " states\n", i, result.states - before);
+    }
+    free(seen);
+}
+
+#define WORKERS 2
+
+int main(int argc, char **argv)
+{
+    double seconds = argc > 1 ? atof(argv[1]) : 240;
+    struct result total;
+    int pipes[WORKERS][2];
+    memset(&total, 0, sizeof(total));
+    crc_prepare();
+    for (unsigned i = 0; i < WORKERS; i++) {
+        if (pipe(pipes[i]) != 0)
+            return 1;
+        if (fork() != 0)
+            continue;
+        run_share(i, WORKERS, seconds);
+        _exit(write(pipes[i][1], &result, sizeof(result)) == sizeof(result) ? 0 : 1);
+    }
+    for (unsigned i = 0; i < WORKERS; i++) {
+        close(pipes[i][1]);
+        if (read(pipes[i][0], &result, sizeof(result)) != sizeof(result)) {
+            total.violations++;
+            continue;
+        }
+        total.states += result.states;
+        total.visits += result.visits;
+        total.violations += result.violations;
+        for (unsigned b = 0; b < BRANCHES; b++)
+            total.branches[b] += result.branches[b];
+        if (total.first[0] == '\0')
+            memcpy(total.first, result.first, sizeof(total.first));
+    }
+    while (wait(NULL) > 0)
+        ;
+    unsigned unhit = 0;
+    for (unsigned b = 0; b < BRANCHES; b++) {
+        printf("branch %-20s %" PRIu64 " hits\n", branch_names[b], total.branches[b]);
+        unhit += total.branches[b] == 0;
+    }
+    printf("torn_states %" PRIu64 " count\n", total.states);
+    printf("violations %" PRIu64 " count\n", total.violations);
+    if (total.first[0] != '\0')
+        printf("first violation: %s\n", total.first);
+    return total.violations == 0 && unhit == 0 ? 0 : 1;
+}

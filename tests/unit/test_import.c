@@ -1,0 +1,551 @@
+/* SPDX-License-Identifier: MIT */
+/* The importer with SQLite: exactly once in effect, batches whole, values exact. Skips where SQLite's library is missing. */
+#include "../test.h"
+
+#include "../../host/import.h"
+#include "../../host/sql/sqlite_api.h"
+#include "chunks.h"
+
+#define WAIT 20000 /* milliseconds: a bound for a slow machine, not an expectation */
+
+static struct tern_sqlite_api api;
+static struct tern_stage *stage;
+static struct tern_import *import;
+static char url[1000];
+static char last_event[64], last_fields[1024];
+
+static void remember(void *context, enum tern_level level, const char *event, const char *fields)
+{
+    (void)context;
+    if (level != TERN_ERROR)
+        return;
+    snprintf(last_event, sizeof last_event, "%s", event);
+    snprintf(last_fields, sizeof last_fields, "%s", fields);
+}
+
+static const struct tern_report report = {remember, NULL};
+
+static void open_import(uint32_t rows)
+{
+    struct tern_import_config config = {.report = report, .rows = rows};
+    snprintf(url, sizeof url, "sqlite:%s", folder_path("out.db"));
+    CHECK_EQ(tern_import_open(&import, stage, url, &config), TERN_HOST_OK);
+}
+
+static void open_stage(void)
+{
+    struct tern_stage_config config = {.directory = folder_path("stage"), .report = report};
+    CHECK_EQ(tern_stage_open(&stage, &config), TERN_HOST_OK);
+}
+
+static void fresh(void)
+{
+    folder_fresh();
+    last_event[0] = '\0';
+    open_stage();
+    open_import(0);
+}
+
+static void done(void)
+{
+    tern_import_close(import);
+    tern_stage_close(stage);
+}
+
+static void drain(void)
+{
+    CHECK_EQ(tern_stage_sync(stage), TERN_HOST_OK);
+    CHECK_EQ(tern_import_drain(import, WAIT), TERN_HOST_OK);
+}
+
+/* The first column of the query's first row as text, "NULL", or the error. */
+static const char *ask(const char *sql)
+{
+    static char answers[8][256];
+    static unsigned turn;
+    char *answer = answers[turn++ % 8];
+    struct sqlite3 *database = NULL;
+    struct sqlite3_stmt *statement = NULL;
+    strcpy(answer, "no row");
+    if (api.open_v2(folder_path("out.db"), &database, 2, NULL) != 0 ||
+        api.prepare_v2(database, sql, -1, &statement, NULL) != 0)
+        snprintf(answer, 256, "%s", api.errmsg(database));
+    else if (api.step(statement) == 100)
+        snprintf(answer, 256, "%s",
+                 api.column_type(statement, 0) == 5 ? "NULL" : (const char *)api.column_text(statement, 0));
+    api.finalize(statement);
+    api.close_v2(database);
+    return answer;
+}
+
+static void execute(const char *sql)
+{
+    struct sqlite3 *database = NULL;
+    CHECK_EQ(api.open_v2(folder_path("out.db"), &database, 6, NULL), 0);
+    CHECK_EQ(api.exec(database, sql, NULL, NULL, NULL), 0);
+    api.close_v2(database);
+}
+
+#define CHECK_TEXT(a, b) check_text((a), (b), __LINE__)
+
+static void check_text(const char *a, const char *b, int line)
+{
+    if (!test_check(strcmp(a, b) == 0, "texts differ", __FILE__, line))
+        printf("    \"%s\", \"%s\"\n", a, b);
+}
+
+/* ---- Rows ------------------------------------------------------------------------------------------------------------------ */
+
+static void rows_arrive_once_with_their_checkpoint(void)
+{
+    struct chunk_bytes made;
+    fresh();
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    for (uint32_t i = 0; i < 20; i++) {
+        chunks_fill(&made, 1 + 100 * i, 100);
+        CHECK_EQ(chunks_send(stage, range, &made, 0), TERN_HOST_OK);
+    }
+    drain();
+    CHECK_TEXT(ask("SELECT count(*) FROM climate"), "2000");
+    CHECK_TEXT(ask("SELECT applied FROM tern_checkpoint WHERE device='dev1'"), "2000");
+    CHECK_TEXT(ask("SELECT count(*) FROM tern_gap"), "0");
+    CHECK_TEXT(ask("SELECT sum(rows) FROM tern_batch"), "2000");
+    CHECK_TEXT(ask("SELECT celsius FROM climate WHERE at=1234"), "12.34");
+    CHECK_TEXT(ask("SELECT count(*) FROM climate WHERE tern_id & 4294967295 = at"), "2000");
+    CHECK_TEXT(ask("SELECT position FROM tern_cursor"), ask("SELECT max(position) FROM tern_cursor"));
+    done();
+}
+
+static void a_lost_cursor_repeats_nothing(void)
+{
+    struct chunk_bytes made;
+    fresh();
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    chunks_fill(&made, 1, 100);
+    chunks_send(stage, range, &made, 0);
+    drain();
+    tern_import_close(import);
+    execute("DELETE FROM tern_cursor; DELETE FROM climate WHERE at=50");
+    open_import(0);
+    chunks_fill(&made, 101, 10);
+    chunks_send(stage, range, &made, 0);
+    drain();
+    /* The deleted row shows that the old ones were not loaded again. */
+    CHECK_TEXT(ask("SELECT count(*) FROM climate"), "109");
+    struct tern_import_status status;
+    tern_import_status(import, &status);
+    CHECK_EQ(status.rows, 10);
+    CHECK_EQ(status.known, 100);
+    done();
+}
+
+static void a_restart_goes_on_at_the_cursor(void)
+{
+    struct chunk_bytes made;
+    fresh();
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    uint32_t epoch = range->epoch, next = 1;
+    for (unsigned round = 0; round < 5; round++) {
+        for (unsigned i = 0; i < 7; i++) {
+            chunks_fill(&made, next, 13);
+            chunks_send(stage, range, &made, 0);
+            next += 13;
+        }
+        CHECK_EQ(tern_stage_sync(stage), TERN_HOST_OK);
+        done();
+        open_stage();
+        open_import(20);
+        struct tern_hello hello = {.id = "dev1", .range_count = 1};
+        hello.ranges[0] = (struct tern_hello_range){.epoch = epoch, .base = 1, .oldest = 1, .next = next};
+        CHECK_EQ(tern_stage_hello(stage, tern_stage_device(stage, "dev1"), &hello, &hello.ranges[0], 0, &range), 0);
+    }
+    drain();
+    CHECK_TEXT(ask("SELECT count(*) || ' ' || min(at) || ' ' || max(at) FROM climate"), "455 1 455");
+    done();
+}
+
+static void the_newest_record_of_a_key_wins_whatever_the_order(void)
+{
+    struct chunk_bytes made;
+    fresh();
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    chunks_open(&made, 1);
+    chunks_put(&made, &chunks_table, 7, "first");
+    chunks_put(&made, &chunks_table, 7, "second");
+    chunks_put(&made, &chunks_table, 8, "eight");
+    chunks_put(&made, &chunks_table, 7, "third");
+    tern_chunk_finish(&made.chunk, true, false);
+    chunks_send(stage, range, &made, 0);
+    drain();
+    CHECK_TEXT(ask("SELECT note FROM climate WHERE at=7"), "third");
+    CHECK_TEXT(ask("SELECT count(*) FROM climate"), "2");
+    /* An older epoch that comes late. */
+    struct tern_hello hello = {.id = "dev1", .range_count = 2};
+    hello.ranges[0] = (struct tern_hello_range){.epoch = 8, .base = 1, .oldest = 1, .next = 2};
+    hello.ranges[1] = (struct tern_hello_range){.epoch = range->epoch, .base = 1, .oldest = 1, .next = 5};
+    struct tern_stage_range *old;
+    CHECK_EQ(tern_stage_hello(stage, range->device, &hello, &hello.ranges[0], 0, &old), TERN_HOST_OK);
+    chunks_open(&made, 1);
+    chunks_put(&made, &chunks_table, 7, "ancient");
+    chunks_put(&made, &chunks_table, 9, "nine");
+    tern_chunk_finish(&made.chunk, true, false);
+    chunks_send(stage, old, &made, 0);
+    drain();
+    CHECK_TEXT(ask("SELECT note FROM climate WHERE at=7"), "third");
+    CHECK_TEXT(ask("SELECT note FROM climate WHERE at=9"), "nine");
+    done();
+}
+
+static void a_deleted_row_is_not_brought_back_by_an_older_one(void)
+{
+    struct chunk_bytes made;
+    struct tern_value key[1] = {tern_int(7)};
+    fresh();
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    chunks_open(&made, 1);
+    chunks_put(&made, &chunks_table, 7, "a");
+    chunks_put(&made, &chunks_table, 8, "b");
+    tern_chunk_finish(&made.chunk, true, false);
+    chunks_send(stage, range, &made, 0);
+    drain();
+    chunks_open(&made, 3);
+    tern_chunk_put(&made.chunk, &chunks_table, TERN_OP_DELETE, key);
+    tern_chunk_finish(&made.chunk, true, false);
+    chunks_send(stage, range, &made, 0);
+    drain();
+    CHECK_TEXT(ask("SELECT group_concat(at) FROM climate"), "8");
+    struct tern_hello hello = {.id = "dev1", .range_count = 2};
+    hello.ranges[0] = (struct tern_hello_range){.epoch = 8, .base = 1, .oldest = 1, .next = 2};
+    hello.ranges[1] = (struct tern_hello_range){.epoch = range->epoch, .base = 1, .oldest = 1, .next = 5};
+    struct tern_stage_range *old;
+    tern_stage_hello(stage, range->device, &hello, &hello.ranges[0], 0, &old);
+    chunks_fill(&made, 1, 9);
+    chunks_send(stage, old, &made, 0);
+    drain();
+    CHECK_TEXT(ask("SELECT group_concat(at) FROM climate"), "1,2,3,4,5,6,8,9");
+    CHECK_TEXT(ask("SELECT note FROM climate WHERE at=8"), "b");
+    chunks_open(&made, 4);
+    chunks_put(&made, &chunks_table, 7, "back");
+    tern_chunk_finish(&made.chunk, true, false);
+    chunks_send(stage, range, &made, 0);
+    drain();
+    CHECK_TEXT(ask("SELECT note FROM climate WHERE at=7"), "back");
+    done();
+}
+
+/* ---- Batches and gaps ------------------------------------------------------------------------------------------------------ */
+
+static void a_batch_over_several_chunks_appears_whole(void)
+{
+    struct chunk_bytes made;
+    fresh();
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    struct tern_stage_range *other = chunks_device(stage, "dev2");
+    for (uint32_t i = 0; i < 5; i++) {
+        chunks_open(&made, 1 + 10 * i);
+        for (uint32_t k = 0; k < 10; k++)
+            chunks_put(&made, &chunks_table, 1 + 10 * i + k, "b");
+        tern_chunk_finish(&made.chunk, i == 4, true);
+        chunks_send(stage, range, &made, 0);
+        if (i < 4) {
+            drain();
+            CHECK_TEXT(ask("SELECT count(*) FROM climate WHERE device='dev1'"),
+                       i == 0 ? "no such table: climate" : "0");
+            chunks_fill(&made, 1 + 10 * i, 10);
+            chunks_send(stage, other, &made, 0);
+        }
+    }
+    drain();
+    CHECK_TEXT(ask("SELECT count(*) FROM climate WHERE device='dev1'"), "50");
+    CHECK_TEXT(ask("SELECT count(*) FROM climate WHERE device='dev2'"), "40");
+    done();
+}
+
+static void a_batch_with_a_gap_is_left_out_whole(void)
+{
+    struct chunk_bytes made;
+    fresh();
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    chunks_fill(&made, 1, 5);
+    chunks_send(stage, range, &made, 0);
+    chunks_open(&made, 6);
+    for (int64_t at = 6; at < 11; at++)
+        chunks_put(&made, &chunks_table, at, "b");
+    tern_chunk_finish(&made.chunk, false, true);
+    chunks_send(stage, range, &made, 0);
+    CHECK_EQ(tern_stage_gap(stage, range, 11, 15, TERN_GAP_DAMAGED), TERN_HOST_OK);
+    chunks_open(&made, 16);
+    for (int64_t at = 16; at < 21; at++)
+        chunks_put(&made, &chunks_table, at, "b");
+    tern_chunk_finish(&made.chunk, true, true);
+    chunks_send(stage, range, &made, 0);
+    chunks_fill(&made, 21, 5);
+    chunks_send(stage, range, &made, 0);
+    drain();
+    CHECK_TEXT(ask("SELECT group_concat(at) FROM climate"), "1,2,3,4,5,21,22,23,24,25");
+    CHECK_TEXT(ask("SELECT first || '-' || last || ' ' || reason FROM tern_gap"), "6-20 damaged");
+    CHECK_TEXT(ask("SELECT applied FROM tern_checkpoint"), "25");
+    done();
+}
+
+static void gaps_are_rows_and_shrink_when_their_records_come(void)
+{
+    struct chunk_bytes made;
+    fresh();
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    uint32_t epoch = range->epoch;
+    CHECK_EQ(tern_stage_gap(stage, range, 1, 30, TERN_GAP_HELD), TERN_HOST_OK);
+    chunks_fill(&made, 31, 10);
+    chunks_send(stage, range, &made, 0);
+    drain();
+    CHECK_TEXT(ask("SELECT first || '-' || last || ' ' || reason FROM tern_gap"), "1-30 held");
+    CHECK_TEXT(ask("SELECT count(*) FROM climate"), "10");
+    /* Another gateway with its own store brings the middle of it. */
+    done();
+    struct tern_stage_config config = {.directory = folder_path("other"), .report = report};
+    CHECK_EQ(tern_stage_open(&stage, &config), TERN_HOST_OK);
+    open_import(0);
+    struct tern_device *device = tern_stage_device(stage, "dev1");
+    struct tern_hello hello = {.id = "dev1", .range_count = 1};
+    hello.ranges[0] = (struct tern_hello_range){.epoch = epoch, .base = 1, .oldest = 1, .next = 41};
+    CHECK_EQ(tern_stage_hello(stage, device, &hello, &hello.ranges[0], 0, &range), TERN_HOST_OK);
+    chunks_schema(stage, device, &chunks_table);
+    CHECK_EQ(tern_stage_gap(stage, range, 1, 10, TERN_GAP_OVERFLOW), TERN_HOST_OK);
+    chunks_fill(&made, 11, 10);
+    chunks_send(stage, range, &made, 0);
+    chunks_fill(&made, 21, 20);
+    chunks_send(stage, range, &made, 0);
+    drain();
+    CHECK_TEXT(ask("SELECT count(*) FROM climate"), "30");
+    CHECK_TEXT(ask("SELECT group_concat(first || '-' || last) FROM tern_gap"), "1-10");
+    done();
+}
+
+/* ---- Values ---------------------------------------------------------------------------------------------------------------- */
+
+static const struct tern_column kinds_columns[] = {{"id", TERN_U32, TERN_KEY},
+                                                   {"flag", TERN_BOOL, TERN_NULLABLE},
+                                                   {"big", TERN_U64, TERN_NULLABLE},
+                                                   {"small", TERN_I64, TERN_NULLABLE},
+                                                   {"money", TERN_DECIMAL(2), TERN_NULLABLE},
+                                                   {"fine", TERN_DECIMAL(18), TERN_NULLABLE},
+                                                   {"ratio", TERN_FLOAT(3), TERN_NULLABLE},
+                                                   {"at", TERN_TIME_MS, TERN_NULLABLE},
+                                                   {"note", TERN_TEXT(100), TERN_NULLABLE},
+                                                   {"blob", TERN_BYTES(100), TERN_NULLABLE}};
+static const struct tern_table kinds = TERN_TABLE("kinds", TERN_MERGE, kinds_columns);
+
+static void values_stay_what_they_are(void)
+{
+    struct chunk_bytes made;
+    fresh();
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    chunks_schema(stage, range->device, &kinds);
+    struct tern_value rows[3][10] = {
+        {tern_int(1), tern_int(1), tern_int(-1), tern_int(INT64_MIN), tern_int(9007199254740993), tern_int(INT64_MAX),
+         tern_int(-1500), tern_int(1700000000123), tern_text("a,\"b\"\n\xC3\xA4"), tern_bytes("\0\xFF", 2)},
+        {tern_int(2), tern_int(0), tern_int(INT64_MAX), tern_int(INT64_MAX), tern_int(-5), tern_int(1), tern_int(0),
+         tern_int(-1), tern_text(""), tern_bytes("", 0)},
+        {tern_int(3), tern_null(), tern_null(), tern_null(), tern_null(), tern_null(), tern_null(), tern_null(),
+         tern_null(), tern_null()}};
+    chunks_open(&made, 1);
+    for (unsigned i = 0; i < 3; i++)
+        CHECK_EQ(tern_chunk_put(&made.chunk, &kinds, TERN_OP_PUT, rows[i]), TERN_OK);
+    tern_chunk_finish(&made.chunk, true, false);
+    chunks_send(stage, range, &made, 0);
+    drain();
+    CHECK_TEXT(ask("SELECT big FROM kinds WHERE id=1"), "18446744073709551615");
+    CHECK_TEXT(ask("SELECT small FROM kinds WHERE id=1"), "-9223372036854775808");
+    CHECK_TEXT(ask("SELECT money FROM kinds WHERE id=1"), "90071992547409.93");
+    CHECK_TEXT(ask("SELECT fine FROM kinds WHERE id=1"), "9.223372036854775807");
+    CHECK_TEXT(ask("SELECT ratio FROM kinds WHERE id=1"), "-1.5");
+    CHECK_TEXT(ask("SELECT at FROM kinds WHERE id=1"), "1700000000123");
+    CHECK_TEXT(ask("SELECT hex(note) FROM kinds WHERE id=1"), "612C2262220AC3A4");
+    CHECK_TEXT(ask("SELECT hex(blob) FROM kinds WHERE id=1"), "00FF");
+    CHECK_TEXT(ask("SELECT big FROM kinds WHERE id=2"), "9223372036854775807");
+    CHECK_TEXT(ask("SELECT money || ' ' || typeof(money) FROM kinds WHERE id=2"), "-0.05 real");
+    CHECK_TEXT(ask("SELECT typeof(note) || length(note) || typeof(blob) || length(blob) FROM kinds WHERE id=2"),
+               "text0blob0");
+    CHECK_TEXT(ask("SELECT count(*) FROM kinds WHERE id=3 AND flag IS NULL AND big IS NULL AND small IS NULL AND money "
+                   "IS NULL AND fine IS NULL AND ratio IS NULL AND at IS NULL AND note IS NULL AND blob IS NULL"),
+               "1");
+    done();
+}
+
+static const struct tern_column wider_columns[] = {
+    {"at", TERN_TIME_S, TERN_KEY}, {"note", TERN_TEXT(64), TERN_NULLABLE}, {"humidity", TERN_DECIMAL(1), 0}};
+static const struct tern_table wider = TERN_TABLE("climate", TERN_MERGE, wider_columns);
+static const struct tern_column log_columns[] = {{"level", TERN_U8, 0}, {"line", TERN_TEXT(99), 0}};
+static const struct tern_table log_table = TERN_TABLE("log", TERN_APPEND, log_columns);
+
+static void a_new_column_is_added_and_append_keeps_every_row(void)
+{
+    struct chunk_bytes made;
+    fresh();
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    chunks_schema(stage, range->device, &wider);
+    chunks_schema(stage, range->device, &log_table);
+    chunks_fill(&made, 1, 3);
+    chunks_send(stage, range, &made, 0);
+    chunks_open(&made, 4);
+    struct tern_value row[3] = {tern_int(4), tern_text("wide"), tern_int(405)};
+    struct tern_value line[2] = {tern_int(3), tern_text("same line")};
+    CHECK_EQ(tern_chunk_put(&made.chunk, &wider, TERN_OP_PUT, row), TERN_OK);
+    tern_chunk_put(&made.chunk, &log_table, TERN_OP_PUT, line);
+    tern_chunk_put(&made.chunk, &log_table, TERN_OP_PUT, line);
+    tern_chunk_finish(&made.chunk, true, false);
+    chunks_send(stage, range, &made, 0);
+    drain();
+    CHECK_TEXT(ask("SELECT group_concat(coalesce(humidity,'-')) FROM climate"), "-,-,-,40.5");
+    CHECK_TEXT(ask("SELECT count(*) FROM log"), "2");
+    CHECK_TEXT(ask("SELECT applied FROM tern_checkpoint"), "6");
+    done();
+}
+
+/* ---- Trouble --------------------------------------------------------------------------------------------------------------- */
+
+static void a_table_with_another_key_holds_only_its_own_records(void)
+{
+    struct chunk_bytes made;
+    fresh();
+    execute("CREATE TABLE climate(at INTEGER PRIMARY KEY, celsius REAL)");
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    struct tern_stage_range *other = chunks_device(stage, "dev2");
+    chunks_schema(stage, other->device, &log_table);
+    chunks_fill(&made, 1, 3);
+    chunks_send(stage, range, &made, 0);
+    chunks_open(&made, 1);
+    struct tern_value line[2] = {tern_int(3), tern_text("line")};
+    tern_chunk_put(&made.chunk, &log_table, TERN_OP_PUT, line);
+    tern_chunk_finish(&made.chunk, true, false);
+    chunks_send(stage, other, &made, 0);
+    drain();
+    CHECK_TEXT(ask("SELECT count(*) FROM log"), "1");
+    CHECK_TEXT(ask("SELECT count(*) FROM tern_checkpoint"), "1");
+    CHECK_TEXT(last_event, "records-held");
+    /* Mended, and read again from the held records on. */
+    tern_import_close(import);
+    execute("DROP TABLE climate");
+    open_import(0);
+    drain();
+    CHECK_TEXT(ask("SELECT count(*) FROM climate"), "3");
+    CHECK_TEXT(ask("SELECT count(*) FROM log"), "1");
+    done();
+}
+
+static void a_refused_row_becomes_a_gap_and_the_rest_goes_in(void)
+{
+    struct chunk_bytes made;
+    fresh();
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    chunks_fill(&made, 1, 3);
+    chunks_send(stage, range, &made, 0);
+    drain();
+    execute("CREATE TRIGGER no BEFORE INSERT ON climate WHEN NEW.at IN (5,9) BEGIN SELECT RAISE(ABORT,'not five'); END");
+    chunks_fill(&made, 4, 4);
+    chunks_send(stage, range, &made, 0);
+    chunks_open(&made, 8);
+    for (int64_t at = 8; at < 11; at++)
+        chunks_put(&made, &chunks_table, at, "whole");
+    tern_chunk_finish(&made.chunk, true, true);
+    chunks_send(stage, range, &made, 0);
+    chunks_fill(&made, 11, 2);
+    chunks_send(stage, range, &made, 0);
+    drain();
+    CHECK_TEXT(ask("SELECT group_concat(at) FROM climate"), "1,2,3,4,6,7,11,12");
+    CHECK_TEXT(ask("SELECT group_concat(first || '-' || last || ' ' || reason) FROM tern_gap"),
+               "5-5 rejected,8-10 rejected");
+    CHECK_TEXT(last_event, "record-rejected");
+    done();
+}
+
+static void a_locked_database_is_waited_for(void)
+{
+    struct chunk_bytes made;
+    struct sqlite3 *database = NULL;
+    fresh();
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    chunks_fill(&made, 1, 3);
+    chunks_send(stage, range, &made, 0);
+    drain();
+    CHECK_EQ(api.open_v2(folder_path("out.db"), &database, 2, NULL), 0);
+    CHECK_EQ(api.exec(database, "BEGIN IMMEDIATE", NULL, NULL, NULL), 0);
+    chunks_fill(&made, 4, 3);
+    chunks_send(stage, range, &made, 0);
+    tern_stage_sync(stage);
+    CHECK_EQ(tern_import_drain(import, 200), TERN_HOST_E_LIMIT);
+    api.exec(database, "ROLLBACK", NULL, NULL, NULL);
+    api.close_v2(database);
+    drain();
+    CHECK_TEXT(ask("SELECT count(*) FROM climate"), "6");
+    done();
+}
+
+static void a_folder_that_is_missing_is_tried_again(void)
+{
+    struct chunk_bytes made;
+    folder_fresh();
+    open_stage();
+    struct tern_import_config config = {.report = report};
+    snprintf(url, sizeof url, "sqlite:%s", folder_path("later/out.db"));
+    CHECK_EQ(tern_import_open(&import, stage, url, &config), TERN_HOST_OK);
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    chunks_fill(&made, 1, 3);
+    chunks_send(stage, range, &made, 0);
+    tern_stage_sync(stage);
+    CHECK_EQ(tern_import_drain(import, 300), TERN_HOST_E_LIMIT);
+    struct tern_import_status status;
+    tern_import_status(import, &status);
+    CHECK(status.failing && status.error[0] != '\0');
+    CHECK_TEXT(last_event, "sink-failed");
+    mkdir(folder_path("later"), 0700);
+    drain();
+    tern_import_status(import, &status);
+    CHECK(!status.failing);
+    CHECK_EQ(status.rows, 3);
+    done();
+}
+
+static void wrong_urls_and_a_missing_library_are_said_at_once(void)
+{
+    const char *const wrong[] = {"sqlite:", "sqlite::memory:", "oracle:x", "sqlite", ""};
+    struct tern_import_config config = {.report = report};
+    folder_fresh();
+    open_stage();
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        CHECK_EQ(tern_import_open(&import, stage, wrong[i], &config), TERN_HOST_E_ARGUMENT);
+    const struct tern_sqlite_api *known = tern_sqlite_library;
+    tern_sqlite_library = NULL;
+    setenv("TERN_SQLITE_LIBRARY", "/nonexistent/libsqlite3.so.0", 1);
+    CHECK_EQ(tern_import_open(&import, stage, "sqlite:x.db", &config), TERN_HOST_E_LIBRARY);
+    CHECK(strstr(last_fields, "libsqlite3-0") != NULL);
+    unsetenv("TERN_SQLITE_LIBRARY");
+    tern_sqlite_library = known;
+    tern_stage_close(stage);
+}
+
+int main(void)
+{
+    char error[256];
+    bool there = tern_sqlite_load(&api, error, sizeof error) == 0;
+    if (there)
+        tern_sqlite_library = &api;
+#define RUN_OR_SKIP(test) (there ? (void)(RUN(test)) : (void)(SKIP(test, error)))
+    RUN_OR_SKIP(rows_arrive_once_with_their_checkpoint);
+    RUN_OR_SKIP(a_lost_cursor_repeats_nothing);
+    RUN_OR_SKIP(a_restart_goes_on_at_the_cursor);
+    RUN_OR_SKIP(the_newest_record_of_a_key_wins_whatever_the_order);
+    RUN_OR_SKIP(a_deleted_row_is_not_brought_back_by_an_older_one);
+    RUN_OR_SKIP(a_batch_over_several_chunks_appears_whole);
+    RUN_OR_SKIP(a_batch_with_a_gap_is_left_out_whole);
+    RUN_OR_SKIP(gaps_are_rows_and_shrink_when_their_records_come);
+    RUN_OR_SKIP(values_stay_what_they_are);
+    RUN_OR_SKIP(a_new_column_is_added_and_append_keeps_every_row);
+    RUN_OR_SKIP(a_table_with_another_key_holds_only_its_own_records);
+    RUN_OR_SKIP(a_refused_row_becomes_a_gap_and_the_rest_goes_in);
+    RUN_OR_SKIP(a_locked_database_is_waited_for);
+    RUN_OR_SKIP(a_folder_that_is_missing_is_tried_again);
+    RUN(wrong_urls_and_a_missing_library_are_said_at_once);
+    folder_remove();
+    return test_report();
+}

@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: MIT */
+#include "../test.h"
+
+#include "packed.h"
+
+static struct packed packed;
+static uint8_t want_bytes[1 << 20], got_bytes[1 << 20];
+static struct lines want, got;
+
+static void start(const struct tern_codec *codec, uint16_t capacity)
+{
+    packed_open(&packed, codec, capacity, PACKED_COLUMNS / 2);
+    want = (struct lines){want_bytes, 0, sizeof(want_bytes), false};
+    got = (struct lines){got_bytes, 0, sizeof(got_bytes), false};
+}
+
+static int put_op(const struct tern_table *table, uint8_t op, const struct tern_value *row)
+{
+    int status = tern_row_check(table, op, row);
+    if (status == TERN_OK)
+        status = tern_chunk_put(&packed.chunk, table, op, row);
+    for (uint8_t i = 0; status == TERN_OK && i < packed.chunk.table_count; i++)
+        if (packed.chunk.tables[i] == table)
+            lines_add(&want, table, i, op, row);
+    return status;
+}
+
+static int put(const struct tern_table *table, const struct tern_value *row)
+{
+    return put_op(table, TERN_OP_PUT, row);
+}
+
+static void check_lines(void)
+{
+    CHECK_EQ(packed_lines(packed.data, packed.chunk.size, packed.chunk.tables, &got), TERN_OK);
+    CHECK(!want.failed && !got.failed);
+    CHECK(got.size == want.size && memcmp(got.bytes, want.bytes, want.size) == 0);
+}
+
+static const struct tern_column number_columns[] = {
+    {"at", TERN_TIME_S, TERN_KEY}, {"celsius", TERN_DECIMAL(2), TERN_NULLABLE}, {"alarm", TERN_BOOL, 0}};
+static const struct tern_table numbers =
+    TERN_TABLE_CODED("numbers", TERN_MERGE, number_columns, &tern_packed);
+
+static void number_row(struct tern_value row[3], int64_t at, int64_t celsius, int64_t alarm)
+{
+    row[0] = tern_int(at);
+    row[1] = celsius == INT64_MIN ? tern_null() : tern_int(celsius);
+    row[2] = tern_int(alarm);
+}
+
+static void rows_come_back_as_their_csv(void)
+{
+    struct tern_value row[3];
+    start(&tern_packed, 512);
+    for (int i = 0; i < 100; i++) {
+        number_row(row, 1700000000 + 60 * i, i % 7 == 3 ? INT64_MIN : 2150 + i % 5, i > 50);
+        CHECK_EQ(put(&numbers, row), TERN_OK);
+    }
+    tern_chunk_finish(&packed.chunk, true, false);
+    check_lines();
+}
+
+/* Each type's least and greatest value, and what lies around zero, each after each. */
+static void extremes_of_every_type_come_back(void)
+{
+    static const uint16_t types[] = {
+        TERN_BOOL, TERN_U8,  TERN_U16,        TERN_U32,         TERN_U64,       TERN_I8,     TERN_I16,
+        TERN_I32,  TERN_I64, TERN_DECIMAL(0), TERN_DECIMAL(18), TERN_FLOAT(15), TERN_TIME_S, TERN_TIME_MS};
+    static const int64_t values[] = {0,
+                                     1,
+                                     -1,
+                                     9,
+                                     10,
+                                     -10,
+                                     127,
+                                     -128,
+                                     255,
+                                     32767,
+                                     -32768,
+                                     65535,
+                                     INT32_MAX,
+                                     INT32_MIN,
+                                     UINT32_MAX,
+                                     (1 << 30) - 1,
+                                     1 << 30,
+                                     -(1 << 30),
+                                     -(1 << 30) - 1,
+                                     INT64_MAX,
+                                     INT64_MIN,
+                                     INT64_MIN + 7,
+                                     INT64_MAX - 7};
+    unsigned count = sizeof(values) / sizeof(values[0]), refused = 0;
+    for (unsigned t = 0; t < sizeof(types) / sizeof(types[0]); t++) {
+        struct tern_column column = {"v", types[t], 0};
+        struct tern_table table = {"one", &column, &tern_packed, 1, TERN_APPEND, 0, 0};
+        for (unsigned from = 0; from < count; from++) {
+            start(&tern_packed, TERN_CHUNK_MAX);
+            for (unsigned i = 0; i < count * 2; i++) {
+                struct tern_value row = tern_int(values[i % 2 == 0 ? from : i / 2]);
+                refused += put(&table, &row) != TERN_OK;
+            }
+            tern_chunk_finish(&packed.chunk, true, false);
+            check_lines();
+        }
+    }
+    CHECK(refused != 0);
+}
+
+static void null_and_the_empty_string_stay_different(void)
+{
+    static const struct tern_column columns[] = {{"a", TERN_TEXT(8), TERN_NULLABLE},
+                                                 {"b", TERN_BYTES(3), TERN_NULLABLE}};
+    static const struct tern_table table = TERN_TABLE_CODED("t", TERN_APPEND, columns, &tern_packed_text);
+    static const char *const texts[] = {NULL, "", "", NULL, NULL, "a", "", "a", "a", NULL, "a"};
+    start(&tern_packed_text, 512);
+    for (unsigned i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        struct tern_value row[] = {tern_text(texts[i]),
+                                   i % 3 == 0 ? tern_null() : tern_bytes("\0\xFF", i % 3)};
+        CHECK_EQ(put(&table, row), TERN_OK);
+    }
+    tern_chunk_finish(&packed.chunk, true, false);
+    check_lines();
+    CHECK(want.size > 4 && memcmp(want.bytes, "+0,,\n+0,\"\",00\n", 14) == 0);
+}
+
+static void texts_of_every_kind_come_back(void)
+{
+    static const struct tern_column columns[] = {{"note", TERN_TEXT(4095), 0}, {"raw", TERN_BYTES(300), 0}};
+    static const struct tern_table table = TERN_TABLE_CODED("t", TERN_APPEND, columns, &tern_packed_text);
+    static char longest[4096];
+    static const char *const texts[] = {
+        "motor start", "motor stop",  "motor start", "\"quoted\", and more\r\n", "x", "x", longest,
+        longest,       "motor start", "na\xC3\xAFve"};
+    uint8_t raw[300];
+    memset(longest, 'z', 4095);
+    start(&tern_packed_text, TERN_CHUNK_MAX);
+    for (unsigned i = 0; i < 40; i++) {
+        for (unsigned j = 0; j < sizeof(raw); j++)
+            raw[j] = (uint8_t)(i / 3 * 41 + j * j);
+        struct tern_value row[] = {tern_text(texts[i % 10]), tern_bytes(raw, i * 7 % 300)};
+        if (put(&table, row) != TERN_OK)
+            break;
+    }
+    tern_chunk_finish(&packed.chunk, true, false);
+    CHECK(packed.chunk.rows >= 20);
+    check_lines();
+}
+
+static void a_constant_costs_nearly_nothing(void)
+{
+    struct tern_value row[3];
+    start(&tern_packed, 512);
+    for (int i = 0; i < 4000; i++) {
+        number_row(row, 1700000000 + 60 * i, 2150, 0);
+        CHECK_EQ(put(&numbers, row), TERN_OK);
+    }
+    tern_chunk_finish(&packed.chunk, true, false);
+    CHECK(packed.chunk.size < 60 + 4000 / 40);
+    check_lines();
+}
+
+static const struct tern_column key_columns[] = {{"v", TERN_I32, 0},
+                                                 {"k", TERN_U16, TERN_KEY},
+                                                 {"name", TERN_TEXT(20), TERN_KEY},
+                                                 {"w", TERN_U8, TERN_NULLABLE}};
+static const struct tern_table keyed = TERN_TABLE_CODED("keyed", TERN_MERGE, key_columns, &tern_packed_text);
+static const struct tern_table listed =
+    TERN_TABLE_CODED("listed", TERN_OVERWRITE, number_columns, &tern_packed_text);
+
+static void tables_deletes_and_snapshots_share_a_chunk(void)
+{
+    struct tern_value row[4];
+    start(&tern_packed_text, 1024);
+    for (int i = 0; i < 30; i++) {
+        struct tern_value whole[] = {tern_int(-i), tern_int(i), tern_text(i % 2 == 0 ? "pump" : "valve"),
+                                     tern_null()};
+        CHECK_EQ(put(&keyed, whole), TERN_OK);
+        if (i % 3 == 0)
+            CHECK_EQ(put_op(&keyed, TERN_OP_DELETE, whole + 1), TERN_OK);
+        if (i % 5 == 0) {
+            CHECK_EQ(put_op(&listed, TERN_OP_SNAPSHOT_BEGIN, NULL), TERN_OK);
+            number_row(row, i, i, 1);
+            CHECK_EQ(put(&listed, row), TERN_OK);
+            CHECK_EQ(put_op(&listed, TERN_OP_SNAPSHOT_END, NULL), TERN_OK);
+        }
+        if (i % 4 == 0)
+            tern_chunk_finish(&packed.chunk, true, false);
+    }
+    tern_chunk_finish(&packed.chunk, true, false);
+    check_lines();
+}
+
+static void tables_that_take_turns_cost_little(void)
+{
+    static const struct tern_table second =
+        TERN_TABLE_CODED("second", TERN_MERGE, number_columns, &tern_packed);
+    struct tern_value row[3];
+    uint16_t alone;
+    start(&tern_packed, 1024);
+    for (int i = 0; i < 400; i++) {
+        number_row(row, 60 * i, 100, 0);
+        CHECK_EQ(put(&numbers, row), TERN_OK);
+    }
+    tern_chunk_finish(&packed.chunk, true, false);
+    alone = packed.chunk.size;
+    start(&tern_packed, 1024);
+    for (int i = 0; i < 400; i++) {
+        number_row(row, 120 * (i / 2), 100, 0);
+        CHECK_EQ(put(i % 2 == 0 ? &numbers : &second, row), TERN_OK);
+    }
+    tern_chunk_finish(&packed.chunk, true, false);
+    CHECK(packed.chunk.size < alone + 40);
+    check_lines();
+}
+
+/* Fills a chunk until a record does not fit: its bytes are then those of a chunk that never saw that
+ * record. */
+static void a_record_without_room_leaves_the_chunk_as_it_was(void)
+{
+    static uint8_t without[TERN_CHUNK_MAX];
+    uint64_t random = 1;
+    for (uint16_t capacity = 64; capacity < 364; capacity++) {
+        static struct tern_value rows[400][3];
+        unsigned fit = 0;
+        start(&tern_packed, capacity);
+        for (; fit < 400; fit++) {
+            number_row(rows[fit], (int64_t)test_random(&random) >> (fit % 60),
+                       (int64_t)test_random(&random) >> 40, 1);
+            if (tern_chunk_put(&packed.chunk, &numbers, TERN_OP_PUT, rows[fit]) != TERN_OK)
+                break;
+        }
+        tern_chunk_finish(&packed.chunk, true, false);
+        uint16_t size = packed.chunk.size;
+        memcpy(without, packed.data, size);
+        CHECK(size <= capacity && size + 60 > capacity);
+        start(&tern_packed, TERN_CHUNK_MAX);
+        for (unsigned i = 0; i < fit; i++)
+            CHECK_EQ(put(&numbers, rows[i]), TERN_OK);
+        tern_chunk_finish(&packed.chunk, true, false);
+        CHECK(packed.chunk.size == size && memcmp(packed.data, without, size) == 0);
+        check_lines();
+    }
+}
+
+static void a_commit_a_row_costs_few_bytes_and_goes_on_learning(void)
+{
+    struct tern_value row[3];
+    start(&tern_packed, 512);
+    int rows = 0;
+    for (;; rows++) {
+        number_row(row, 1700000000 + 60 * rows, 2150 + rows % 3, 0);
+        if (put(&numbers, row) != TERN_OK)
+            break;
+        tern_chunk_finish(&packed.chunk, true, false);
+    }
+    CHECK(rows >= 512 / 7);
+    check_lines();
+}
+
+static void an_empty_segment_has_no_payload(void)
+{
+    start(&tern_packed, 512);
+    tern_chunk_finish(&packed.chunk, true, true);
+    CHECK_EQ(packed.chunk.size, 2 + 1 + 1 + 4);
+    check_lines();
+}
+
+static void text_columns_need_the_codec_for_text(void)
+{
+    struct tern_value row[] = {tern_int(1), tern_int(2), tern_text("a"), tern_null()};
+    start(&tern_packed, 512);
+    CHECK_EQ(tern_chunk_put(&packed.chunk, &keyed, TERN_OP_PUT, row), TERN_E_ARGUMENT);
+    start(&tern_packed_text, 512);
+    CHECK_EQ(tern_chunk_put(&packed.chunk, &keyed, TERN_OP_PUT, row), TERN_OK);
+}
+
+static void models_that_do_not_fit_are_refused(void)
+{
+    struct tern_value row[3];
+    number_row(row, 1, 2, 0);
+    for (uint16_t size = 0; size <= sizeof(packed.models) && size <= TERN_MODELS_SIZE(3); size++) {
+        packed_open(&packed, &tern_packed, 512, 3);
+        memset(packed.models, 0xA5, sizeof(packed.models));
+        packed.chunk.models_size = size;
+        tern_chunk_open(&packed.chunk, &tern_packed, 1, 0);
+        int status = tern_chunk_put(&packed.chunk, &numbers, TERN_OP_PUT, row);
+        CHECK(status == TERN_E_TOO_BIG || (status == TERN_OK && size >= 3 * 72));
+        CHECK_EQ(((uint8_t *)packed.models)[size], 0xA5);
+        CHECK(size < TERN_MODELS_SIZE(3) || status == TERN_OK);
+    }
+}
+
+static void a_wrong_payload_is_refused_or_keeps_the_schema(void)
+{
+    static uint8_t forged[TERN_CHUNK_MAX];
+    static uint64_t models[TERN_UNPACK_SIZE(8) / 8 + 1];
+    static uint8_t texts[64];
+    struct tern_unpack unpack;
+    uint64_t random = 5;
+    unsigned refused = 0;
+    for (unsigned i = 0; i < 20000; i++) {
+        uint16_t size = (uint16_t)(test_random(&random) % 40);
+        for (unsigned j = 0; j < size; j++)
+            forged[j] = (uint8_t)(i % 3 == 0 ? 0xFF : test_random(&random));
+        got = (struct lines){got_bytes, 0, sizeof(got_bytes), false};
+        tern_unpack_open(&unpack, models, sizeof(models), texts, sizeof(texts));
+        CHECK_EQ(tern_unpack_table(&unpack, &keyed), TERN_OK);
+        CHECK_EQ(tern_unpack_table(&unpack, &numbers), TERN_OK);
+        refused += packed_segment(&unpack, forged, size, 50, &got) != TERN_OK;
+        CHECK(!got.failed);
+    }
+    CHECK(refused > 10000);
+}
+
+static void bytes_behind_the_payload_are_refused(void)
+{
+    static uint64_t models[TERN_UNPACK_SIZE(8) / 8 + 1];
+    struct tern_unpack unpack;
+    struct tern_value row[TERN_COLUMNS_MAX];
+    uint8_t payload[64] = {0};
+    struct tern_walk walk;
+    struct tern_segment segment;
+    start(&tern_packed, 512);
+    for (int i = 0; i < 5; i++) {
+        number_row(row, i * i, i, 0);
+        CHECK_EQ(put(&numbers, row), TERN_OK);
+    }
+    tern_chunk_finish(&packed.chunk, true, false);
+    CHECK_EQ(tern_walk_begin(&walk, tern_source_memory(packed.data), packed.chunk.size), TERN_OK);
+    CHECK_EQ(tern_walk_next(&walk, &segment), TERN_OK);
+    memcpy(payload, packed.data + segment.payload, segment.size);
+    CHECK(payload[segment.size - 1] != 0);
+    for (uint16_t more = 0; more < 10; more++) {
+        tern_unpack_open(&unpack, models, sizeof(models), NULL, 0);
+        CHECK_EQ(tern_unpack_table(&unpack, &numbers), TERN_OK);
+        int status = packed_segment(&unpack, payload, (uint16_t)(segment.size + more), 5, &got);
+        CHECK(more == 0 ? status == TERN_OK : more < 3 || status == TERN_E_CORRUPT);
+        CHECK(status == TERN_OK ||
+              tern_unpack_next(&unpack, &(struct tern_unpack_record){0}, row) == TERN_E_CORRUPT);
+    }
+}
+
+/* A change here is a new format. */
+static void the_form_of_a_payload_stays(void)
+{
+    static const uint8_t golden[] = {0x18, 0x01, 0xE9, 0x01, 0x0B, 0x02, 0xB4, 0x70, 0xFC, 0x20, 0x5F, 0xA5,
+                                     0xE3, 0xB0, 0xFD, 0xBE, 0x37, 0xBE, 0x3E, 0x67, 0x1D, 0xAB, 0x46, 0x39,
+                                     0x33, 0xD1, 0x77, 0x98, 0x80, 0xDE, 0x79, 0xF8, 0xA0, 0x8D, 0x39, 0x96,
+                                     0x7E, 0xAC, 0x11, 0x2A, 0xB5, 0x52, 0x83, 0x17, 0x5D, 0x19, 0x08};
+    struct tern_value row[4];
+    struct tern_value first[] = {tern_int(-5), tern_int(7), tern_text("pump"), tern_int(3)};
+    struct tern_value next[] = {tern_int(-5), tern_int(8), tern_text("pump 2"), tern_null()};
+    start(&tern_packed_text, 512);
+    CHECK_EQ(put(&keyed, first), TERN_OK);
+    CHECK_EQ(put(&keyed, next), TERN_OK);
+    CHECK_EQ(put_op(&keyed, TERN_OP_DELETE, first + 1), TERN_OK);
+    number_row(row, 1700000000, 2150, 1);
+    CHECK_EQ(put(&listed, row), TERN_OK);
+    number_row(row, 1700000060, 2201, 1);
+    CHECK_EQ(put(&listed, row), TERN_OK);
+    tern_chunk_finish(&packed.chunk, true, false);
+    check_lines();
+    CHECK_EQ(packed.chunk.size, sizeof(golden));
+    CHECK(memcmp(packed.data, golden, sizeof(golden)) == 0);
+}
+
+int main(void)
+{
+    RUN(rows_come_back_as_their_csv);
+    RUN(extremes_of_every_type_come_back);
+    RUN(null_and_the_empty_string_stay_different);
+    RUN(texts_of_every_kind_come_back);
+    RUN(a_constant_costs_nearly_nothing);
+    RUN(tables_deletes_and_snapshots_share_a_chunk);
+    RUN(tables_that_take_turns_cost_little);
+    RUN(a_record_without_room_leaves_the_chunk_as_it_was);
+    RUN(a_commit_a_row_costs_few_bytes_and_goes_on_learning);
+    RUN(an_empty_segment_has_no_payload);
+    RUN(text_columns_need_the_codec_for_text);
+    RUN(models_that_do_not_fit_are_refused);
+    RUN(a_wrong_payload_is_refused_or_keeps_the_schema);
+    RUN(bytes_behind_the_payload_are_refused);
+    RUN(the_form_of_a_payload_stays);
+    return test_report();
+}

@@ -1,0 +1,764 @@
+/* SPDX-License-Identifier: MIT */
+/* The protocol state machine over the real staging store, in a temporary folder. Bytes in, bytes out; time is a number. */
+#include "../../host/peer.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "../test.h"
+#include "client.h"
+
+/* ---- A disk that can fail: this stands in front of libc's function ----------------------------------------------------------- */
+
+static bool disk_fails;
+
+int fdatasync(int descriptor)
+{
+    if (disk_fails) {
+        errno = EIO;
+        return -1;
+    }
+    return (int)syscall(SYS_fdatasync, descriptor);
+}
+
+/* ---- The rig ------------------------------------------------------------------------------------------------------------------ */
+
+struct rig {
+    char directory[64];
+    struct tern_stage *stage;
+    struct tern_peer_config config;
+    struct tern_peer peer;
+    struct tern_moment now;
+    struct client_answers answers;
+    struct client_stream out;
+};
+
+static struct rig rig;
+
+static void remove_directory(const char *directory)
+{
+    char path[400];
+    struct dirent *entry;
+    DIR *folder = opendir(directory);
+    if (folder == NULL)
+        return;
+    while ((entry = readdir(folder)) != NULL) {
+        snprintf(path, sizeof path, "%s/%s", directory, entry->d_name);
+        if (entry->d_name[0] != '.')
+            unlink(path);
+    }
+    closedir(folder);
+    rmdir(directory);
+}
+
+static void open_stage(void)
+{
+    struct tern_stage_config config = {.directory = rig.directory};
+    if (!CHECK_EQ(tern_stage_open(&rig.stage, &config), TERN_HOST_OK))
+        exit(1);
+    rig.config.stage = rig.stage;
+    rig.config.window = 65536;
+}
+
+static void connect_peer(void)
+{
+    tern_peer_close(&rig.peer);
+    tern_peer_open(&rig.peer, &rig.config, "test");
+    client_forget(&rig.answers);
+    rig.out.size = 0;
+}
+
+static void setup(void)
+{
+    memset(&rig, 0, sizeof rig);
+    disk_fails = false;
+    snprintf(rig.directory, sizeof rig.directory, "/tmp/tern-peer-XXXXXX");
+    if (!CHECK(mkdtemp(rig.directory) != NULL))
+        exit(1);
+    rig.now.monotonic = 1000;
+    rig.now.wall = 1790000000000;
+    open_stage();
+    connect_peer();
+}
+
+static void teardown(void)
+{
+    disk_fails = false;
+    tern_peer_close(&rig.peer);
+    tern_stage_close(rig.stage);
+    remove_directory(rig.directory);
+}
+
+static void take(const uint8_t *bytes, size_t size)
+{
+    tern_peer_take(&rig.peer, bytes, size, &rig.now);
+}
+
+/* Gives what has been put into rig.out to the peer. */
+static void send_out(void)
+{
+    take(rig.out.bytes, rig.out.size);
+    rig.out.size = 0;
+}
+
+static void hear(void)
+{
+    uint8_t bytes[4096];
+    size_t size;
+    while ((size = tern_peer_give(&rig.peer, &rig.now, bytes, sizeof bytes)) != 0)
+        client_read(&rig.answers, bytes, size);
+}
+
+static bool sync_and_hear(void)
+{
+    bool good = tern_stage_sync(rig.stage) == TERN_HOST_OK;
+    if (good)
+        tern_peer_synced(&rig.peer);
+    hear();
+    return good;
+}
+
+static void send_and_hear(void)
+{
+    send_out();
+    CHECK(sync_and_hear());
+}
+
+static void greet_as(const char *id)
+{
+    struct client_hello hello = client_good_hello;
+    hello.id = id;
+    client_put_hello(&rig.out, &hello);
+    send_and_hear();
+}
+
+/* A session in which the store knows the schema. */
+static void greet_with_schema(const char *id)
+{
+    greet_as(id);
+    client_put_chunk(&rig.out, 1, 1, 512);
+    send_and_hear();
+    client_put_table(&rig.out);
+    send_and_hear();
+    CHECK_EQ(rig.answers.next, 2);
+}
+
+/* ---- HELLO and WELCOME -------------------------------------------------------------------------------------------------------- */
+
+static void a_hello_is_welcomed_when_it_is_durable(void)
+{
+    setup();
+    client_put_hello(&rig.out, &client_good_hello);
+    send_out();
+    hear();
+    CHECK_EQ(rig.answers.welcomes, 0);
+    CHECK(sync_and_hear());
+    CHECK_EQ(rig.answers.welcomes, 1);
+    CHECK_EQ(rig.answers.bad, 0);
+    CHECK(rig.answers.nonce == client_good_hello.nonce);
+    CHECK(rig.answers.store == tern_stage_id(rig.stage));
+    CHECK_EQ(rig.answers.time, rig.now.wall);
+    CHECK_EQ(rig.answers.epoch, CLIENT_EPOCH);
+    CHECK_EQ(rig.answers.next, 1);
+    CHECK_EQ(rig.answers.last_crc, 0);
+    hear();
+    CHECK_EQ(rig.answers.welcomes, 1);
+    teardown();
+}
+
+static void a_device_without_an_epoch_is_given_one(void)
+{
+    setup();
+    struct client_hello hello = client_good_hello;
+    hello.epoch = 0;
+    hello.lane = 3;
+    client_put_hello(&rig.out, &hello);
+    send_and_hear();
+    CHECK_EQ(rig.answers.welcomes, 1);
+    CHECK_EQ(rig.answers.lane, 3);
+    CHECK(rig.answers.epoch != 0);
+    CHECK_EQ(rig.answers.epoch & 7, 3);
+    uint32_t given = rig.answers.epoch;
+    connect_peer(); /* the WELCOME was lost */
+    client_put_hello(&rig.out, &hello);
+    send_and_hear();
+    CHECK_EQ(rig.answers.epoch, given);
+    teardown();
+}
+
+static void parts_without_an_epoch_wait_for_the_welcome(void)
+{
+    setup();
+    greet_with_schema("dev1");
+    connect_peer();
+    struct client_hello hello = client_good_hello;
+    hello.epoch = 0;
+    hello.id = "dev1";
+    client_put_hello(&rig.out, &hello);
+    client_put_chunk(&rig.out, 1, 3, 512);
+    send_and_hear();
+    CHECK_EQ(rig.answers.next, 1);
+    CHECK(rig.peer.counts.stray != 0);
+    client_put_chunk(&rig.out, 1, 3, 512);
+    send_and_hear();
+    CHECK_EQ(rig.answers.next, 4);
+    teardown();
+}
+
+static void parts_right_behind_a_hello_are_taken(void)
+{
+    setup();
+    greet_with_schema("dev1");
+    connect_peer();
+    client_put_hello(&rig.out, &client_good_hello);
+    client_put_chunk(&rig.out, 2, 5, 100);
+    send_and_hear();
+    CHECK_EQ(rig.answers.welcomes, 1);
+    CHECK_EQ(rig.answers.next, 7);
+    teardown();
+}
+
+static void each_range_is_welcomed(void)
+{
+    setup();
+    struct client_hello hello = client_good_hello;
+    hello.ranges = 16;
+    client_put_hello(&rig.out, &hello);
+    send_and_hear();
+    CHECK_EQ(rig.answers.welcomes, 16);
+    CHECK_EQ(rig.answers.lane, 15 << 3);
+    CHECK_EQ(rig.answers.bad, 0);
+    teardown();
+}
+
+static void identities_keep_to_their_grammar(void)
+{
+    static const char *const good[] = {"a", "Z9", "00:1A:2b:3C", "x.y_z-1",
+                                       "abcdefghijklmnopqrstuvwxyz012345"};
+    static const char *const bad[] = {
+        "",    ".a",   ":a",  "-a", "_a",    "a b", "a/b",
+        "a\n", "../x", "a\"", "ä",  "a\x01", "a%",  "abcdefghijklmnopqrstuvwxyz0123456"};
+    setup();
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        connect_peer();
+        greet_as(good[i]);
+        CHECK_EQ(rig.answers.welcomes, 1);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        connect_peer();
+        greet_as(bad[i]);
+        CHECK_EQ(rig.answers.welcomes, 0);
+        CHECK_EQ(rig.answers.refusals, 1);
+        CHECK_EQ(rig.answers.reason, TERN_REFUSED_IDENTITY);
+        CHECK(tern_peer_is_over(&rig.peer));
+    }
+    teardown();
+}
+
+static void another_version_is_refused(void)
+{
+    setup();
+    struct client_hello hello = client_good_hello;
+    hello.version = 2;
+    client_put_hello(&rig.out, &hello);
+    send_and_hear();
+    CHECK_EQ(rig.answers.reason, TERN_REFUSED_VERSION);
+    CHECK(strstr(rig.answers.text, "version 1") != NULL);
+    teardown();
+}
+
+static void too_many_ranges_are_refused(void)
+{
+    setup();
+    struct client_hello hello = client_good_hello;
+    hello.ranges = 17;
+    client_put_hello(&rig.out, &hello);
+    send_and_hear();
+    CHECK_EQ(rig.answers.welcomes, 0);
+    CHECK_EQ(rig.answers.reason, TERN_REFUSED_LIMIT);
+    teardown();
+}
+
+/* Each is dropped and counted, and has no effect. */
+static void a_malformed_hello_has_no_effect(void)
+{
+    struct client_hello bad[9];
+    for (size_t i = 0; i < 9; i++)
+        bad[i] = client_good_hello;
+    bad[0].flags = 1;
+    bad[1].receive = 63;
+    bad[2].base = 0;
+    bad[3].base = 2; /* above oldest */
+    bad[4].oldest = 2;
+    bad[5].epoch = CLIENT_EPOCH + 1; /* of another lane */
+    bad[6].epoch = 0x80000000u;
+    bad[7].lane = 1 << 3; /* the second range of a lane without a first */
+    bad[8].next = 0;
+    setup();
+    for (size_t i = 0; i < 9; i++) {
+        connect_peer();
+        client_put_hello(&rig.out, &bad[i]);
+        send_and_hear();
+        CHECK_EQ(rig.peer.counts.bad_frames, 1);
+        CHECK_EQ(rig.answers.welcomes + rig.answers.refusals, 0);
+        CHECK(rig.peer.device == NULL);
+    }
+    teardown();
+}
+
+/* ---- Records ------------------------------------------------------------------------------------------------------------------- */
+
+static void records_of_an_unknown_schema_wait_for_it(void)
+{
+    setup();
+    greet_as("dev1");
+    CHECK_EQ(rig.answers.window, TERN_FIRST_WINDOW);
+    client_put_chunk(&rig.out, 1, 20, 100);
+    send_and_hear();
+    CHECK_EQ(rig.answers.wants, 1);
+    CHECK_EQ(rig.answers.hash, tern_schema_hash(&client_table));
+    CHECK_EQ(rig.answers.hash_offset, 0);
+    CHECK_EQ(rig.answers.next, 1);
+    client_put_table(&rig.out);
+    send_and_hear();
+    CHECK_EQ(rig.answers.next, 21); /* nothing had to be sent twice */
+    CHECK_EQ(rig.answers.wants, 1);
+    CHECK_EQ(rig.answers.window, 65536);
+    teardown();
+}
+
+static void a_schema_may_come_in_pieces(void)
+{
+    uint8_t schema[TERN_SCHEMA_MAX];
+    struct tern_output whole = {schema, 0, sizeof schema, false};
+    uint32_t hash = tern_schema_hash(&client_table);
+    setup();
+    tern_schema_encode(&client_table, client_collect, &whole);
+    greet_as("dev1");
+    client_put_chunk(&rig.out, 1, 4, 512);
+    for (size_t i = 0; i < whole.size; i++)
+        client_put_schema(&rig.out, hash, (uint32_t)whole.size, (uint32_t)i, schema + i, 1);
+    send_and_hear();
+    CHECK_EQ(rig.answers.next, 5);
+    teardown();
+}
+
+static void more_than_can_be_held_is_asked_for_again(void)
+{
+    setup();
+    greet_as("dev1");
+    uint32_t first = 1;
+    for (int i = 0; i < 12; i++, first += 60)
+        client_put_chunk(&rig.out, first, 60, 1000);
+    CHECK(rig.out.size > TERN_HOLD_MAX);
+    client_put_table(&rig.out);
+    send_and_hear();
+    CHECK_EQ(rig.answers.welcomes, 2);
+    uint32_t next = rig.answers.next;
+    CHECK(next > 1 && next < first);
+    for (first = 1; first < 720; first += 60)
+        client_put_chunk(&rig.out, first, 60, 1000);
+    send_and_hear();
+    CHECK_EQ(rig.answers.next, 721);
+    teardown();
+}
+
+static void a_schema_that_nobody_asked_for_is_dropped(void)
+{
+    setup();
+    greet_as("dev1");
+    client_put_table(&rig.out);
+    send_and_hear();
+    CHECK_EQ(rig.peer.counts.stray, 1);
+    CHECK(tern_stage_find_schema(rig.stage, "dev1", tern_schema_hash(&client_table)) == NULL);
+    teardown();
+}
+
+static void a_wrong_schema_ends_the_session(void)
+{
+    uint8_t wrong[40] = {1, 2, 3};
+    setup();
+    greet_as("dev1");
+    client_put_chunk(&rig.out, 1, 1, 512);
+    client_put_schema(&rig.out, tern_schema_hash(&client_table), sizeof wrong, 0, wrong, sizeof wrong);
+    send_and_hear();
+    CHECK_EQ(rig.answers.reason, TERN_REFUSED_SCHEMA);
+    CHECK(rig.peer.device == NULL);
+    teardown();
+}
+
+static void an_ack_never_comes_before_the_sync(void)
+{
+    setup();
+    greet_with_schema("dev1");
+    unsigned acks = rig.answers.acks;
+    client_put_chunk(&rig.out, 2, 10, 512);
+    send_out();
+    hear();
+    CHECK_EQ(rig.answers.acks, acks);
+    CHECK_EQ(rig.answers.next, 2);
+    disk_fails = true;
+    CHECK(!sync_and_hear());
+    CHECK(!sync_and_hear());
+    CHECK_EQ(rig.answers.acks, acks);
+    CHECK_EQ(rig.answers.next, 2);
+    disk_fails = false;
+    CHECK(sync_and_hear());
+    CHECK_EQ(rig.answers.next, 12);
+    teardown();
+}
+
+static void a_welcome_never_comes_before_the_sync(void)
+{
+    setup();
+    client_put_hello(&rig.out, &client_good_hello);
+    send_out();
+    disk_fails = true;
+    CHECK(!sync_and_hear());
+    CHECK_EQ(rig.answers.welcomes, 0);
+    disk_fails = false;
+    CHECK(sync_and_hear());
+    CHECK_EQ(rig.answers.welcomes, 1);
+    teardown();
+}
+
+static void what_was_acknowledged_is_there_after_a_restart(void)
+{
+    setup();
+    greet_with_schema("dev1");
+    client_put_chunk(&rig.out, 2, 10, 512);
+    send_and_hear();
+    uint32_t acknowledged = rig.answers.next;
+    client_put_chunk(&rig.out, 12, 10, 512);
+    send_out(); /* not synced */
+    tern_peer_close(&rig.peer);
+    tern_stage_close(rig.stage);
+    open_stage();
+    connect_peer();
+    greet_as("dev1");
+    CHECK_EQ(acknowledged, 12);
+    CHECK_EQ(rig.answers.next, 12);
+    CHECK(rig.answers.last_crc != 0);
+    teardown();
+}
+
+static void a_gap_counts_when_it_is_durable(void)
+{
+    setup();
+    greet_with_schema("dev1");
+    client_put_gap(&rig.out, 0, 2, 99, TERN_GAP_OVERFLOW);
+    send_out();
+    hear();
+    CHECK_EQ(rig.answers.next, 2);
+    CHECK(sync_and_hear());
+    CHECK_EQ(rig.answers.next, 100);
+    teardown();
+}
+
+static void a_gap_that_a_device_may_not_report_is_dropped(void)
+{
+    static const struct {
+        uint32_t first, last;
+        uint8_t reason;
+    } bad[] = {{2, 9, 0}, {2, 9, TERN_GAP_RETENTION}, {2, 9, TERN_GAP_HELD}, {0, 9, 1}, {5, 4, 1}};
+    setup();
+    greet_with_schema("dev1");
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        client_put_gap(&rig.out, 0, bad[i].first, bad[i].last, bad[i].reason);
+    send_and_hear();
+    CHECK_EQ(rig.peer.counts.bad_frames, 5);
+    CHECK_EQ(rig.answers.next, 2);
+    teardown();
+}
+
+static void a_hole_is_answered_once_with_the_way_back(void)
+{
+    setup();
+    greet_with_schema("dev1");
+    unsigned welcomes = rig.answers.welcomes;
+    for (uint32_t first = 5; first < 50; first += 5)
+        client_put_chunk(&rig.out, first, 5, 512); /* 2 to 4 were lost */
+    send_and_hear();
+    CHECK_EQ(rig.answers.welcomes, welcomes + 1);
+    CHECK_EQ(rig.answers.next, 2);
+    client_put_chunk(&rig.out, 50, 5, 512);
+    send_and_hear();
+    CHECK_EQ(rig.answers.welcomes, welcomes + 1);
+    rig.now.monotonic += 1000;
+    client_put_chunk(&rig.out, 55, 5, 512);
+    send_and_hear();
+    CHECK_EQ(rig.answers.welcomes, welcomes + 2);
+    client_put_chunk(&rig.out, 2, 3, 512);
+    send_and_hear();
+    CHECK_EQ(rig.answers.next, 5);
+    teardown();
+}
+
+static void a_repetition_is_acknowledged_again(void)
+{
+    setup();
+    greet_with_schema("dev1");
+    unsigned acks = rig.answers.acks;
+    client_put_chunk(&rig.out, 1, 1, 512);
+    send_and_hear();
+    CHECK_EQ(rig.answers.acks, acks + 1);
+    CHECK_EQ(rig.answers.next, 2);
+    teardown();
+}
+
+static void a_chunk_that_is_none_is_refused_in_the_end(void)
+{
+    uint8_t data[TERN_CHUNK_MAX];
+    setup();
+    greet_with_schema("dev1");
+    for (int i = 0; i < 40 && rig.answers.refusals == 0; i++) {
+        size_t size = client_chunk(data, sizeof data, 2, 5);
+        data[size / 2] ^= 1;
+        client_put_part(&rig.out, 0, 2, 0, data, size);
+        send_and_hear();
+        rig.now.monotonic += 2000;
+    }
+    CHECK_EQ(rig.answers.reason, TERN_REFUSED_LIMIT);
+    CHECK(rig.peer.counts.bad_chunks <= 16);
+    teardown();
+}
+
+/* ---- The stream ------------------------------------------------------------------------------------------------------------------ */
+
+/* HELLO, two chunks with the schema between, a gap, another chunk: 1 to 60 held, 31 to 40 of them lost. */
+static void put_session(struct client_stream *out, const char *id)
+{
+    struct client_hello hello = client_good_hello;
+    hello.id = id;
+    client_put_hello(out, &hello);
+    client_put_chunk(out, 1, 15, 60);
+    client_put_table(out);
+    client_put_chunk(out, 16, 15, 200);
+    client_put_gap(out, 0, 31, 40, TERN_GAP_DAMAGED);
+    client_put_chunk(out, 41, 20, 1000);
+}
+
+static void a_session_may_come_byte_by_byte(void)
+{
+    setup();
+    put_session(&rig.out, "dev1");
+    for (size_t i = 0; i < rig.out.size; i++) {
+        take(rig.out.bytes + i, 1);
+        if (i % 7 == 0)
+            CHECK(sync_and_hear());
+    }
+    CHECK(sync_and_hear());
+    CHECK_EQ(rig.answers.next, 61);
+    CHECK_EQ(rig.peer.counts.bad_frames, 0);
+    teardown();
+}
+
+static void a_session_may_be_cut_anywhere(void)
+{
+    static struct client_stream session;
+    char id[24];
+    setup();
+    session.size = 0;
+    put_session(&session, "x0000");
+    size_t length = session.size;
+    for (size_t cut = 0; cut < length; cut++) {
+        snprintf(id, sizeof id, "x%04zu", cut);
+        session.size = 0;
+        put_session(&session, id);
+        connect_peer();
+        take(session.bytes, cut);
+        CHECK(sync_and_hear());
+        uint32_t acknowledged = rig.answers.next;
+        connect_peer();
+        take(session.bytes, session.size);
+        CHECK(sync_and_hear());
+        CHECK_EQ(rig.answers.next, 61);
+        CHECK(acknowledged <= 61);
+        CHECK_EQ(rig.answers.bad, 0);
+    }
+    teardown();
+}
+
+static void garbage_between_frames_costs_nothing_else(void)
+{
+    static struct client_stream session;
+    uint64_t random = 5;
+    setup();
+    session.size = 0;
+    put_session(&session, "dev1");
+    size_t from = 0;
+    for (size_t i = 1; i < session.size; i++) {
+        /* Frames begin and end with a zero: between two zeros there is room. */
+        if (session.bytes[i] != 0 || session.bytes[i - 1] != 0)
+            continue;
+        take(session.bytes + from, i - from);
+        from = i;
+        for (int j = 0; j < 300; j++) {
+            uint8_t byte = (uint8_t)test_random(&random);
+            take(&byte, 1);
+        }
+    }
+    take(session.bytes + from, session.size - from);
+    CHECK(sync_and_hear());
+    CHECK_EQ(rig.answers.next, 61);
+    CHECK(rig.peer.counts.bad_frames > 5);
+    teardown();
+}
+
+static void no_flipped_bit_has_an_effect(void)
+{
+    setup();
+    greet_with_schema("dev1");
+    client_put_chunk(&rig.out, 2, 4, 512);
+    for (size_t bit = 0; bit < rig.out.size * 8; bit++) {
+        rig.out.bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        if (bit / 8 != 0 && bit / 8 != rig.out.size - 1) {
+            take(rig.out.bytes, rig.out.size);
+            CHECK(sync_and_hear());
+            CHECK_EQ(rig.answers.next, 2);
+        }
+        rig.out.bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    }
+    send_and_hear();
+    CHECK_EQ(rig.answers.next, 6);
+    teardown();
+}
+
+static void a_frame_over_the_limit_is_dropped_and_the_next_taken(void)
+{
+    uint8_t data[3000];
+    setup();
+    greet_with_schema("dev1");
+    memset(data, 'x', sizeof data);
+    client_put_part(&rig.out, 0, 2, 0, data, sizeof data);
+    client_put_chunk(&rig.out, 2, 5, 512);
+    send_and_hear();
+    CHECK_EQ(rig.peer.counts.bad_frames, 1);
+    CHECK_EQ(rig.answers.next, 7);
+    teardown();
+}
+
+static void frames_without_a_session_are_strays(void)
+{
+    setup();
+    client_put_chunk(&rig.out, 1, 3, 512);
+    client_put_gap(&rig.out, 0, 1, 9, 1);
+    client_put_table(&rig.out);
+    send_and_hear();
+    CHECK_EQ(rig.peer.counts.stray, 3);
+    CHECK_EQ(rig.peer.last_frame, 0);
+    CHECK_EQ(rig.answers.welcomes + rig.answers.acks, 0);
+    teardown();
+}
+
+static void messages_the_wrong_way_round_are_bad_frames(void)
+{
+    static const uint8_t kinds[] = {0x00,         0x05, TERN_WELCOME, TERN_ACK, TERN_WANT,
+                                    TERN_REFUSED, 0x7F, 0x80,         0x82,     0xFF};
+    setup();
+    greet_as("dev1");
+    for (size_t i = 0; i < sizeof kinds; i++) {
+        uint8_t bare[20] = {kinds[i], 1, 1, 1};
+        client_frame(&rig.out, bare, sizeof bare);
+    }
+    send_and_hear();
+    CHECK_EQ(rig.peer.counts.bad_frames, sizeof kinds);
+    CHECK_EQ(rig.answers.refusals, 0);
+    teardown();
+}
+
+/* Right CRCs, random bodies: what a hostile device can send. */
+static void random_bodies_do_no_harm(void)
+{
+    static const uint8_t kinds[] = {TERN_HELLO, TERN_PART, TERN_GAP, TERN_SCHEMA};
+    uint64_t random = 20261121;
+    setup();
+    greet_with_schema("dev1");
+    for (int i = 0; i < 20000; i++) {
+        uint8_t bare[80];
+        size_t size = 1 + test_random(&random) % (sizeof bare - 1);
+        for (size_t j = 0; j < size; j++)
+            bare[j] =
+                (uint8_t)(test_random(&random) % 3 == 0 ? test_random(&random) : test_random(&random) % 4);
+        bare[0] = kinds[test_random(&random) % 4];
+        client_frame(&rig.out, bare, size);
+        if (i % 50 == 0)
+            send_and_hear();
+    }
+    send_and_hear();
+    CHECK_EQ(rig.answers.bad, 0);
+    connect_peer();
+    greet_as("dev2");
+    CHECK_EQ(rig.answers.welcomes, 1);
+    teardown();
+}
+
+static void a_small_buffer_gets_it_piece_by_piece(void)
+{
+    uint8_t bytes[TERN_PEER_GIVE_MIN];
+    struct client_hello hello = client_good_hello;
+    size_t size;
+    setup();
+    hello.ranges = 16;
+    client_put_hello(&rig.out, &hello);
+    send_out();
+    CHECK_EQ(tern_stage_sync(rig.stage), TERN_HOST_OK);
+    tern_peer_synced(&rig.peer);
+    while ((size = tern_peer_give(&rig.peer, &rig.now, bytes, sizeof bytes)) != 0)
+        client_read(&rig.answers, bytes, size);
+    CHECK_EQ(rig.answers.welcomes, 16);
+    CHECK_EQ(rig.answers.bad, 0);
+    teardown();
+}
+
+static void a_hello_after_a_refusal_begins_anew(void)
+{
+    setup();
+    greet_as("no good");
+    CHECK(tern_peer_is_over(&rig.peer));
+    greet_as("good");
+    CHECK(!tern_peer_is_over(&rig.peer));
+    CHECK_EQ(rig.answers.welcomes, 1);
+    teardown();
+}
+
+int main(void)
+{
+    RUN(a_hello_is_welcomed_when_it_is_durable);
+    RUN(a_device_without_an_epoch_is_given_one);
+    RUN(parts_without_an_epoch_wait_for_the_welcome);
+    RUN(parts_right_behind_a_hello_are_taken);
+    RUN(each_range_is_welcomed);
+    RUN(identities_keep_to_their_grammar);
+    RUN(another_version_is_refused);
+    RUN(too_many_ranges_are_refused);
+    RUN(a_malformed_hello_has_no_effect);
+    RUN(records_of_an_unknown_schema_wait_for_it);
+    RUN(a_schema_may_come_in_pieces);
+    RUN(more_than_can_be_held_is_asked_for_again);
+    RUN(a_schema_that_nobody_asked_for_is_dropped);
+    RUN(a_wrong_schema_ends_the_session);
+    RUN(an_ack_never_comes_before_the_sync);
+    RUN(a_welcome_never_comes_before_the_sync);
+    RUN(what_was_acknowledged_is_there_after_a_restart);
+    RUN(a_gap_counts_when_it_is_durable);
+    RUN(a_gap_that_a_device_may_not_report_is_dropped);
+    RUN(a_hole_is_answered_once_with_the_way_back);
+    RUN(a_repetition_is_acknowledged_again);
+    RUN(a_chunk_that_is_none_is_refused_in_the_end);
+    RUN(a_session_may_come_byte_by_byte);
+    RUN(a_session_may_be_cut_anywhere);
+    RUN(garbage_between_frames_costs_nothing_else);
+    RUN(no_flipped_bit_has_an_effect);
+    RUN(a_frame_over_the_limit_is_dropped_and_the_next_taken);
+    RUN(frames_without_a_session_are_strays);
+    RUN(messages_the_wrong_way_round_are_bad_frames);
+    RUN(random_bodies_do_no_harm);
+    RUN(a_small_buffer_gets_it_piece_by_piece);
+    RUN(a_hello_after_a_refusal_begins_anew);
+    return test_report();
+}

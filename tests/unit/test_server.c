@@ -1,0 +1,552 @@
+/* SPDX-License-Identifier: MIT */
+/* The server over real loopback sockets and a pseudo-terminal. Devices and server take turns in one thread. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* pseudo-terminals */
+#endif
+#include "../../host/server.h"
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../test.h"
+#include "../../host/hold.h"
+#include "client.h"
+
+#define TURNS_MAX 20000
+
+static bool disk_fails;
+
+int fdatasync(int descriptor)
+{
+    if (disk_fails) {
+        errno = EIO;
+        return -1;
+    }
+    return (int)syscall(SYS_fdatasync, descriptor);
+}
+
+/* ---- The rig ------------------------------------------------------------------------------------------------------------------ */
+
+struct rig {
+    char directory[64];
+    struct tern_stage *stage;
+    struct tern_server *server;
+    char events[8192]; /* names of warnings and errors, and their messages */
+    size_t events_size;
+};
+
+static struct rig rig;
+
+static void note_event(void *context, enum tern_level level, const char *event, const char *fields)
+{
+    (void)context;
+    if (level < TERN_WARN)
+        return;
+    size_t room = sizeof rig.events - rig.events_size;
+    int size = snprintf(rig.events + rig.events_size, room, "%s %s\n", event, fields);
+    if (size > 0 && (size_t)size < room)
+        rig.events_size += (size_t)size;
+}
+
+static void remove_directory(const char *directory)
+{
+    char path[400];
+    struct dirent *entry;
+    DIR *folder = opendir(directory);
+    if (folder == NULL)
+        return;
+    while ((entry = readdir(folder)) != NULL) {
+        snprintf(path, sizeof path, "%s/%s", directory, entry->d_name);
+        if (entry->d_name[0] != '.')
+            unlink(path);
+    }
+    closedir(folder);
+    rmdir(directory);
+}
+
+static void setup_with(uint32_t connections, uint32_t hello_seconds, uint32_t idle_seconds)
+{
+    memset(&rig, 0, sizeof rig);
+    disk_fails = false;
+    snprintf(rig.directory, sizeof rig.directory, "/tmp/tern-server-XXXXXX");
+    struct tern_stage_config stage = {.directory = mkdtemp(rig.directory)};
+    if (!CHECK_EQ(tern_stage_open(&rig.stage, &stage), TERN_HOST_OK))
+        exit(1);
+    struct tern_server_config config = {.stage = rig.stage,
+                                        .report = {note_event, NULL},
+                                        .connections = connections,
+                                        .hello_seconds = hello_seconds,
+                                        .idle_seconds = idle_seconds};
+    if (!CHECK_EQ(tern_server_open(&rig.server, &config), TERN_HOST_OK) ||
+        !CHECK_EQ(tern_server_listen(rig.server, "tcp://127.0.0.1:0"), TERN_HOST_OK))
+        exit(1);
+}
+
+static void setup(void)
+{
+    setup_with(0, 0, 0);
+}
+
+static void teardown(void)
+{
+    disk_fails = false;
+    tern_server_close(rig.server);
+    tern_stage_close(rig.stage);
+    remove_directory(rig.directory);
+}
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* ---- Devices ------------------------------------------------------------------------------------------------------------------ */
+
+struct device {
+    int socket;
+    bool ended; /* the server closed */
+    char id[24];
+    struct client_answers answers;
+    struct client_stream out;
+    size_t sent;
+};
+
+static void attach(struct device *device, int descriptor, const char *id)
+{
+    memset(device, 0, sizeof *device);
+    client_forget(&device->answers);
+    snprintf(device->id, sizeof device->id, "%s", id);
+    device->socket = descriptor;
+}
+
+static void dial(struct device *device, const char *id)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons(tern_server_port(rig.server)),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    attach(device, socket(AF_INET, SOCK_STREAM, 0), id);
+    if (!CHECK(connect(device->socket, (struct sockaddr *)&address, sizeof address) == 0))
+        exit(1);
+    fcntl(device->socket, F_SETFL, O_NONBLOCK);
+}
+
+static void hang_up(struct device *device)
+{
+    close(device->socket);
+    device->socket = -1;
+}
+
+static void say_hello(struct device *device)
+{
+    struct client_hello hello = client_good_hello;
+    hello.id = device->id;
+    client_put_hello(&device->out, &hello);
+}
+
+/* Sends what it can and hears what there is. */
+static void pump(struct device *device)
+{
+    uint8_t bytes[4096];
+    ssize_t size;
+    while (device->sent < device->out.size) {
+        size = write(device->socket, device->out.bytes + device->sent, device->out.size - device->sent);
+        if (size <= 0)
+            break;
+        device->sent += (size_t)size;
+    }
+    if (device->sent == device->out.size)
+        device->sent = device->out.size = 0;
+    while ((size = read(device->socket, bytes, sizeof bytes)) > 0)
+        client_read(&device->answers, bytes, (size_t)size);
+    if (size == 0 || (errno != EAGAIN && errno != EIO))
+        device->ended = true;
+}
+
+/* Turns until the device is told `next`. */
+static bool wait_for_next(struct device *device, uint32_t next)
+{
+    for (int turn = 0; turn < TURNS_MAX && device->answers.next < next; turn++) {
+        pump(device);
+        tern_server_step(rig.server, 0);
+        pump(device);
+    }
+    return CHECK_EQ(device->answers.next, next);
+}
+
+/* Turns, with time passing, until the server closes the connection. */
+static bool wait_for_end(struct device *device, int milliseconds)
+{
+    int64_t end = now_ms() + milliseconds;
+    while (!device->ended && now_ms() < end) {
+        tern_server_step(rig.server, 10);
+        pump(device);
+    }
+    return device->ended;
+}
+
+/* HELLO, schema and `rows` rows from `first` on. */
+static void push_rows(struct device *device, uint32_t first, uint32_t rows)
+{
+    say_hello(device);
+    client_put_chunk(&device->out, first, rows, 900);
+    if (first == 1)
+        client_put_table(&device->out);
+    wait_for_next(device, first + rows);
+}
+
+static struct device one, two;
+
+/* ---- Tests -------------------------------------------------------------------------------------------------------------------- */
+
+static void a_device_pushes_over_tcp(void)
+{
+    setup();
+    dial(&one, "dev1");
+    push_rows(&one, 1, 50);
+    CHECK_EQ(one.answers.bad, 0);
+    CHECK_EQ(tern_server_connections(rig.server), 1);
+    hang_up(&one);
+    tern_server_step(rig.server, 100);
+    CHECK_EQ(tern_server_connections(rig.server), 0);
+    teardown();
+}
+
+static void a_thousand_devices_push_at_once(void)
+{
+    static struct device devices[1000];
+    const size_t count = sizeof devices / sizeof devices[0];
+    struct rlimit limit;
+    char id[24];
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    setup();
+    for (size_t i = 0; i < count; i++) {
+        snprintf(id, sizeof id, "dev%zu", i);
+        dial(&devices[i], id);
+        say_hello(&devices[i]);
+        client_put_chunk(&devices[i].out, 1, 20, 900);
+        client_put_table(&devices[i].out);
+        if (i % 100 == 0)
+            tern_server_step(rig.server, 0);
+    }
+    size_t done = 0;
+    for (int turn = 0; turn < TURNS_MAX && done < count; turn++) {
+        tern_server_step(rig.server, 0);
+        done = 0;
+        for (size_t i = 0; i < count; i++) {
+            pump(&devices[i]);
+            done += devices[i].answers.next == 21;
+        }
+    }
+    CHECK_EQ(done, count);
+    CHECK_EQ(tern_server_connections(rig.server), count);
+    for (size_t i = 0; i < count; i++)
+        hang_up(&devices[i]);
+    teardown();
+}
+
+static void garbage_disturbs_no_other_device(void)
+{
+    static uint8_t garbage[200000];
+    uint64_t random = 3;
+    int taken = 0;
+    for (size_t i = 0; i < sizeof garbage; i++)
+        garbage[i] = (uint8_t)test_random(&random);
+    setup();
+    dial(&one, "good");
+    dial(&two, "bad");
+    say_hello(&two);
+    say_hello(&one);
+    client_put_chunk(&one.out, 1, 1, 900);
+    client_put_table(&one.out);
+    wait_for_next(&one, 2);
+    for (uint32_t next = 2; next < 100; next++) {
+        taken += write(two.socket, garbage, sizeof garbage) > 0;
+        client_put_chunk(&one.out, next, 1, 900);
+        /* However much the other one sends, an answer takes a few turns. */
+        for (int turn = 0; turn < 3; turn++) {
+            pump(&one);
+            tern_server_step(rig.server, 0);
+            pump(&one);
+        }
+        CHECK_EQ(one.answers.next, next + 1);
+    }
+    CHECK(taken > 50);
+    CHECK(!one.ended);
+    CHECK(strstr(rig.events, "bad-frame peer=tcp://127.0.0.1:") != NULL);
+    hang_up(&one);
+    hang_up(&two);
+    teardown();
+}
+
+static void the_newest_session_of_a_device_wins(void)
+{
+    setup();
+    dial(&one, "dev1");
+    push_rows(&one, 1, 5);
+    dial(&two, "dev1");
+    push_rows(&two, 6, 5);
+    CHECK(wait_for_end(&one, 1000));
+    CHECK_EQ(one.answers.refusals, 1);
+    CHECK_EQ(one.answers.reason, TERN_REFUSED_BUSY);
+    client_put_chunk(&two.out, 11, 5, 900);
+    wait_for_next(&two, 16);
+    CHECK(!two.ended);
+    hang_up(&one);
+    hang_up(&two);
+    teardown();
+}
+
+static void a_refused_device_reads_why_and_is_closed(void)
+{
+    setup();
+    dial(&one, "no good");
+    say_hello(&one);
+    client_put_chunk(&one.out, 1, 50, 900); /* unread when the server closes */
+    CHECK(wait_for_end(&one, 1000));
+    CHECK_EQ(one.answers.reason, TERN_REFUSED_IDENTITY);
+    hang_up(&one);
+    tern_server_step(rig.server, 100);
+    CHECK_EQ(tern_server_connections(rig.server), 0);
+    teardown();
+}
+
+static void a_connection_without_a_hello_is_closed(void)
+{
+    setup_with(0, 1, 0);
+    dial(&one, "dev1");
+    dial(&two, "dev2");
+    push_rows(&two, 1, 5);
+    int64_t begin = now_ms();
+    while (!one.ended && now_ms() - begin < 3000) {
+        ssize_t ignored = write(one.socket, "garbage", 7);
+        (void)ignored;
+        tern_server_step(rig.server, 20);
+        pump(&one);
+    }
+    CHECK(one.ended);
+    CHECK(now_ms() - begin >= 900);
+    pump(&two);
+    CHECK(!two.ended);
+    hang_up(&one);
+    hang_up(&two);
+    teardown();
+}
+
+static void a_silent_connection_is_closed(void)
+{
+    setup_with(0, 0, 1);
+    dial(&one, "dev1");
+    dial(&two, "dev2");
+    push_rows(&one, 1, 5);
+    push_rows(&two, 1, 1);
+    int64_t begin = now_ms();
+    for (uint32_t next = 2; !one.ended && now_ms() - begin < 3000; next++) {
+        client_put_chunk(&two.out, next, 1, 900);
+        tern_server_step(rig.server, 50);
+        pump(&one);
+        pump(&two);
+        usleep(20000);
+    }
+    CHECK(one.ended);
+    CHECK(now_ms() - begin >= 900);
+    CHECK(!two.ended);
+    hang_up(&one);
+    hang_up(&two);
+    teardown();
+}
+
+/* The descriptor must say so, for somebody else's event loop. */
+static void the_descriptor_wakes_for_bytes_and_for_deadlines(void)
+{
+    struct pollfd ready = {0, POLLIN, 0};
+    setup_with(0, 1, 0);
+    ready.fd = tern_server_descriptor(rig.server);
+    tern_server_step(rig.server, 0);
+    CHECK_EQ(poll(&ready, 1, 0), 0);
+    dial(&one, "dev1");
+    CHECK_EQ(poll(&ready, 1, 1000), 1);
+    while (poll(&ready, 1, 0) == 1)
+        tern_server_step(rig.server, 0);
+    CHECK_EQ(poll(&ready, 1, 3000), 1); /* nothing arrives: it is the deadline */
+    tern_server_step(rig.server, 0);
+    pump(&one);
+    CHECK(one.ended);
+    hang_up(&one);
+    teardown();
+}
+
+static void a_device_that_never_reads_is_not_read_either(void)
+{
+    static struct client_stream hellos;
+    struct client_hello hello = client_good_hello;
+    size_t sent = 0;
+    setup();
+    dial(&one, "deaf");
+    dial(&two, "good");
+    int small = 4096;
+    setsockopt(one.socket, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    hello.id = "deaf";
+    hello.ranges = 16;
+    hellos.size = 0;
+    while (hellos.size < 60000)
+        client_put_hello(&hellos, &hello);
+    for (int turn = 0; turn < 3000; turn++) {
+        ssize_t size = write(one.socket, hellos.bytes, hellos.size);
+        sent += size > 0 ? (size_t)size : 0;
+        tern_server_step(rig.server, 0);
+    }
+    CHECK(sent < (size_t)3000 * hellos.size / 2); /* it was held up */
+    push_rows(&two, 1, 20);
+    hang_up(&one);
+    hang_up(&two);
+    teardown();
+}
+
+static void one_too_many_is_turned_away(void)
+{
+    setup_with(1, 0, 0);
+    dial(&one, "dev1");
+    push_rows(&one, 1, 5);
+    dial(&two, "dev2");
+    CHECK(wait_for_end(&two, 1000));
+    CHECK_EQ(two.answers.reason, TERN_REFUSED_LIMIT);
+    hang_up(&one);
+    hang_up(&two);
+    tern_server_step(rig.server, 100);
+    dial(&two, "dev2");
+    push_rows(&two, 1, 5);
+    hang_up(&two);
+    teardown();
+}
+
+static void a_disk_that_fails_refuses_and_acknowledges_nothing(void)
+{
+    setup();
+    dial(&one, "dev1");
+    push_rows(&one, 1, 5);
+    disk_fails = true;
+    client_put_chunk(&one.out, 6, 5, 900);
+    CHECK(wait_for_end(&one, 1000));
+    CHECK_EQ(one.answers.reason, TERN_REFUSED_STORE);
+    CHECK_EQ(one.answers.next, 6);
+    hang_up(&one);
+    disk_fails = false;
+    dial(&one, "dev1");
+    say_hello(&one);
+    wait_for_next(&one, 11); /* taken the first time, durable now */
+    hang_up(&one);
+    teardown();
+}
+
+static void a_port_in_use_is_said_to_be(void)
+{
+    char url[40];
+    setup();
+    snprintf(url, sizeof url, "tcp://127.0.0.1:%u", tern_server_port(rig.server));
+    CHECK_EQ(tern_server_listen(rig.server, url), TERN_HOST_E_IN_USE);
+    CHECK(strstr(rig.events, url) != NULL);
+    CHECK(strstr(rig.events, "in use") != NULL);
+    teardown();
+}
+
+static void a_url_that_cannot_be_right_is_an_argument_error(void)
+{
+    static const char *const bad[] = {"",
+                                      "tcp",
+                                      "tcp://",
+                                      "tcp://127.0.0.1",
+                                      "tcp://127.0.0.1:",
+                                      "tcp://:7766",
+                                      "tcp://127.0.0.1:x",
+                                      "tcp://127.0.0.1:65536",
+                                      "tcp://127.0.0.1:77 66",
+                                      "tcp://::1:7766",
+                                      "tcp://[::1:7766",
+                                      "tcp://[]:1",
+                                      "udp://127.0.0.1:1",
+                                      "serial:",
+                                      "serial:/dev/null?baud=17",
+                                      "serial:/dev/null?speed=9600"};
+    setup();
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        CHECK_EQ(tern_server_listen(rig.server, bad[i]), TERN_HOST_E_ARGUMENT);
+    CHECK_EQ(tern_server_listen(rig.server, "serial:/dev/null"), TERN_HOST_E_SYSTEM); /* no terminal */
+    CHECK_EQ(tern_server_listen(rig.server, "serial:/nowhere"), TERN_HOST_E_SYSTEM);
+    teardown();
+}
+
+static void a_device_pushes_over_a_serial_line(void)
+{
+    char url[80];
+    struct termios raw;
+    setup();
+    int line = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK);
+    CHECK(line >= 0 && grantpt(line) == 0 && unlockpt(line) == 0);
+    CHECK(tcgetattr(line, &raw) == 0);
+    snprintf(url, sizeof url, "serial:%s?baud=115200", ptsname(line));
+    CHECK_EQ(tern_server_listen(rig.server, url), TERN_HOST_OK);
+    attach(&one, line, "uart1");
+    push_rows(&one, 1, 30);
+    memcpy(one.id, "no good", 8);
+    say_hello(&one); /* refused, and the line goes on */
+    for (int turn = 0; turn < 100 && one.answers.refusals == 0; turn++) {
+        pump(&one);
+        tern_server_step(rig.server, 1);
+    }
+    CHECK_EQ(one.answers.refusals, 1);
+    memcpy(one.id, "uart1", 6);
+    push_rows(&one, 31, 30);
+    hang_up(&one);
+    teardown();
+}
+
+static void stopping_answers_what_has_arrived(void)
+{
+    setup();
+    dial(&one, "dev1");
+    push_rows(&one, 1, 5);
+    client_put_chunk(&one.out, 6, 5, 900);
+    pump(&one);
+    usleep(20000);
+    tern_server_stop(rig.server);
+    while (!one.ended)
+        pump(&one);
+    CHECK_EQ(one.answers.next, 11);
+    CHECK_EQ(tern_server_connections(rig.server), 0);
+    hang_up(&one);
+    teardown();
+}
+
+int main(void)
+{
+    RUN(a_device_pushes_over_tcp);
+    RUN(a_thousand_devices_push_at_once);
+    RUN(garbage_disturbs_no_other_device);
+    RUN(the_newest_session_of_a_device_wins);
+    RUN(a_refused_device_reads_why_and_is_closed);
+    RUN(a_connection_without_a_hello_is_closed);
+    RUN(a_silent_connection_is_closed);
+    RUN(the_descriptor_wakes_for_bytes_and_for_deadlines);
+    RUN(a_device_that_never_reads_is_not_read_either);
+    RUN(one_too_many_is_turned_away);
+    RUN(a_disk_that_fails_refuses_and_acknowledges_nothing);
+    RUN(a_port_in_use_is_said_to_be);
+    RUN(a_url_that_cannot_be_right_is_an_argument_error);
+    RUN(a_device_pushes_over_a_serial_line);
+    RUN(stopping_answers_what_has_arrived);
+    return test_report();
+}

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: MIT */
+/* The csv destination through the importer: closed segments, exactly once across stops at any place, batches whole. */
+#include "../test.h"
+
+#include <fcntl.h>
+#include <sys/wait.h>
+
+#include "../../host/import.h"
+#include "chunks.h"
+
+#define WAIT 20000
+
+static struct tern_stage *stage;
+static struct tern_import *import;
+static char last_event[64], last_fields[1024];
+
+static void remember(void *context, enum tern_level level, const char *event, const char *fields)
+{
+    (void)context;
+    if (level != TERN_ERROR)
+        return;
+    snprintf(last_event, sizeof last_event, "%s", event);
+    snprintf(last_fields, sizeof last_fields, "%s", fields);
+}
+
+static const struct tern_report report = {remember, NULL};
+
+static int open_import(uint64_t segment_bytes)
+{
+    char url[1000];
+    struct tern_import_config config = {.report = report, .segment_bytes = segment_bytes, .segment_seconds = 3600};
+    snprintf(url, sizeof url, "csv:%s", folder_path("out"));
+    return tern_import_open(&import, stage, url, &config);
+}
+
+static void open_stage(void)
+{
+    struct tern_stage_config config = {.directory = folder_path("stage"), .report = report};
+    CHECK_EQ(tern_stage_open(&stage, &config), TERN_HOST_OK);
+}
+
+static void fresh(void)
+{
+    folder_fresh();
+    last_event[0] = '\0';
+    open_stage();
+    CHECK_EQ(open_import(0), TERN_HOST_OK);
+}
+
+static void done(void)
+{
+    tern_import_close(import);
+    tern_stage_close(stage);
+}
+
+static void drain(void)
+{
+    CHECK_EQ(tern_stage_sync(stage), TERN_HOST_OK);
+    CHECK_EQ(tern_import_drain(import, WAIT), TERN_HOST_OK);
+}
+
+/* All closed segments of climate in order of number, without their header lines. */
+static char text[4 << 20];
+static unsigned segments, hidden;
+
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static void read_segment(const char *name, size_t *size)
+{
+    char path[600];
+    static char bytes[4 << 20];
+    snprintf(path, sizeof path, "out/%.300s", name);
+    FILE *file = fopen(folder_path(path), "rb");
+    size_t got = file == NULL ? 0 : fread(bytes, 1, sizeof bytes, file);
+    if (file != NULL)
+        fclose(file);
+    char *line = memchr(bytes, '\n', got);
+    CHECK(line != NULL && strncmp(bytes, "device,tern_id,tern_op,", 23) == 0);
+    if (line == NULL)
+        return;
+    size_t rest = got - (size_t)(line + 1 - bytes);
+    memcpy(text + *size, line + 1, rest);
+    *size += rest;
+}
+
+static const char *read_segments(void)
+{
+    struct dirent **list;
+    size_t size = 0;
+    int count = scandir(folder_path("out"), &list, NULL, by_name);
+    segments = hidden = 0;
+    for (int i = 0; i < count; i++) {
+        const char *name = list[i]->d_name;
+        size_t length = strlen(name);
+        hidden += length > 5 && strcmp(name + length - 5, ".open") == 0;
+        if (length > 4 && strcmp(name + length - 4, ".csv") == 0 && strncmp(name, "climate-", 8) == 0) {
+            segments++;
+            read_segment(name, &size);
+        }
+        free(list[i]);
+    }
+    free(list);
+    text[size] = '\0';
+    return text;
+}
+
+/* Whether the segments hold each record of `device` from 1 to `last` once, in order. */
+static void check_sequence(const char *device, uint32_t last)
+{
+    uint32_t next = 1;
+    size_t length = strlen(device);
+    for (const char *line = read_segments(); *line != '\0'; line = strchr(line, '\n') + 1) {
+        if (strncmp(line, device, length) != 0)
+            continue;
+        uint64_t id = strtoull(line + length + 1, NULL, 10);
+        if (!CHECK_EQ(id & 0xFFFFFFFF, next))
+            break;
+        next++;
+    }
+    CHECK_EQ(next - 1, last);
+}
+
+static void records_become_lines_of_a_closed_segment(void)
+{
+    struct chunk_bytes made;
+    char expected[600];
+    fresh();
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    struct tern_value key[1] = {tern_int(2)};
+    chunks_open(&made, 1);
+    chunks_put(&made, &chunks_table, 1, NULL);
+    chunks_put(&made, &chunks_table, 2, "");
+    chunks_put(&made, &chunks_table, 3, "a,\"b\"\r\n");
+    chunks_put(&made, &chunks_table, 721, "NULL");
+    tern_chunk_put(&made.chunk, &chunks_table, TERN_OP_DELETE, key);
+    tern_chunk_finish(&made.chunk, true, false);
+    chunks_send(stage, range, &made, 0);
+    drain();
+    long long id = (long long)range->epoch << 32;
+    snprintf(expected, sizeof expected,
+             "dev1,%lld,put,1,0.01,\ndev1,%lld,put,2,0.02,\"\"\ndev1,%lld,put,3,0.03,\"a,\"\"b\"\"\r\n\"\n"
+             "dev1,%lld,put,721,7.21,NULL\ndev1,%lld,delete,2,,\n",
+             id + 1, id + 2, id + 3, id + 4, id + 5);
+    CHECK(strcmp(read_segments(), expected) == 0);
+    CHECK_EQ(segments, 1);
+    CHECK_EQ(hidden, 0);
+    char name[64];
+    snprintf(name, sizeof name, "out/climate-%08x.schema", (unsigned)tern_schema_hash(&chunks_table));
+    CHECK(file_bytes(folder_path(name)) > 100);
+    done();
+}
+
+static void segments_close_by_size_and_go_on_after_a_restart(void)
+{
+    struct chunk_bytes made;
+    uint32_t next = 1, epoch;
+    folder_fresh();
+    open_stage();
+    CHECK_EQ(open_import(5000), TERN_HOST_OK);
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    epoch = range->epoch;
+    for (unsigned round = 0; round < 6; round++) {
+        for (unsigned i = 0; i < 5; i++, next += 40) {
+            chunks_fill(&made, next, 40);
+            chunks_send(stage, range, &made, 0);
+        }
+        if (round % 2 == 0)
+            drain();
+        else
+            tern_stage_sync(stage);
+        done();
+        open_stage();
+        CHECK_EQ(open_import(5000), TERN_HOST_OK);
+        struct tern_hello hello = {.id = "dev1", .range_count = 1};
+        hello.ranges[0] = (struct tern_hello_range){.epoch = epoch, .base = 1, .oldest = 1, .next = next};
+        CHECK_EQ(tern_stage_hello(stage, tern_stage_device(stage, "dev1"), &hello, &hello.ranges[0], 0, &range), 0);
+    }
+    drain();
+    check_sequence("dev1", next - 1);
+    CHECK(segments > 2);
+    done();
+}
+
+static void a_lost_cursor_repeats_nothing(void)
+{
+    /* A destination that knows the marks but reads from the beginning: a second staging store of the same records. */
+    struct chunk_bytes made;
+    fresh();
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    uint32_t epoch = range->epoch;
+    chunks_fill(&made, 1, 50);
+    chunks_send(stage, range, &made, 0);
+    drain();
+    done();
+    struct tern_stage_config config = {.directory = folder_path("other"), .report = report};
+    CHECK_EQ(tern_stage_open(&stage, &config), TERN_HOST_OK);
+    CHECK_EQ(open_import(0), TERN_HOST_OK);
+    struct tern_device *device = tern_stage_device(stage, "dev1");
+    struct tern_hello hello = {.id = "dev1", .range_count = 1};
+    hello.ranges[0] = (struct tern_hello_range){.epoch = epoch, .base = 1, .oldest = 1, .next = 61};
+    CHECK_EQ(tern_stage_hello(stage, device, &hello, &hello.ranges[0], 0, &range), TERN_HOST_OK);
+    chunks_schema(stage, device, &chunks_table);
+    chunks_send(stage, range, &made, 0);
+    chunks_fill(&made, 51, 10);
+    chunks_send(stage, range, &made, 0);
+    drain();
+    check_sequence("dev1", 60);
+    done();
+}
+
+/* What a process that dies at any place leaves: the folder is opened again, and goes on. */
+static void kills_at_random_moments_lose_and_repeat_nothing(void)
+{
+    struct chunk_bytes made;
+    folder_fresh();
+    open_stage();
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    uint32_t next = 1;
+    for (unsigned i = 0; i < 400; i++, next += 50) {
+        chunks_fill(&made, next, 50);
+        chunks_send(stage, range, &made, 0);
+        if (i % 7 == 0)
+            tern_stage_sync(stage);
+    }
+    tern_stage_sync(stage);
+    tern_stage_close(stage);
+    for (unsigned round = 0; round < 40; round++) {
+        pid_t child = fork();
+        if (child == 0) {
+            char url[1000];
+            struct tern_import_config config = {.rows = 500, .segment_bytes = 60000};
+            struct tern_stage_config staging = {.directory = folder_path("stage")};
+            snprintf(url, sizeof url, "csv:%s", folder_path("out"));
+            if (tern_stage_open(&stage, &staging) != 0 || tern_import_open(&import, stage, url, &config) != 0)
+                _exit(1);
+            tern_import_drain(import, WAIT);
+            _exit(0);
+        }
+        usleep(2000 + round * 700);
+        kill(child, SIGKILL);
+        waitpid(child, NULL, 0);
+    }
+    open_stage();
+    CHECK_EQ(open_import(0), TERN_HOST_OK);
+    drain();
+    check_sequence("dev1", next - 1);
+    CHECK_EQ(hidden, 0);
+    done();
+}
+
+/* ---- Trouble ------------------------------------------------------------------------------------------------------------------ */
+
+static void a_torn_record_is_cut_and_damage_before_valid_records_is_not(void)
+{
+    struct chunk_bytes made;
+    fresh();
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    for (uint32_t i = 0; i < 3; i++) {
+        chunks_fill(&made, 1 + 10 * i, 10);
+        chunks_send(stage, range, &made, 0);
+        drain();
+    }
+    done();
+    char manifest[1000], copy[8192];
+    snprintf(manifest, sizeof manifest, "%s", folder_path("out/.tern-manifest"));
+    FILE *file = fopen(manifest, "r+b");
+    size_t size = fread(copy, 1, sizeof copy, file);
+    fseek(file, 0, SEEK_END);
+    fwrite("\x40\0\0\0torn", 1, 8, file);
+    fclose(file);
+    open_stage();
+    CHECK_EQ(open_import(0), TERN_HOST_OK);
+    drain();
+    CHECK_EQ(file_bytes(manifest), (long)size);
+    check_sequence("dev1", 30);
+    done();
+    file = fopen(manifest, "r+b");
+    fseek(file, 40, SEEK_SET);
+    fputc(copy[40] ^ 1, file);
+    fclose(file);
+    open_stage();
+    CHECK_EQ(open_import(0), TERN_HOST_OK);
+    CHECK_EQ(tern_import_drain(import, 300), TERN_HOST_E_LIMIT);
+    CHECK(strstr(last_fields, "damaged") != NULL);
+    CHECK_EQ(file_bytes(manifest), (long)size);
+    done();
+}
+
+static void a_folder_in_use_is_waited_for(void)
+{
+    fresh();
+    drain();
+    struct tern_import *first = import;
+    CHECK_EQ(open_import(0), TERN_HOST_OK);
+    CHECK_EQ(tern_import_drain(import, 300), TERN_HOST_E_LIMIT);
+    CHECK(strstr(last_fields, "another process") != NULL);
+    tern_import_close(first);
+    CHECK_EQ(tern_import_drain(import, WAIT), TERN_HOST_OK);
+    done();
+}
+
+int main(void)
+{
+    RUN(records_become_lines_of_a_closed_segment);
+    RUN(segments_close_by_size_and_go_on_after_a_restart);
+    RUN(a_lost_cursor_repeats_nothing);
+    RUN(kills_at_random_moments_lose_and_repeat_nothing);
+    RUN(a_torn_record_is_cut_and_damage_before_valid_records_is_not);
+    RUN(a_folder_in_use_is_waited_for);
+    folder_remove();
+    return test_report();
+}

@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: MIT */
+/* The staging store: parts into segments, positions, epochs, recovery, readers. */
+#include "../test.h"
+
+#include "chunks.h"
+
+static struct tern_stage *stage;
+
+static void open_stage(uint64_t file_bytes_limit)
+{
+    struct tern_stage_config config = {.directory = folder, .file_bytes = file_bytes_limit};
+    CHECK_EQ(tern_stage_open(&stage, &config), TERN_HOST_OK);
+}
+
+static void reopen(void)
+{
+    tern_stage_close(stage);
+    open_stage(0);
+}
+
+static void fresh(void)
+{
+    folder_fresh();
+    open_stage(0);
+}
+
+/* The same range after a reopen. */
+static struct tern_stage_range *again(const char *id, uint32_t epoch)
+{
+    struct tern_hello hello = {.id = id, .range_count = 1};
+    struct tern_stage_range *range = NULL;
+    hello.ranges[0].base = hello.ranges[0].oldest = hello.ranges[0].next = 1;
+    hello.ranges[0].epoch = epoch;
+    CHECK_EQ(tern_stage_hello(stage, tern_stage_device(stage, id), &hello, &hello.ranges[0], 0, &range), TERN_HOST_OK);
+    return range;
+}
+
+/* Counts chunk entries and checks that their records follow each other without hole or repeat. */
+static uint32_t read_records(void)
+{
+    struct tern_stage_reader *reader;
+    struct tern_entry entry;
+    uint32_t next = 1;
+    CHECK_EQ(tern_stage_reader_open(stage, 0, &reader), TERN_HOST_OK);
+    while (tern_stage_read(reader, &entry) == 1) {
+        if (entry.kind != TERN_ENTRY_CHUNK && entry.kind != TERN_ENTRY_GAP)
+            continue;
+        CHECK_EQ(entry.first, next);
+        next = entry.last + 1;
+    }
+    tern_stage_reader_close(reader);
+    return next - 1;
+}
+
+static void a_whole_chunk_is_durable_only_after_sync(void)
+{
+    struct chunk_bytes made;
+    fresh();
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    chunks_fill(&made, 1, 10);
+    CHECK_EQ(chunks_send(stage, range, &made, 0), TERN_HOST_OK);
+    CHECK_EQ(range->taken.next, 11);
+    CHECK_EQ(range->durable.next, 1);
+    CHECK_EQ(tern_stage_sync(stage), TERN_HOST_OK);
+    CHECK_EQ(range->durable.next, 11);
+    CHECK(range->durable.last_crc != 0);
+    CHECK_EQ(read_records(), 10);
+    tern_stage_close(stage);
+}
+
+static void what_was_not_synced_is_gone_after_a_crash(void)
+{
+    struct chunk_bytes made;
+    fresh();
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    chunks_fill(&made, 1, 10);
+    chunks_send(stage, range, &made, 0);
+    tern_stage_sync(stage);
+    uint32_t epoch = range->epoch, crc = range->durable.last_crc;
+    chunks_fill(&made, 11, 10);
+    chunks_send(stage, range, &made, 0);
+    reopen();
+    range = again("dev1", epoch);
+    CHECK_EQ(range->durable.next, 11);
+    CHECK_EQ(range->durable.last_crc, crc);
+    tern_stage_close(stage);
+}
+
+static void parts_of_any_size_make_the_same_chunk(void)
+{
+    struct chunk_bytes made;
+    for (uint32_t piece = 1; piece < 200; piece += 7) {
+        fresh();
+        struct tern_stage_range *range = chunks_device(stage, "dev1");
+        chunks_fill(&made, 1, 20);
+        for (uint32_t at = 0; at < made.chunk.size; at += piece) {
+            uint32_t want, size = made.chunk.size - at < piece ? made.chunk.size - at : piece;
+            CHECK_EQ(tern_stage_part(stage, range, 1, at, made.bytes + at, size, &want), TERN_HOST_OK);
+            CHECK_EQ(range->taken.offset, at + size);
+        }
+        CHECK_EQ(range->taken.next, 21);
+        tern_stage_sync(stage);
+        CHECK_EQ(read_records(), 20);
+        tern_stage_close(stage);
+    }
+}
+
+static void repeats_holes_and_old_chunks_change_nothing(void)
+{
+    struct chunk_bytes first, second, third;
+    uint32_t want;
+    fresh();
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    chunks_fill(&first, 1, 10);
+    chunks_fill(&second, 11, 10);
+    chunks_fill(&third, 21, 10);
+    chunks_send(stage, range, &first, 0);
+    chunks_send(stage, range, &first, 0);
+    CHECK_EQ(tern_stage_part(stage, range, 11, 20, second.bytes + 20, 20, &want), TERN_HOST_OK);
+    CHECK_EQ(chunks_send(stage, range, &third, 0), TERN_HOST_OK);
+    CHECK_EQ(range->taken.next, 11);
+    chunks_send(stage, range, &second, 0);
+    chunks_send(stage, range, &first, 0);
+    CHECK_EQ(range->taken.next, 21);
+    CHECK_EQ(range->taken.first, 11);
+    chunks_send(stage, range, &third, 0);
+    tern_stage_sync(stage);
+    CHECK_EQ(read_records(), 30);
+    tern_stage_close(stage);
+}
+
+static void a_chunk_grows_segment_by_segment_across_reopen(void)
+{
+    struct chunk_bytes made;
+    fresh();
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    uint32_t epoch = range->epoch, sent = 0;
+    chunks_open(&made, 1);
+    for (int64_t at = 1; at <= 40; at++) {
+        chunks_put(&made, &chunks_table, at, "growing");
+        tern_chunk_finish(&made.chunk, true, false);
+        CHECK_EQ(chunks_send(stage, range, &made, sent), TERN_HOST_OK);
+        sent = made.chunk.size;
+        CHECK_EQ(tern_stage_sync(stage), TERN_HOST_OK);
+        CHECK_EQ(range->durable.next, at + 1);
+        CHECK_EQ(range->durable.offset, sent);
+        if (at % 10 == 0) {
+            reopen();
+            range = again("dev1", epoch);
+        }
+    }
+    CHECK_EQ(read_records(), 40);
+    struct tern_stage_reader *reader;
+    struct tern_entry entry, last = {0};
+    uint8_t whole[TERN_CHUNK_MAX];
+    tern_stage_reader_open(stage, 0, &reader);
+    while (tern_stage_read(reader, &entry) == 1)
+        if (entry.kind == TERN_ENTRY_CHUNK) {
+            last = entry;
+            CHECK_EQ(tern_stage_chunk(reader, &last, whole), (int)(last.chunk_offset + last.size));
+            CHECK(memcmp(whole, made.bytes, last.chunk_offset + last.size) == 0);
+        }
+    CHECK_EQ(last.chunk_offset + last.size, made.chunk.size);
+    tern_stage_reader_close(reader);
+    tern_stage_close(stage);
+}
+
+static void a_new_file_begins_with_all_state(void)
+{
+    struct chunk_bytes made, open_chunk;
+    folder_fresh();
+    open_stage(4096);
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    struct tern_stage_range *other = chunks_device(stage, "dev2");
+    uint32_t epoch = range->epoch, other_epoch = other->epoch, sent = 0;
+    chunks_open(&open_chunk, 1);
+    for (uint32_t i = 0; i < 30; i++) {
+        chunks_fill(&made, 1 + 20 * i, 20);
+        chunks_send(stage, range, &made, 0);
+        chunks_put(&open_chunk, &chunks_table, i + 1, "x");
+        tern_chunk_finish(&open_chunk.chunk, true, false);
+        chunks_send(stage, other, &open_chunk, sent);
+        sent = open_chunk.chunk.size;
+        CHECK_EQ(tern_stage_sync(stage), TERN_HOST_OK);
+    }
+    CHECK(file_bytes(folder_path("journal-00000003.tern")) > 0);
+    /* Recovery reads the newest file only: the others may be gone. */
+    for (char digit = '1'; digit <= '2'; digit++) {
+        char name[] = "journal-00000001.tern";
+        name[15] = digit;
+        unlink(folder_path(name));
+    }
+    reopen();
+    range = again("dev1", epoch);
+    other = again("dev2", other_epoch);
+    CHECK_EQ(range->durable.next, 601);
+    CHECK_EQ(other->durable.next, 31);
+    CHECK_EQ(other->durable.offset, sent);
+    struct tern_stage_reader *reader;
+    struct tern_entry entry;
+    uint8_t whole[TERN_CHUNK_MAX];
+    unsigned checked = 0;
+    tern_stage_reader_open(stage, 0, &reader);
+    while (tern_stage_read(reader, &entry) == 1)
+        if (entry.kind == TERN_ENTRY_CHUNK && strcmp(entry.device, "dev2") == 0) {
+            int size = tern_stage_chunk(reader, &entry, whole);
+            CHECK(size > 0 && memcmp(whole, open_chunk.bytes, (size_t)size) == 0);
+            checked++;
+        }
+    CHECK(checked != 0);
+    tern_stage_reader_close(reader);
+    tern_stage_close(stage);
+}
+
+static void an_unknown_schema_is_wanted_and_holds_its_records(void)
+{
+    struct chunk_bytes made;
+    uint32_t want = 0;
+    fresh();
+    struct tern_device *device = tern_stage_device(stage, "dev1");
+    struct tern_hello hello = {.id = "dev1", .range_count = 1};
+    struct tern_stage_range *range;
+    hello.ranges[0].base = hello.ranges[0].oldest = hello.ranges[0].next = 1;
+    CHECK_EQ(tern_stage_hello(stage, device, &hello, &hello.ranges[0], 0, &range), TERN_HOST_OK);
+    chunks_fill(&made, 1, 5);
+    CHECK_EQ(tern_stage_part(stage, range, 1, 0, made.bytes, made.chunk.size, &want), TERN_HOST_OK);
+    CHECK_EQ(want, tern_schema_hash(&chunks_table));
+    CHECK_EQ(range->taken.next, 1);
+    CHECK_EQ(chunks_schema(stage, device, &chunks_table), TERN_HOST_OK);
+    CHECK_EQ(range->taken.next, 6);
+    tern_stage_sync(stage);
+    CHECK_EQ(read_records(), 5);
+    CHECK(tern_stage_find_schema(stage, "dev1", want) != NULL);
+    CHECK(tern_stage_find_schema(stage, "dev2", want) == NULL);
+    tern_stage_close(stage);
+}
+
+static void damaged_bytes_are_dropped_and_the_chunk_can_be_sent_again(void)
+{
+    struct chunk_bytes made, bad;
+    fresh();
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    chunks_fill(&made, 1, 10);
+    for (uint32_t i = 0; i < made.chunk.size; i++) {
+        bad = made;
+        bad.bytes[i] ^= 0x10;
+        chunks_send(stage, range, &bad, 0);
+        CHECK_EQ(range->taken.next, 1);
+        /* Where the damage made a segment longer, it fails once the rest of it has come. */
+        uint8_t filler[TERN_CHUNK_MAX] = {0};
+        uint32_t want, waiting = range->taken.offset;
+        if (range->taken.first != 0)
+            tern_stage_part(stage, range, 1, waiting, filler, TERN_CHUNK_MAX - waiting, &want);
+        CHECK_EQ(range->taken.next, 1);
+    }
+    CHECK_EQ(chunks_send(stage, range, &made, 0), TERN_HOST_OK);
+    CHECK_EQ(range->taken.next, 11);
+    tern_stage_close(stage);
+}
+
+static void gaps_take_their_place_in_the_sequence(void)
+{
+    struct chunk_bytes made;
+    fresh();
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    uint32_t epoch = range->epoch;
+    chunks_fill(&made, 1, 10);
+    chunks_send(stage, range, &made, 0);
+    CHECK_EQ(tern_stage_gap(stage, range, 15, 20, TERN_GAP_OVERFLOW), TERN_HOST_OK); /* beyond: dropped */
+    CHECK_EQ(range->taken.next, 11);
+    CHECK_EQ(tern_stage_gap(stage, range, 5, 20, TERN_GAP_OVERFLOW), TERN_HOST_OK); /* begins before: from 11 on */
+    CHECK_EQ(range->taken.next, 21);
+    CHECK_EQ(tern_stage_gap(stage, range, 20, 10, TERN_GAP_OVERFLOW), TERN_HOST_E_PROTOCOL);
+    CHECK_EQ(tern_stage_gap(stage, range, 21, UINT32_MAX, TERN_GAP_OVERFLOW), TERN_HOST_E_PROTOCOL);
+    chunks_fill(&made, 21, 10);
+    chunks_send(stage, range, &made, 0);
+    tern_stage_sync(stage);
+    CHECK_EQ(read_records(), 30);
+    reopen();
+    CHECK_EQ(again("dev1", epoch)->durable.next, 31);
+    tern_stage_close(stage);
+}
+
+static void a_long_batch_is_chained_from_its_commit(void)
+{
+    struct chunk_bytes made;
+    fresh();
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    for (uint32_t i = 0; i < 4; i++) {
+        chunks_open(&made, 1 + 10 * i);
+        for (uint32_t k = 0; k < 10; k++)
+            chunks_put(&made, &chunks_table, 1 + 10 * i + k, "b");
+        tern_chunk_finish(&made.chunk, i == 3, true);
+        CHECK_EQ(chunks_send(stage, range, &made, 0), TERN_HOST_OK);
+        tern_stage_sync(stage);
+        if (i == 1) {
+            uint32_t epoch = range->epoch;
+            reopen();
+            range = again("dev1", epoch);
+        }
+    }
+    struct tern_stage_reader *reader;
+    struct tern_entry entry;
+    unsigned commits = 0, chain = 0;
+    tern_stage_reader_open(stage, 0, &reader);
+    while (tern_stage_read(reader, &entry) == 1) {
+        if (entry.kind != TERN_ENTRY_CHUNK || !entry.commits)
+            continue;
+        commits++;
+        CHECK_EQ(entry.run_first, 1);
+        while (entry.run_before != 0 && tern_stage_fetch(reader, entry.run_before, &entry) == TERN_HOST_OK)
+            chain++;
+        CHECK_EQ(entry.first, 1);
+    }
+    CHECK_EQ(commits, 1);
+    CHECK_EQ(chain, 3);
+    tern_stage_reader_close(reader);
+    tern_stage_close(stage);
+}
+
+/* ---- Epochs ----------------------------------------------------------------------------------------------------------------- */
+
+static void an_epoch_is_given_once_and_again_only_while_unused(void)
+{
+    struct chunk_bytes made;
+    int64_t now = 1767225600000 + 86400000;
+    fresh();
+    struct tern_device *device = tern_stage_device(stage, "dev1");
+    struct tern_hello hello = {.id = "dev1", .range_count = 1};
+    struct tern_stage_range *range, *repeated;
+    hello.ranges[0].base = hello.ranges[0].oldest = hello.ranges[0].next = 1;
+    hello.ranges[0].lane = 3;
+    CHECK_EQ(tern_stage_hello(stage, device, &hello, &hello.ranges[0], now, &range), TERN_HOST_OK);
+    CHECK_EQ(range->epoch & 7, 3);
+    CHECK_EQ(range->epoch >> 3, (now / 1000 - 1704067200) / 16);
+    CHECK_EQ(tern_stage_hello(stage, device, &hello, &hello.ranges[0], now, &repeated), TERN_HOST_OK);
+    CHECK(range == repeated);
+    chunks_schema(stage, device, &chunks_table);
+    chunks_fill(&made, 1, 3);
+    chunks_send(stage, range, &made, 0);
+    CHECK_EQ(tern_stage_hello(stage, device, &hello, &hello.ranges[0], now, &repeated), TERN_HOST_OK);
+    CHECK(range != repeated);
+    CHECK_EQ(repeated->epoch >> 3, (range->epoch >> 3) + 1);
+    tern_stage_close(stage);
+}
+
+static void an_older_epoch_that_was_never_seen_is_not_merged(void)
+{
+    fresh();
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    struct tern_device *device = range->device;
+    struct tern_hello hello = {.id = "dev1", .range_count = 1};
+    struct tern_stage_range *other;
+    hello.ranges[0] = (struct tern_hello_range){.epoch = range->epoch - 8, .base = 1, .oldest = 1, .next = 5};
+    CHECK_EQ(tern_stage_hello(stage, device, &hello, &hello.ranges[0], 0, &other), TERN_HOST_E_PROTOCOL);
+    /* A device that knows the newest epoch too has simply kept its older records. */
+    hello.range_count = 2;
+    hello.ranges[1] = (struct tern_hello_range){.epoch = range->epoch, .base = 5, .oldest = 5, .next = 9};
+    CHECK_EQ(tern_stage_hello(stage, device, &hello, &hello.ranges[0], 0, &other), TERN_HOST_OK);
+    tern_stage_close(stage);
+}
+
+static void records_that_another_store_acknowledged_become_a_gap(void)
+{
+    fresh();
+    struct tern_device *device = tern_stage_device(stage, "dev1");
+    struct tern_hello hello = {.id = "dev1", .range_count = 1};
+    struct tern_stage_range *range;
+    hello.ranges[0] = (struct tern_hello_range){
+        .epoch = 80, .base = 1, .oldest = 50, .next = 200, .acked = 120, .store = 0x1234};
+    CHECK_EQ(tern_stage_hello(stage, device, &hello, &hello.ranges[0], 0, &range), TERN_HOST_OK);
+    CHECK_EQ(range->taken.next, 120);
+    /* The same store that was set back: what it lacks is asked for again. */
+    hello.ranges[0].epoch = 88;
+    hello.ranges[0].store = tern_stage_id(stage);
+    CHECK_EQ(tern_stage_hello(stage, device, &hello, &hello.ranges[0], 0, &range), TERN_HOST_OK);
+    CHECK_EQ(range->taken.next, 1);
+    tern_stage_close(stage);
+}
+
+static void contradicting_ranges_are_refused(void)
+{
+    fresh();
+    struct tern_device *device = tern_stage_device(stage, "dev1");
+    struct tern_hello hello = {.id = "dev1", .range_count = 1};
+    struct tern_stage_range *range;
+    const struct tern_hello_range bad[] = {{.base = 0, .oldest = 1, .next = 1},
+                                           {.base = 2, .oldest = 1, .next = 2},
+                                           {.base = 1, .oldest = 3, .next = 2},
+                                           {.base = 1, .oldest = 1, .next = 2, .lane = 8},
+                                           {.base = 1, .oldest = 1, .next = 2, .epoch = 9},
+                                           {.base = 1, .oldest = 1, .next = 2, .epoch = 0x80000000u},
+                                           {.base = 1, .oldest = 1, .next = 2, .epoch = 8, .acked = 3, .store = 5}};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        hello.ranges[0] = bad[i];
+        CHECK_EQ(tern_stage_hello(stage, device, &hello, &hello.ranges[0], 0, &range), TERN_HOST_E_PROTOCOL);
+    }
+    tern_stage_close(stage);
+}
+
+static void a_device_with_a_new_epoch_each_start_does_not_fill_memory(void)
+{
+    fresh();
+    struct tern_device *device = tern_stage_device(stage, "dev1");
+    struct tern_hello hello = {.id = "dev1", .range_count = 1};
+    struct tern_stage_range *range = NULL;
+    for (uint32_t i = 1; i < 1000; i++) {
+        hello.ranges[0] = (struct tern_hello_range){.epoch = i << 3, .base = 1, .oldest = 1, .next = 1};
+        CHECK_EQ(tern_stage_hello(stage, device, &hello, &hello.ranges[0], 0, &range), TERN_HOST_OK);
+        tern_stage_sync(stage);
+    }
+    CHECK_EQ(range->epoch, 999 << 3);
+    reopen();
+    CHECK_EQ(again("dev1", 999 << 3)->durable.next, 1);
+    tern_stage_close(stage);
+}
+
+int main(void)
+{
+    RUN(a_whole_chunk_is_durable_only_after_sync);
+    RUN(what_was_not_synced_is_gone_after_a_crash);
+    RUN(parts_of_any_size_make_the_same_chunk);
+    RUN(repeats_holes_and_old_chunks_change_nothing);
+    RUN(a_chunk_grows_segment_by_segment_across_reopen);
+    RUN(a_new_file_begins_with_all_state);
+    RUN(an_unknown_schema_is_wanted_and_holds_its_records);
+    RUN(damaged_bytes_are_dropped_and_the_chunk_can_be_sent_again);
+    RUN(gaps_take_their_place_in_the_sequence);
+    RUN(a_long_batch_is_chained_from_its_commit);
+    RUN(an_epoch_is_given_once_and_again_only_while_unused);
+    RUN(an_older_epoch_that_was_never_seen_is_not_merged);
+    RUN(records_that_another_store_acknowledged_become_a_gap);
+    RUN(contradicting_ranges_are_refused);
+    RUN(a_device_with_a_new_epoch_each_start_does_not_fill_memory);
+    folder_remove();
+    return test_report();
+}
