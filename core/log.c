@@ -7,8 +7,11 @@
 
 #define PIECE         32u
 #define RELOCATE_MAX  2u /* sectors that are tried for one append */
+#define HEAD_COPIES   2u
+#define EPOCH_COPIES  2u
 #define CHECK_MAX     1024u /* bytes of an erased sector that one call looks at */
 #define REACH_LOG2_MAX 12u
+#define SECTOR_ROOMY   1024u /* bytes of a sector that can spare room for notes */
 #define ERASE_TRIES    3u
 #define NOT_ERASED     0xFFFFFFFFu /* of checked */
 
@@ -20,6 +23,11 @@ static uint32_t unit_of(const struct tern_log *log)
 static uint32_t note_size(const struct tern_log *log)
 {
     return tern_log_align(log, NOTE_SIZE);
+}
+
+static uint32_t sector_end(const struct tern_log *log)
+{
+    return log->newest + log->flash->sector_size;
 }
 
 /* ---- Programming --------------------------------------------------------------------------------------------------------- */
@@ -48,6 +56,8 @@ static int program(struct tern_log *log, uint32_t address, const uint8_t *data, 
 static int emit(struct tern_log *log, const uint8_t *data, uint32_t size)
 {
     uint32_t unit = unit_of(log);
+    if (size > sector_end(log) - log->write)
+        return TERN_E_FLASH;
     int status = program(log, log->write, data, unit);
     if (status == TERN_OK && size > unit)
         status = program(log, log->write + unit, data + unit, size - unit);
@@ -200,11 +210,6 @@ static int copy_schemas(struct tern_log *log, uint32_t sector)
 
 /* ---- Placing a chunk ----------------------------------------------------------------------------------------------------- */
 
-static uint32_t sector_end(const struct tern_log *log)
-{
-    return log->newest + log->flash->sector_size;
-}
-
 /* The sector ahead becomes the newest. Its head goes in twice: a head that another follows was programmed to its end. */
 static int open_sector(struct tern_log *log)
 {
@@ -225,7 +230,7 @@ static int open_sector(struct tern_log *log)
         log->reach_log2 = REACH_LOG2;
     while (log->reach_log2 < REACH_LOG2_MAX && (uint32_t)1 << log->reach_log2 < log->capacity)
         log->reach_log2++;
-    return emit_notes(log, 2);
+    return emit_notes(log, HEAD_COPIES);
 }
 
 /* Gives up the newest sector after a failure: nothing more is programmed there until it has been erased. */
@@ -248,12 +253,18 @@ static uint32_t room(const struct tern_log *log)
     return left < spare ? 0 : left - spare;
 }
 
-/* What a chunk may use of it. An epoch must find its place even when the whole ring is full: without one nothing can be sent, and
- * what cannot be sent is never acknowledged. */
+/* An epoch must find its place even when the whole ring is full: without one nothing can be sent, and what cannot be sent is never
+ * acknowledged. In small sectors that is kept free for the first epoch alone, which every device needs. */
+static uint32_t kept_room(const struct tern_log *log)
+{
+    bool keeps = log->epochs[0].epoch == 0 || log->flash->sector_size >= SECTOR_ROOMY;
+    return keeps ? NOTES_ENOUGH * note_size(log) : 0;
+}
+
 static uint32_t chunk_room(const struct tern_log *log)
 {
     uint32_t left = room(log);
-    uint32_t kept = NOTES_ENOUGH * note_size(log);
+    uint32_t kept = kept_room(log);
     return left < kept ? 0 : left - kept;
 }
 
@@ -286,9 +297,11 @@ static uint16_t fit(const struct tern_log *log, uint32_t left, uint32_t taken, u
 int tern_log_open(struct tern_log *log, const struct tern_table *table, uint32_t hash, uint16_t wanted, uint16_t least)
 {
     uint32_t schema = schema_entry_size(log, table);
-    uint32_t frame = tern_log_entries(log) + 2 * NOTES_ENOUGH * note_size(log) + unit_of(log);
+    uint32_t frame = tern_log_entries(log) + 2 * note_size(log) + kept_room(log) + unit_of(log);
     bool has = log->newest != TERN_NO_ADDRESS && tern_log_has_schema(log, hash);
     uint32_t reach = (uint32_t)1 << log->reach_log2;
+    if (log->pending > 0xFFFFFFFFu - TERN_CHUNK_ROWS_MAX)
+        return TERN_E_FULL;
     log->table = has ? NULL : table;
     log->home = log->newest;
     log->capacity = fit(log, chunk_room(log), has ? 0 : schema, wanted < reach ? wanted : (uint16_t)reach);
@@ -340,6 +353,7 @@ void tern_log_abort(struct tern_log *log)
     tern_log_close(log);
     if (log->pending != log->next)
         log->flags |= LOG_NOTE_DUE;
+    log->flags &= (uint8_t)~LOG_WANTED;
     log->pending = log->next;
 }
 
@@ -372,7 +386,7 @@ int tern_log_set_epoch(struct tern_log *log, uint32_t epoch, uint32_t base)
     if (before[1].epoch != 0 && base > before[0].base && log->acked < before[0].base)
         return TERN_E_FULL;
     tern_log_note_epoch(log, &now);
-    status = room(log) >= NOTES_ENOUGH * note_size(log) ? emit_notes(log, NOTES_ENOUGH) : open_sector(log);
+    status = room(log) >= EPOCH_COPIES * note_size(log) ? emit_notes(log, EPOCH_COPIES) : open_sector(log);
     if (status != TERN_E_FULL)
         log->flags &= (uint8_t)~LOG_PLACED;
     if (status == TERN_OK)
@@ -427,8 +441,12 @@ static int release_oldest(struct tern_log *log, bool drop)
     struct tern_log_note head;
     uint32_t next;
     uint32_t later = tern_log_follower(log, log->oldest, &next);
-    if (next > log->next)
+    if (!tern_log_load_head(log, later, &head))
+        return TERN_E_FLASH; /* nothing newer could be written: this is the last that the log has */
+    if (next > log->next && log->pending != log->next)
         return TERN_E_TOO_BIG; /* it holds a part of the batch that is open */
+    if (next > log->next)
+        next = log->next; /* what lies behind is void */
     if (next > log->acked && !drop)
         return TERN_E_FULL;
     uint32_t lost = tern_log_load_head(log, log->oldest, &head) && head.first > log->acked ? head.first : log->acked;
@@ -461,6 +479,10 @@ static int choose(struct tern_log *log, bool drop)
         sector = tern_log_after(log, sector);
     if (sector == log->oldest) {
         int status = release_oldest(log, drop);
+        if (status == TERN_E_FLASH) {
+            log->ahead = sector;
+            log->failures = ERASE_TRIES;
+        }
         if (status != TERN_OK)
             return status;
     }

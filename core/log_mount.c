@@ -22,7 +22,7 @@ static int check_geometry(struct tern_log *log)
         log->unit_log2++;
     if (unit > UNIT_MAX || (uint8_t)1 << log->unit_log2 != unit)
         return TERN_E_GEOMETRY;
-    log->minimum = tern_log_entries(log) + 2 * tern_log_align(log, NOTE_SIZE) + TERN_CHUNK_MIN;
+    log->minimum = tern_log_entries(log) + 4 * tern_log_align(log, NOTE_SIZE);
     if (log->minimum < SECTOR_SIZE_MIN)
         log->minimum = SECTOR_SIZE_MIN;
     log->ring = flash->sector_size * flash->sector_count;
@@ -49,7 +49,6 @@ static int load_mark(const struct tern_log *log, uint32_t sector, uint32_t *gene
 static int find_ends(struct tern_log *log)
 {
     struct tern_log_note head;
-    uint32_t least = 0xFFFFFFFFu;
     uint32_t generation;
     for (uint32_t sector = 0; sector != log->ring; sector += log->flash->sector_size) {
         if (load_mark(log, sector, &generation) == TERN_E_FORMAT)
@@ -60,11 +59,13 @@ static int find_ends(struct tern_log *log)
             log->generation = head.generation;
             log->newest = sector;
         }
-        if (head.generation < least) {
-            least = head.generation;
-            log->oldest = sector;
-        }
     }
+    log->oldest = log->newest;
+    if (log->newest == TERN_NO_ADDRESS)
+        return TERN_OK;
+    do {
+        log->oldest = tern_log_after(log, log->oldest);
+    } while (log->oldest != log->newest && !tern_log_load_head(log, log->oldest, &head));
     return TERN_OK;
 }
 
@@ -93,16 +94,19 @@ static void review_sectors(struct tern_log *log)
     uint32_t sector = log->newest == TERN_NO_ADDRESS ? 0 : log->oldest;
     uint32_t first = sector;
     uint32_t turn = log->generation;
-    uint32_t generation;
+    uint32_t generation = 0;
+    uint32_t latest = 0;
     do {
-        if (tern_log_load_head(log, sector, &head)) {
+        bool headed = tern_log_load_head(log, sector, &head);
+        if (headed && head.generation > latest) {
+            latest = head.generation;
             tern_log_note_epoch(log, &head.epoch);
             if (acked) {
                 log->acked = head.first;
                 log->unmarked = sector;
             }
             acked = tern_log_load_ack(log, sector, &log->store);
-        } else if (load_mark(log, sector, &generation) == TERN_OK && generation > turn) {
+        } else if (!headed && load_mark(log, sector, &generation) == TERN_OK && generation > turn) {
             turn = generation;
             log->ready = sector;
         }

@@ -79,7 +79,8 @@ static bool consider(struct search *search, struct tern_log_chunk *chunk)
     bool commits = cursor->is.chunk.size != 0;
     if (search->waits && cursor->is.chunk.first == search->end) {
         search->end = next;
-        search->settled = cursor->is.chunk.committed;
+        if (commits)
+            search->settled = cursor->is.chunk.committed;
         return commits;
     }
     /* A chunk that begins elsewhere makes void what waits: it was aborted, or what would have committed it is lost. */

@@ -122,14 +122,19 @@ bool tern_log_load_head(const struct tern_log *log, uint32_t sector, struct tern
     return false;
 }
 
-/* The next sector with a head, up to the newest, and the first sequence that can be in it. */
+/* The next sector with a head, up to the newest, and the first sequence that can be in it. A sector that could not be erased when its
+ * turn came has an older head than the one before it, and does not count. */
 uint32_t tern_log_follower(const struct tern_log *log, uint32_t sector, uint32_t *first)
 {
     struct tern_log_note head;
-    head.first = log->next;
+    uint32_t generation = tern_log_load_head(log, sector, &head) ? head.generation : 0;
     do {
         sector = tern_log_after(log, sector);
-    } while (!tern_log_load_head(log, sector, &head) && sector != log->newest);
+        head.first = log->next;
+        head.generation = 0;
+    } while (sector != log->newest && !(tern_log_load_head(log, sector, &head) && head.generation > generation));
+    if (sector == log->newest)
+        (void)tern_log_load_head(log, sector, &head);
     *first = head.first;
     return sector;
 }
@@ -210,7 +215,7 @@ static bool scan_schema(struct tern_log_cursor *cursor)
     struct tern_input input = {piece + 1, SCHEMA_HEAD - 1, false};
     uint32_t size = tern_read_varint(&input);
     uint32_t at = cursor->at + SCHEMA_HEAD - (uint32_t)input.size;
-    if (input.failed || size > TERN_SCHEMA_MAX || at + size + HASH_SIZE > cursor->limit)
+    if (input.failed || size == 0 || size > TERN_SCHEMA_MAX || at + size + HASH_SIZE > cursor->limit)
         return false;
     uint32_t hash = 0;
     cursor->is.schema.address = at;

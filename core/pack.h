@@ -24,7 +24,7 @@ enum tern_pack_context {
 
 /* What is known of one column: 72 bytes. */
 struct tern_pack_column {
-    uint8_t size;        /* mean size of the changes, in 1/8 bits, counted from a first guess */
+    uint8_t coarse;      /* for how many more changes the last digit is coded apart */
     uint8_t digit;       /* the last decimal digit of the value before, counted from the first value */
     uint8_t is_known;    /* there is a value before */
     uint8_t has_changed; /* and it differed from its expectation */

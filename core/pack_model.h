@@ -10,10 +10,11 @@
  */
 
 /* What is special about the numbers of a column. */
-enum way { DIGITS, STEPS, PLAIN };
+enum way { BY_CHANGE, BY_DIGITS, BY_STEPS };
 
-#define MEAN_FIRST  30u /* a column's changes are taken to have three bits */
-#define MEAN_DIGITS 24u /* from about two bits on, tens and last digit are coded apart */
+/* Tens and last digit are coded apart while one of the last COARSE_ROWS changes was larger than COARSE. */
+#define COARSE      16u
+#define COARSE_ROWS 16u
 
 #define NARROW      0x40000000u /* a change beyond it is coded as WIDE, and then by itself */
 #define WIDE        0x50000000
@@ -72,7 +73,6 @@ static uint32_t code_magnitude(struct tern_pack *pack, struct tern_pack_column *
         top <<= longer;
         size++;
     } while (longer != 0 && top >> 31 == 0);
-    model->size = (uint8_t)(model->size + size);
     contexts += TERN_PACK_MANTISSA - TERN_PACK_LENGTH + (top > 2) - 1;
     return code_bits(pack, contexts, 4, number, top >> 1);
 }
@@ -122,12 +122,7 @@ static int32_t code_tens(struct tern_pack *pack, struct tern_pack_column *model,
     int32_t change = (int32_t)(tens - TENS_ORIGIN / 10);
     unsigned far = change != 0;
     CODE(pack, &model->of.context[TERN_PACK_LENGTH + 2], far);
-    if (far != 0) {
-        change = code_signed(pack, model, change, 3);
-    } else {
-        change = 0;
-        model->size = (uint8_t)(model->size + 2);
-    }
+    change = far != 0 ? code_signed(pack, model, change, 3) : 0;
     digit = code_digit(pack, &model->of.context[TERN_PACK_DIGIT], digit);
     model->digit = (uint8_t)digit;
     return IS_DECODER ? (int32_t)((uint32_t)change * 10 + digit - before) : number;
@@ -149,16 +144,20 @@ static uint64_t code_change(struct tern_pack *pack, struct tern_pack_column *mod
                             uint64_t change)
 {
     int32_t number = change + NARROW < 2 * (uint64_t)NARROW ? (int32_t)change : WIDE;
-    uint8_t mean = (uint8_t)(model->size + MEAN_FIRST);
-    bool tens = way == DIGITS && mean >= MEAN_DIGITS;
     unsigned changed = number != 0;
     CODE(pack, &model->of.context[TERN_PACK_CHANGED + model->has_changed], changed);
-    model->size = (uint8_t)(model->size - (mean >> 3));
     model->has_changed = (uint8_t)changed;
     if (changed == 0)
         return 0;
-    number = tens ? code_tens(pack, model, number) : code_signed(pack, model, number, 0);
+    if (way == BY_DIGITS && model->coarse != 0)
+        number = code_tens(pack, model, number);
+    else
+        number = code_signed(pack, model, number, 0);
     model->was_down = number < 0;
+    if ((uint32_t)number + COARSE > 2 * COARSE)
+        model->coarse = COARSE_ROWS;
+    else if (model->coarse != 0)
+        model->coarse--;
     return (uint32_t)number + NARROW < 2 * NARROW ? (uint64_t)(int64_t)number : code_wide(pack, change);
 }
 
@@ -166,7 +165,7 @@ static int64_t code_number(struct tern_pack *pack, struct tern_pack_column *mode
                            int64_t number)
 {
     int32_t step = 0;
-    if (way == STEPS)
+    if (way == BY_STEPS)
         step = (int32_t)((uint32_t)model->of.time.step + 8) >> 4;
     uint64_t change = (uint64_t)number - (uint64_t)model->last - (uint64_t)(int64_t)step;
     if (model->is_known == 0) {
@@ -174,7 +173,7 @@ static int64_t code_number(struct tern_pack *pack, struct tern_pack_column *mode
         change = code_wide(pack, change);
     } else {
         change = code_change(pack, model, way, change);
-        if (way == STEPS)
+        if (way == BY_STEPS)
             learn_step(model, step, (int32_t)change);
     }
     if (IS_DECODER)
@@ -253,7 +252,7 @@ static void code_text(struct tern_pack *pack, struct tern_pack_column *model, ui
     if (same != 0)
         size = model->last;
     else
-        size = code_number(pack, model, PLAIN, size);
+        size = code_number(pack, model, BY_CHANGE, size);
     if (IS_DECODER) {
         if (size < 0 || size > limit || size > text->output_end - text->output) {
             pack->failed = 1;
@@ -340,7 +339,7 @@ static void code_value(struct tern_pack *pack, struct tern_pack_column *model,
         CODE_TEXT(pack)(pack, model, TERN_TYPE_PARAMETER(column->type), value);
         return;
     }
-    int64_t number = code_number(pack, model, kind >= TERN_KIND_TIME_S ? STEPS : DIGITS, value->number);
+    int64_t number = code_number(pack, model, kind >= TERN_KIND_TIME_S ? BY_STEPS : BY_DIGITS, value->number);
     if (IS_DECODER)
         value->number = number;
 }
@@ -348,7 +347,7 @@ static void code_value(struct tern_pack *pack, struct tern_pack_column *model,
 /* Op and table of a record, as one number. */
 static uint8_t code_kind(struct tern_pack *pack, uint8_t kind)
 {
-    int64_t number = code_number(pack, &pack->kind, PLAIN, kind);
+    int64_t number = code_number(pack, &pack->kind, BY_CHANGE, kind);
     if (IS_DECODER && (number < 0 || number >= 4 * TERN_CHUNK_TABLES_MAX))
         pack->failed = 1;
     return (uint8_t)number;

@@ -226,7 +226,10 @@ static int find_chunk(struct tern_lane *lane, struct tern_log_chunk *chunk)
     int status = tern_log_find(&lane->log, sender->sequence, chunk);
     if (status != TERN_OK)
         return status;
-    if (chunk->first != sender->first || sender->offset > chunk->size)
+    /* The log may have moved the chunk, which is then the same. One without a record is another. */
+    bool is_other = sender->address != TERN_NO_ADDRESS && sender->address != chunk->address &&
+                    sender->next == sender->first;
+    if (is_other || chunk->first != sender->first || sender->offset > chunk->size)
         sender->offset = 0;
     sender->first = chunk->first;
     sender->address = chunk->address;

@@ -8,6 +8,8 @@
 #include "schema.h"
 
 #define POLL_SOON 0
+enum due { DUE_NOTHING, DUE_SPILL, DUE_COMMIT }; /* of struct tern_lane.due */
+
 #define POLL_IDLE 60000 /* nothing to wait for but the application */
 
 int tern_table_check(const struct tern_table *table)
@@ -58,6 +60,7 @@ static int open_lane(struct tern_lane *lane, uint8_t number)
     memset(&lane->sender, 0, sizeof(lane->sender));
     lane->batch = 0;
     lane->refused = 0;
+    lane->due = DUE_NOTHING;
     lane->chunk.data = lane->chunk_data;
     lane->chunk.models = lane->models;
     lane->chunk.models_size = lane->models_size;
@@ -81,42 +84,62 @@ int tern_open(struct tern *tern, const struct tern_config *config)
 
 /* ---- Putting -------------------------------------------------------------------------------------------------------------- */
 
-/* After this the open chunk's and the spilled records since the last commit are gone. */
-static void forget(struct tern_lane *lane)
+static void close_chunk(struct tern_lane *lane)
 {
     tern_chunk_close(&lane->chunk);
     tern_log_close(&lane->log);
+    lane->due = DUE_NOTHING;
+}
+
+/* After this the records in RAM and the spilled ones since the last commit are gone. */
+static void forget(struct tern_lane *lane)
+{
+    close_chunk(lane);
     tern_log_abort(&lane->log);
 }
 
-/* A chunk is open in RAM. Programs its open segment. A log that fails forgets what was not committed, so that neither a part of a batch nor
- * a sequence that is used twice can remain. */
-static int program(struct tern_lane *lane, bool commit)
+/* Programs the segment that is due. TERN_E_FULL: it waits on, because the sector that its chunk was meant for is used otherwise. Any
+ * other failure forgets what was not committed, so that neither a part of a batch nor a sequence used twice can remain.
+ * A chunk that spills is full, and closed. */
+static int program_due(struct tern_lane *lane)
 {
-    uint16_t rows = lane->chunk.segment_rows;
-    tern_chunk_finish(&lane->chunk, commit, lane->batch != 0);
-    int status = tern_log_append(&lane->log, lane->chunk.data, lane->chunk.size, rows, commit);
+    bool commits = lane->due == DUE_COMMIT;
+    if (lane->due == DUE_NOTHING)
+        return TERN_OK;
+    int status = tern_log_append(&lane->log, lane->chunk.data, lane->chunk.size, lane->due_rows, commits);
+    if (status == TERN_E_FULL)
+        return status;
     if (status < 0)
         forget(lane);
+    else if (!commits)
+        close_chunk(lane);
+    lane->due = DUE_NOTHING;
     return status;
 }
 
-/* The chunk takes no more: what it still holds in RAM is programmed, to be committed by a later one. */
-static int close_chunk(struct tern_lane *lane)
+/* Ends the open segment and programs it. */
+static int program(struct tern_lane *lane, bool commit)
 {
-    int status = lane->chunk.segment_rows != 0 ? program(lane, false) : TERN_OK;
-    if (status < 0)
-        return status;
-    tern_chunk_close(&lane->chunk);
-    tern_log_close(&lane->log);
+    lane->due_rows = lane->chunk.segment_rows;
+    tern_chunk_finish(&lane->chunk, commit, lane->batch != 0);
+    lane->due = commit ? DUE_COMMIT : DUE_SPILL;
+    return program_due(lane);
+}
+
+/* The chunk takes no more: what it still holds in RAM is programmed, to be committed by a later one. */
+static int spill(struct tern_lane *lane)
+{
+    if (lane->chunk.segment_rows != 0)
+        return program(lane, false);
+    close_chunk(lane);
     return TERN_OK;
 }
 
-static int open_chunk(struct tern_lane *lane, const struct tern_table *table)
+static int open_chunk(struct tern_lane *lane, const struct tern_table *table, uint16_t least)
 {
     for (; lane->refused != 0; lane->refused--)
         tern_log_refuse(&lane->log);
-    int room = tern_log_open(&lane->log, table, tern_schema_hash(table), lane->chunk_size, TERN_CHUNK_MIN);
+    int room = tern_log_open(&lane->log, table, tern_schema_hash(table), lane->chunk_size, least);
     if (room < 0)
         return room;
     lane->chunk.capacity = (uint16_t)room;
@@ -159,17 +182,31 @@ static bool chunk_takes(const struct tern_lane *lane, const struct tern_table *t
     return chunk->table_count == 0 || tern_log_has_schema(&lane->log, tern_schema_hash(table));
 }
 
+/* Opens a chunk that has room for the record: the rest of a sector may be a chunk that is too small for it. */
+static int open_and_put(struct tern_lane *lane, const struct tern_table *table, uint8_t op,
+                        const struct tern_value *row)
+{
+    uint16_t least = TERN_CHUNK_MIN;
+    for (;;) {
+        int status = open_chunk(lane, table, least);
+        if (status == TERN_OK)
+            status = tern_chunk_put(&lane->chunk, table, op, row);
+        if (status != TERN_E_TOO_BIG || lane->chunk.size == 0)
+            return status;
+        least = (uint16_t)(lane->chunk.capacity + 1u);
+        close_chunk(lane);
+    }
+}
+
 static int put_new_chunk(struct tern_lane *lane, const struct tern_table *table, uint8_t op,
                          const struct tern_value *row)
 {
     int status = has_place_behind(lane, table) ? TERN_OK : TERN_E_FULL;
     if (status == TERN_OK && lane->chunk.size != 0)
-        status = close_chunk(lane);
+        status = spill(lane);
     if (status == TERN_OK)
-        status = open_chunk(lane, table);
-    if (status == TERN_E_FULL)
-        return no_room(lane);
-    return status == TERN_OK ? tern_chunk_put(&lane->chunk, table, op, row) : status;
+        status = open_and_put(lane, table, op, row);
+    return status == TERN_E_FULL ? no_room(lane) : status;
 }
 
 static int put(struct tern *tern, const struct tern_table *table, uint8_t op, const struct tern_value *row)
@@ -180,6 +217,9 @@ static int put(struct tern *tern, const struct tern_table *table, uint8_t op, co
     int status = tern_row_check(table, op, row);
     if (status != TERN_OK)
         return status;
+    status = program_due(lane);
+    if (status != TERN_OK)
+        return status == TERN_E_FULL ? no_room(lane) : status;
     status = chunk_takes(lane, table) ? tern_chunk_put(&lane->chunk, table, op, row) : TERN_E_TOO_BIG;
     return status == TERN_E_TOO_BIG ? put_new_chunk(lane, table, op, row) : status;
 }
@@ -215,11 +255,13 @@ static void look_ahead(struct tern_lane *lane)
 
 static int commit_lane(struct tern_lane *lane)
 {
-    int status = TERN_OK;
+    int status = program_due(lane);
+    if (status != TERN_OK)
+        return status == TERN_E_FULL ? TERN_AGAIN : status;
     if (lane->chunk.segment_rows != 0 || lane->log.pending != lane->log.next) {
         /* Spilled records may have no open chunk behind them: the commit then goes into an empty segment of a new one. */
         if (lane->chunk.size == 0)
-            status = open_chunk(lane, lane->chunk.tables[0]);
+            status = open_chunk(lane, lane->chunk.tables[0], TERN_CHUNK_MIN);
         if (status == TERN_OK)
             status = program(lane, true);
         if (status != TERN_OK)
@@ -256,9 +298,8 @@ static void abort_lane(struct tern_lane *lane)
 {
     bool spilled = lane->log.pending != lane->log.next;
     lane->batch = 0;
-    if (lane->chunk.segment_rows == 0 && !spilled)
-        return;
-    forget(lane);
+    if (lane->chunk.segment_rows != 0 || lane->due != DUE_NOTHING || spilled)
+        forget(lane);
 }
 
 int tern_abort(struct tern *tern)

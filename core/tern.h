@@ -320,8 +320,10 @@ struct tern_lane {
     void *models;                   /* for packed chunks: see TERN_MODELS_SIZE() */
     uint8_t overflow;               /* enum tern_overflow */
     /* Private. */
-    uint8_t batch;    /* an explicit batch is open */
-    uint32_t refused; /* sequence numbers to be consumed before the next chunk */
+    uint8_t batch;     /* an explicit batch is open */
+    uint8_t due;       /* a finished segment of the chunk waits for a sector: 1, or 2 for one that commits */
+    uint16_t due_rows; /* records in it */
+    uint32_t refused;  /* sequence numbers to be consumed before the next chunk */
     struct tern_chunk chunk;
     struct tern_log log;
     struct tern_sender sender;

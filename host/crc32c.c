@@ -44,7 +44,8 @@ static uint32_t crc_tables(uint32_t crc, const uint8_t *bytes, size_t size)
 }
 
 #if defined(__x86_64__) && defined(__GNUC__)
-__attribute__((target("sse4.2"))) static uint32_t crc_instruction(uint32_t crc, const uint8_t *bytes, size_t size)
+__attribute__((target("sse4.2"))) static uint32_t crc_instruction(uint32_t crc, const uint8_t *bytes,
+                                                                  size_t size)
 {
     uint64_t wide = crc;
     for (; size >= 8; bytes += 8, size -= 8) {
@@ -60,7 +61,8 @@ __attribute__((target("sse4.2"))) static uint32_t crc_instruction(uint32_t crc, 
 
 static uint32_t crc_any(uint32_t crc, const uint8_t *bytes, size_t size)
 {
-    return __builtin_cpu_supports("sse4.2") ? crc_instruction(crc, bytes, size) : crc_tables(crc, bytes, size);
+    return __builtin_cpu_supports("sse4.2") ? crc_instruction(crc, bytes, size)
+                                            : crc_tables(crc, bytes, size);
 }
 #else
 static uint32_t crc_any(uint32_t crc, const uint8_t *bytes, size_t size)

@@ -16,10 +16,10 @@
 #define NAME       ".tern-manifest"
 #define NAME_NEW   ".tern-manifest.new"
 #define MAGIC_SIZE 8u
-#define HEAD       8u            /* of a record: size, crc */
-#define RECORD_MAX (256u << 20)  /* bytes; ten thousand devices need one */
-#define TRIM_SIZE  (1u << 20)    /* a shorter file is not worth rewriting */
-#define BUCKETS    4096u         /* of marks, a power of two */
+#define HEAD       8u           /* of a record: size, crc */
+#define RECORD_MAX (256u << 20) /* bytes; ten thousand devices need one */
+#define TRIM_SIZE  (1u << 20)   /* a shorter file is not worth rewriting */
+#define BUCKETS    4096u        /* of marks, a power of two */
 
 enum { ITEM_CURSOR = 1, ITEM_MARK, ITEM_SEGMENT, ITEM_COMPLETE, ITEM_NUMBER };
 
@@ -33,14 +33,14 @@ struct tern_csv_mark {
 
 /* ---- Marks -------------------------------------------------------------------------------------------------------------------- */
 
-static struct tern_csv_mark **bucket(const struct tern_csv_manifest *manifest, const char *device, uint8_t lane,
-                                     uint32_t epoch)
+static struct tern_csv_mark **bucket(const struct tern_csv_manifest *manifest, const char *device,
+                                     uint8_t lane, uint32_t epoch)
 {
     return &manifest->marks[(tern_crc32c(0, device, strlen(device)) ^ lane ^ epoch >> 3) & (BUCKETS - 1)];
 }
 
-static struct tern_csv_mark *find_mark(const struct tern_csv_manifest *manifest, const char *device, uint8_t lane,
-                                       uint32_t epoch)
+static struct tern_csv_mark *find_mark(const struct tern_csv_manifest *manifest, const char *device,
+                                       uint8_t lane, uint32_t epoch)
 {
     struct tern_csv_mark *known = *bucket(manifest, device, lane, epoch);
     while (known != NULL &&
@@ -110,7 +110,8 @@ static bool apply_cursor(struct tern_csv_manifest *manifest, struct tern_input *
             return true;
         }
     }
-    struct tern_csv_cursor *cursors = realloc(manifest->cursors, (manifest->cursor_count + 1) * sizeof *cursors);
+    struct tern_csv_cursor *cursors =
+        realloc(manifest->cursors, (manifest->cursor_count + 1) * sizeof *cursors);
     if (cursors == NULL)
         return false;
     cursors[manifest->cursor_count++] = cursor;
@@ -238,7 +239,8 @@ bool tern_csv_record_is_empty(const struct tern_csv_manifest *manifest)
     return manifest->record.size <= HEAD;
 }
 
-void tern_csv_record_cursor(struct tern_csv_manifest *manifest, uint64_t store, uint32_t slot, uint64_t position)
+void tern_csv_record_cursor(struct tern_csv_manifest *manifest, uint64_t store, uint32_t slot,
+                            uint64_t position)
 {
     tern_buffer_put8(&manifest->record, ITEM_CURSOR);
     tern_buffer_put64(&manifest->record, store);
@@ -320,23 +322,28 @@ static size_t valid_record(const uint8_t *bytes, size_t size, size_t offset)
     return HEAD + items;
 }
 
-static int replay(struct tern_csv_manifest *manifest, struct tern_sink *sink, const uint8_t *bytes, size_t size)
+static int replay(struct tern_csv_manifest *manifest, struct tern_sink *sink, const uint8_t *bytes,
+                  size_t size)
 {
     size_t offset = MAGIC_SIZE, record;
     while ((record = valid_record(bytes, size, offset)) != 0) {
         if (!apply(manifest, bytes + offset + HEAD, record - HEAD))
-            return tern_sink_fail(sink, TERN_HOST_E_CORRUPT, "%s at %zu: a record that cannot be used", NAME, offset);
+            return tern_sink_fail(sink, TERN_HOST_E_CORRUPT, "%s at %zu: a record that cannot be used", NAME,
+                                  offset);
         offset += record;
     }
     for (size_t after = offset + 1; after + HEAD < size; after++)
         if (valid_record(bytes, size, after) != 0)
-            return tern_sink_fail(sink, TERN_HOST_E_CORRUPT,
-                                  "%s is damaged at %zu, before valid records: restore it from a copy, or move the folder "
-                                  "away and let it be filled again",
-                                  NAME, offset);
+            return tern_sink_fail(
+                sink, TERN_HOST_E_CORRUPT,
+                "%s is damaged at %zu, before valid records: restore it from a copy, or move the folder "
+                "away and let it be filled again",
+                NAME, offset);
     manifest->size = offset;
-    if (offset < size && (ftruncate(manifest->descriptor, (off_t)offset) != 0 || fdatasync(manifest->descriptor) != 0))
-        return tern_sink_fail(sink, TERN_HOST_E_SYSTEM, "cannot cut the torn end of %s: %s", NAME, strerror(errno));
+    if (offset < size &&
+        (ftruncate(manifest->descriptor, (off_t)offset) != 0 || fdatasync(manifest->descriptor) != 0))
+        return tern_sink_fail(sink, TERN_HOST_E_SYSTEM, "cannot cut the torn end of %s: %s", NAME,
+                              strerror(errno));
     return TERN_HOST_OK;
 }
 
@@ -352,7 +359,8 @@ static void write_state(struct tern_csv_manifest *manifest)
     for (size_t i = 0; i < BUCKETS; i++)
         for (const struct tern_csv_mark *known = manifest->marks[i]; known != NULL; known = known->next)
             tern_csv_record_mark(manifest, &known->mark);
-    for (const struct tern_csv_segment *segment = manifest->segments; segment != NULL; segment = segment->next) {
+    for (const struct tern_csv_segment *segment = manifest->segments; segment != NULL;
+         segment = segment->next) {
         struct tern_csv_segment committed = *segment;
         committed.written = segment->length;
         if (segment->is_listed)
@@ -399,14 +407,16 @@ static int read_file(struct tern_csv_manifest *manifest, struct tern_sink *sink)
     if (fstat(manifest->descriptor, &about) != 0 || about.st_size > (off_t)4 * RECORD_MAX)
         return tern_sink_fail(sink, TERN_HOST_E_SYSTEM, "%s cannot be read, or is too long", NAME);
     uint8_t *bytes = malloc((size_t)about.st_size + 1);
-    if (bytes == NULL || tern_journal_pread(manifest->descriptor, bytes, (size_t)about.st_size, 0, &got) != 0) {
+    if (bytes == NULL ||
+        tern_journal_pread(manifest->descriptor, bytes, (size_t)about.st_size, 0, &got) != 0) {
         free(bytes);
         return tern_sink_fail(sink, TERN_HOST_E_SYSTEM, "cannot read %s", NAME);
     }
     int status = TERN_HOST_OK;
     if (got < MAGIC_SIZE || memcmp(bytes, magic, MAGIC_SIZE) != 0)
-        status = tern_sink_fail(sink, TERN_HOST_E_VERSION,
-                                "%s is of another version or damaged, and was left untouched: use another folder", NAME);
+        status = tern_sink_fail(
+            sink, TERN_HOST_E_VERSION,
+            "%s is of another version or damaged, and was left untouched: use another folder", NAME);
     if (status == TERN_HOST_OK)
         status = replay(manifest, sink, bytes, got);
     free(bytes);

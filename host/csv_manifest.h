@@ -66,7 +66,8 @@ uint64_t tern_csv_manifest_cursor(const struct tern_csv_manifest *manifest, uint
 /* A record: begin, items, then write, which returns when it is durable and has taken effect in memory. On an error nothing is known
  * of the file's end: close and open again. */
 void tern_csv_record_begin(struct tern_csv_manifest *manifest);
-void tern_csv_record_cursor(struct tern_csv_manifest *manifest, uint64_t store, uint32_t slot, uint64_t position);
+void tern_csv_record_cursor(struct tern_csv_manifest *manifest, uint64_t store, uint32_t slot,
+                            uint64_t position);
 void tern_csv_record_mark(struct tern_csv_manifest *manifest, const struct tern_mark *mark);
 void tern_csv_record_segment(struct tern_csv_manifest *manifest, const struct tern_csv_segment *segment);
 void tern_csv_record_complete(struct tern_csv_manifest *manifest, uint32_t number);

@@ -65,7 +65,8 @@ static void put_hex(struct tern_buffer *buffer, const uint8_t *bytes, size_t siz
     buffer->size += 2 * size;
 }
 
-static void put_value(struct tern_buffer *buffer, const struct tern_column *column, const struct tern_value *value)
+static void put_value(struct tern_buffer *buffer, const struct tern_column *column,
+                      const struct tern_value *value)
 {
     unsigned kind = TERN_TYPE_KIND(column->type);
     char number[TERN_NUMBER_MAX];
@@ -81,7 +82,8 @@ static void put_value(struct tern_buffer *buffer, const struct tern_column *colu
         tern_buffer_put(buffer, number, tern_csv_number(number, column->type, value->number));
 }
 
-void tern_csv_put_row(struct tern_buffer *buffer, const struct tern_table *table, const struct tern_sink_row *row)
+void tern_csv_put_row(struct tern_buffer *buffer, const struct tern_table *table,
+                      const struct tern_sink_row *row)
 {
     static const char *const ops[] = {",put", ",delete", ",begin", ",end"};
     char id[TERN_NUMBER_MAX];
@@ -109,7 +111,8 @@ static void put_type(char line[LINE_ROOM], const struct tern_column *column)
         snprintf(type, sizeof type, "%s", names[kind]);
     else
         snprintf(type, sizeof type, "%s(%u)", kind <= TERN_KIND_BYTES ? names[kind] : "?", parameter);
-    snprintf(line, LINE_ROOM, "column %s %s%s%s%s\n", column->name, type, (column->flags & TERN_KEY) != 0 ? " key" : "",
+    snprintf(line, LINE_ROOM, "column %s %s%s%s%s\n", column->name, type,
+             (column->flags & TERN_KEY) != 0 ? " key" : "",
              (column->flags & TERN_NULLABLE) != 0 ? " null" : "", rules[column->flags >> 2 & 7]);
 }
 
@@ -117,7 +120,8 @@ void tern_csv_put_schema(struct tern_buffer *buffer, const struct tern_table *ta
 {
     static const char *const modes[] = {"merge", "append", "overwrite", "?"};
     char line[LINE_ROOM];
-    snprintf(line, sizeof line, "table %s\nmode %s\nhash %08" PRIx32 "\n", table->name, modes[table->mode & 3], hash);
+    snprintf(line, sizeof line, "table %s\nmode %s\nhash %08" PRIx32 "\n", table->name,
+             modes[table->mode & 3], hash);
     put_string(buffer, line);
     put_string(buffer, "column device text(32) key\ncolumn tern_id signed(64)\ncolumn tern_op text(6)\n");
     for (uint8_t i = 0; i < table->column_count; i++) {

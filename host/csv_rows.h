@@ -10,7 +10,8 @@
 void tern_csv_put_header(struct tern_buffer *buffer, const struct tern_table *table);
 
 /* One record; tern_op is put, delete, begin or end (of a snapshot). */
-void tern_csv_put_row(struct tern_buffer *buffer, const struct tern_table *table, const struct tern_sink_row *row);
+void tern_csv_put_row(struct tern_buffer *buffer, const struct tern_table *table,
+                      const struct tern_sink_row *row);
 
 /* The schema for people and loaders: a line a column. */
 void tern_csv_put_schema(struct tern_buffer *buffer, const struct tern_table *table, uint32_t hash);

@@ -17,7 +17,8 @@ struct format {
     int (*open)(struct tern_decoder *decoder);
     int (*table)(struct tern_decoder *decoder, const struct tern_table *table);
     void (*segment)(struct tern_decoder *decoder, const uint8_t *payload, const struct tern_segment *segment);
-    int (*next)(struct tern_decoder *decoder, uint8_t *op, uint8_t *index, struct tern_value row[TERN_COLUMNS_MAX]);
+    int (*next)(struct tern_decoder *decoder, uint8_t *op, uint8_t *index,
+                struct tern_value row[TERN_COLUMNS_MAX]);
     bool learns; /* segments that nobody wants must be decoded too */
 };
 
@@ -50,15 +51,18 @@ static int plain_table(struct tern_decoder *decoder, const struct tern_table *ta
     return TERN_OK;
 }
 
-static void plain_segment(struct tern_decoder *decoder, const uint8_t *payload, const struct tern_segment *segment)
+static void plain_segment(struct tern_decoder *decoder, const uint8_t *payload,
+                          const struct tern_segment *segment)
 {
     decoder->input = (struct tern_input){payload, segment->size, false};
 }
 
-static int plain_next(struct tern_decoder *decoder, uint8_t *op, uint8_t *index, struct tern_value row[TERN_COLUMNS_MAX])
+static int plain_next(struct tern_decoder *decoder, uint8_t *op, uint8_t *index,
+                      struct tern_value row[TERN_COLUMNS_MAX])
 {
     struct tern_csv_record record;
-    int status = tern_csv_read(&decoder->input, decoder->tables, decoder->table_count, &record, row, decoder->scratch);
+    int status =
+        tern_csv_read(&decoder->input, decoder->tables, decoder->table_count, &record, row, decoder->scratch);
     *op = record.op;
     *index = record.index;
     return status;
@@ -77,7 +81,8 @@ static int packed_table(struct tern_decoder *decoder, const struct tern_table *t
     return tern_unpack_table(&decoder->unpack, table);
 }
 
-static void packed_segment(struct tern_decoder *decoder, const uint8_t *payload, const struct tern_segment *segment)
+static void packed_segment(struct tern_decoder *decoder, const uint8_t *payload,
+                           const struct tern_segment *segment)
 {
     tern_unpack_segment(&decoder->unpack, payload, segment->size, segment->rows);
 }
@@ -133,18 +138,20 @@ static int decode_records(struct tern_decoder *decoder, const struct tern_segmen
         uint8_t op = 0, index = 0;
         int status = decoder->format->next(decoder, &op, &index, decoder->row);
         if (status != TERN_OK || index >= decoder->table_count)
-            return end <= first ? TERN_OK : to->bad(to->context, sequence < first ? first : sequence, end - 1);
+            return end <= first ? TERN_OK
+                                : to->bad(to->context, sequence < first ? first : sequence, end - 1);
         if (sequence < first)
             continue;
-        status = to->record(to->context, sequence, decoder->schemas[index], decoder->hashes[index], op, decoder->row);
+        status = to->record(to->context, sequence, decoder->schemas[index], decoder->hashes[index], op,
+                            decoder->row);
         if (status != TERN_OK)
             return status;
     }
     return TERN_OK;
 }
 
-static int decode_segment(struct tern_decoder *decoder, const uint8_t *chunk, const struct tern_segment *segment,
-                          uint32_t first, const struct tern_decode_to *to)
+static int decode_segment(struct tern_decoder *decoder, const uint8_t *chunk,
+                          const struct tern_segment *segment, uint32_t first, const struct tern_decode_to *to)
 {
     uint32_t next = segment->first + segment->rows;
     int status = declare(decoder, chunk, segment, to);

@@ -11,8 +11,8 @@ struct tern_decode_to {
     /* The schema of that hash, or NULL. */
     const struct tern_schema *(*schema)(void *context, uint32_t hash);
     /* One record; `row` has the values of all columns (put), of the key columns (delete) or none, valid during the call. */
-    int (*record)(void *context, uint32_t sequence, const struct tern_schema *schema, uint32_t hash, uint8_t op,
-                  const struct tern_value *row);
+    int (*record)(void *context, uint32_t sequence, const struct tern_schema *schema, uint32_t hash,
+                  uint8_t op, const struct tern_value *row);
     /* Records first..last cannot be decoded although their CRC is right. */
     int (*bad)(void *context, uint32_t first, uint32_t last);
     /* A segment that commits ended: records below `next` are committed. */

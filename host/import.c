@@ -12,12 +12,12 @@
 #include "import_turn.h"
 #include "log.h"
 
-#define ROWS           65536u
-#define MILLISECONDS   250u
-#define IDLE_WAIT      1000     /* milliseconds without news until files' ages are looked at */
-#define BACKOFF_FIRST  100u     /* milliseconds after the first failure, doubled each time */
-#define BACKOFF_MAX    30000u
-#define HOLDS_RETRY    60000    /* milliseconds until what is held is tried again */
+#define ROWS          65536u
+#define MILLISECONDS  250u
+#define IDLE_WAIT     1000 /* milliseconds without news until files' ages are looked at */
+#define BACKOFF_FIRST 100u /* milliseconds after the first failure, doubled each time */
+#define BACKOFF_MAX   30000u
+#define HOLDS_RETRY   60000 /* milliseconds until what is held is tried again */
 
 int64_t tern_import_clock(void)
 {
@@ -41,8 +41,8 @@ bool tern_import_stops(struct tern_import *import)
     return stops;
 }
 
-void tern_import_report(struct tern_import *import, enum tern_level level, const char *event, const char *device,
-                        const char *message)
+void tern_import_report(struct tern_import *import, enum tern_level level, const char *event,
+                        const char *device, const char *message)
 {
     struct tern_fields fields;
     tern_fields_begin(&fields);
@@ -71,13 +71,15 @@ static void disconnect(struct tern_import *import)
 static int open_reader(struct tern_import *import)
 {
     uint64_t cursor = 0;
-    int status = import->sink->ops->read_cursor(import->sink, tern_stage_id(import->stage), import->slot, &cursor);
+    int status =
+        import->sink->ops->read_cursor(import->sink, tern_stage_id(import->stage), import->slot, &cursor);
     if (status != TERN_HOST_OK)
         return status;
     if (cursor > tern_stage_end(import->stage)) {
-        tern_import_report(import, TERN_WARN, "cursor-beyond-store", NULL,
-                           "the destination has seen more of this staging store than the store holds: the store was set "
-                           "back; reading it from its beginning");
+        tern_import_report(
+            import, TERN_WARN, "cursor-beyond-store", NULL,
+            "the destination has seen more of this staging store than the store holds: the store was set "
+            "back; reading it from its beginning");
         cursor = 0;
     }
     status = tern_stage_reader_open(import->stage, cursor, &import->reader);
@@ -114,7 +116,8 @@ static void show(struct tern_import *import, bool failing)
     pthread_mutex_unlock(&import->mutex);
 }
 
-static void report_state(struct tern_import *import, enum tern_level level, const char *event, const char *message)
+static void report_state(struct tern_import *import, enum tern_level level, const char *event,
+                         const char *message)
 {
     struct tern_fields fields;
     tern_fields_begin(&fields);
@@ -175,8 +178,9 @@ static int be_idle(struct tern_import *import)
     bool draining = import->draining;
     pthread_mutex_unlock(&import->mutex);
     bool caught_up = import->position >= tern_stage_end(import->stage);
-    int status = import->sink->ops->tick == NULL ? TERN_HOST_OK
-                                                 : import->sink->ops->tick(import->sink, draining && caught_up);
+    int status = import->sink->ops->tick == NULL
+                     ? TERN_HOST_OK
+                     : import->sink->ops->tick(import->sink, draining && caught_up);
     if (status != TERN_HOST_OK)
         return status;
     show(import, false);
@@ -227,7 +231,8 @@ static void *run(void *context)
 
 /* ---- The face --------------------------------------------------------------------------------------------------------------------- */
 
-static struct tern_import *allocate(struct tern_stage *stage, const char *url, const struct tern_import_config *config)
+static struct tern_import *allocate(struct tern_stage *stage, const char *url,
+                                    const struct tern_import_config *config)
 {
     struct tern_import *import = calloc(1, sizeof *import);
     if (import == NULL)

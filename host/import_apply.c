@@ -9,7 +9,8 @@
 
 /* ---- What is new ---------------------------------------------------------------------------------------------------------------- */
 
-static void take_unit(struct tern_import *import, const struct tern_turn_unit *unit, int64_t now, size_t *taken)
+static void take_unit(struct tern_import *import, const struct tern_turn_unit *unit, int64_t now,
+                      size_t *taken)
 {
     struct tern_turn *turn = &import->turn;
     struct tern_mark *mark = &turn->ranges[unit->range].mark;
@@ -77,13 +78,15 @@ static int compare_texts(const struct tern_value *a, const struct tern_value *b)
     return order != 0 ? order : (a->size > b->size) - (a->size < b->size);
 }
 
-static int compare_keys(const struct tern_table *table, const struct tern_sink_row *a, const struct tern_sink_row *b)
+static int compare_keys(const struct tern_table *table, const struct tern_sink_row *a,
+                        const struct tern_sink_row *b)
 {
     for (uint8_t i = 0; i < table->column_count; i++) {
         const struct tern_value *x = &a->values[i], *y = &b->values[i];
         if ((table->columns[i].flags & TERN_KEY) == 0)
             continue;
-        int order = is_text(&table->columns[i]) ? compare_texts(x, y) : (x->number > y->number) - (x->number < y->number);
+        int order = is_text(&table->columns[i]) ? compare_texts(x, y)
+                                                : (x->number > y->number) - (x->number < y->number);
         if (order != 0)
             return order;
     }
@@ -109,7 +112,8 @@ static int compare_items(const void *x, const void *y)
 
 static int compare_schemas(const void *x, const void *y)
 {
-    const struct tern_turn_schema *a = *(struct tern_turn_schema *const *)x, *b = *(struct tern_turn_schema *const *)y;
+    const struct tern_turn_schema *a = *(struct tern_turn_schema *const *)x,
+                                  *b = *(struct tern_turn_schema *const *)y;
     int order = strcmp(a->schema->table.name, b->schema->table.name);
     return order != 0 ? order : (a->hash > b->hash) - (a->hash < b->hash);
 }
@@ -130,7 +134,8 @@ static bool rank_schemas(struct tern_turn *turn)
 
 static int compare_ranges(const void *x, const void *y)
 {
-    const struct tern_mark *a = &(*(struct tern_turn_range *const *)x)->mark, *b = &(*(struct tern_turn_range *const *)y)->mark;
+    const struct tern_mark *a = &(*(struct tern_turn_range *const *)x)->mark,
+                           *b = &(*(struct tern_turn_range *const *)y)->mark;
     int order = a->device == b->device ? 0 : strcmp(a->device, b->device);
     if (order == 0)
         order = (a->lane > b->lane) - (a->lane < b->lane);
@@ -169,8 +174,9 @@ static void fold(struct applying *applying)
         const struct tern_turn_schema *schema = &import->turn.schemas[whole->schema];
         if (row->op != TERN_OP_PUT && row->op != TERN_OP_DELETE)
             continue;
-        applying->items[count++] = (struct item){(uint64_t)schema->rank << 32 | applying->device_ranks[whole->range],
-                                                 key_start(&schema->schema->table, row), row, &schema->schema->table};
+        applying->items[count++] =
+            (struct item){(uint64_t)schema->rank << 32 | applying->device_ranks[whole->range],
+                          key_start(&schema->schema->table, row), row, &schema->schema->table};
     }
     if (!is_sorted(applying->items, count))
         qsort(applying->items, count, sizeof applying->items[0], compare_items);
@@ -337,8 +343,8 @@ static bool arrange(struct applying *applying)
     applying->ranges = malloc((count + 1) * sizeof(struct tern_turn_range *));
     applying->device_ranks = malloc((count + 1) * sizeof *applying->device_ranks);
     applying->items = malloc((turn->row_count + 1) * sizeof *applying->items);
-    if (applying->ranges == NULL || applying->device_ranks == NULL || applying->items == NULL || !rank_schemas(turn) ||
-        !reserve_order(applying->import))
+    if (applying->ranges == NULL || applying->device_ranks == NULL || applying->items == NULL ||
+        !rank_schemas(turn) || !reserve_order(applying->import))
         return false;
     for (size_t i = 0; i < count; i++)
         applying->ranges[i] = &turn->ranges[i];

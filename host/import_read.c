@@ -56,8 +56,9 @@ static struct tern_import_chunk *chunk_place(const struct tern_import *import, c
 static int whole_chunk(struct tern_import *import, const struct tern_entry *entry, const uint8_t **bytes)
 {
     struct tern_import_chunk *chunk = chunk_place(import, entry);
-    bool grows = chunk->device == entry->device && chunk->epoch == entry->epoch && chunk->lane == entry->lane &&
-                 chunk->first == entry->chunk_first && chunk->size == entry->chunk_offset;
+    bool grows = chunk->device == entry->device && chunk->epoch == entry->epoch &&
+                 chunk->lane == entry->lane && chunk->first == entry->chunk_first &&
+                 chunk->size == entry->chunk_offset;
     int size = (int)(entry->chunk_offset + entry->size);
     *bytes = chunk->bytes;
     chunk->device = NULL;
@@ -108,8 +109,8 @@ static int prepare(struct tern_import *import, const struct tern_schema *schema,
     return status == TERN_HOST_OK ? TERN_OK : STOP_REFUSED;
 }
 
-static int take_record(void *context, uint32_t sequence, const struct tern_schema *schema, uint32_t hash, uint8_t op,
-                       const struct tern_value *row)
+static int take_record(void *context, uint32_t sequence, const struct tern_schema *schema, uint32_t hash,
+                       uint8_t op, const struct tern_value *row)
 {
     const struct reading *reading = context;
     struct tern_turn *turn = &reading->import->turn;
@@ -248,18 +249,21 @@ static int settle(struct tern_import *import, const struct tern_entry *entry, in
         tern_sink_fail(import->sink, TERN_HOST_E_SYSTEM, "out of memory, or the journal cannot be read");
         return TERN_HOST_E_SYSTEM;
     case STOP_REFUSED:
-        snprintf(message, sizeof message, "%s", import->sink->error[0] != '\0' ? import->sink->error
-                                                                               : "its table was refused");
+        snprintf(message, sizeof message, "%s",
+                 import->sink->error[0] != '\0' ? import->sink->error : "its table was refused");
         break;
     case STOP_LIMIT:
-        snprintf(message, sizeof message, "a batch of more than %u records cannot be brought in whole", TERN_TURN_ROWS_MAX);
+        snprintf(message, sizeof message, "a batch of more than %u records cannot be brought in whole",
+                 TERN_TURN_ROWS_MAX);
         break;
     case TERN_E_FORMAT:
-        snprintf(message, sizeof message, "a chunk is of a format that this version does not know: use a newer gateway");
+        snprintf(message, sizeof message,
+                 "a chunk is of a format that this version does not know: use a newer gateway");
         break;
     default:
-        snprintf(message, sizeof message, "a chunk in the journal at %" PRIu64 " cannot be put together (status %d)",
-                 entry->position, status);
+        snprintf(message, sizeof message,
+                 "a chunk in the journal at %" PRIu64 " cannot be put together (status %d)", entry->position,
+                 status);
     }
     return hold_range(import, entry, message);
 }

@@ -9,7 +9,8 @@
 #include "import.h"
 #include "turn.h"
 
-#define TERN_IMPORT_CHUNKS 256u /* chunks remembered, so that a growing one is not read again from its head: 1 MiB */
+#define TERN_IMPORT_CHUNKS                                                                                   \
+    256u /* chunks remembered, so that a growing one is not read again from its head: 1 MiB */
 
 /* A chunk as far as it was read. */
 struct tern_import_chunk {
@@ -47,8 +48,8 @@ struct tern_import {
     struct tern_turn turn;
     uint32_t slot;
     uint64_t position; /* of the next entry to read */
-    uint64_t seen;     /* the end of the journal before the last read: what is worth waiting for is behind it */
-    uint64_t written;  /* the cursor that the destination has */
+    uint64_t seen; /* the end of the journal before the last read: what is worth waiting for is behind it */
+    uint64_t written; /* the cursor that the destination has */
     struct tern_import_chunk *chunks;
     struct tern_import_hold *holds;
     size_t hold_count;
@@ -87,7 +88,7 @@ uint64_t tern_import_cursor(const struct tern_import *import);
 bool tern_import_stops(struct tern_import *import);
 
 /* Reports an event about this destination; `device` may be NULL. */
-void tern_import_report(struct tern_import *import, enum tern_level level, const char *event, const char *device,
-                        const char *message);
+void tern_import_report(struct tern_import *import, enum tern_level level, const char *event,
+                        const char *device, const char *message);
 
 #endif

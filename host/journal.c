@@ -124,7 +124,8 @@ static void write_file(struct tern_journal_state *state)
     uint8_t header[TERN_JOURNAL_HEADER];
     carry_buffer(state);
     state->header.state = state->position;
-    if (state->error == 0 && journal->config.snapshot(journal->config.context, state) != 0 && state->error == 0)
+    if (state->error == 0 && journal->config.snapshot(journal->config.context, state) != 0 &&
+        state->error == 0)
         state->error = ENOMEM;
     flush_piece(state);
     state->header.state_end = state->position;
@@ -200,7 +201,8 @@ int tern_journal_begin_file(struct tern_journal *journal)
 {
     uint64_t base = journal->synced > journal->ceiling ? journal->synced : journal->ceiling;
     uint32_t number = journal->file_count == 0 ? 1 : journal->files[journal->file_count - 1].number + 1;
-    struct tern_journal_state state = {.journal = journal, .position = base + TERN_JOURNAL_HEADER, .moved = base};
+    struct tern_journal_state state = {
+        .journal = journal, .position = base + TERN_JOURNAL_HEADER, .moved = base};
     state.header = (struct tern_journal_header){TERN_JOURNAL_VERSION, number, journal->store, base, 0, 0};
     state.piece = malloc(PIECE);
     int error = state.piece == NULL ? ENOMEM : make_file(journal, &state);
@@ -235,12 +237,14 @@ static bool is_full(const struct tern_journal *journal)
 
 static bool write_buffer(struct tern_journal *journal)
 {
-    if (tern_journal_pwrite(journal->descriptor, journal->buffer, journal->size, journal->synced - journal->base) != 0 ||
+    if (tern_journal_pwrite(journal->descriptor, journal->buffer, journal->size,
+                            journal->synced - journal->base) != 0 ||
         fdatasync(journal->descriptor) != 0) {
         /* The kernel may have dropped the pages and cleared the error: asking it again proves nothing. */
         journal->broken = true;
-        tern_journal_report(journal, TERN_ERROR, "journal-write-failed", "", errno,
-                            "the newest journal file may be incomplete; what is not durable goes into a new file");
+        tern_journal_report(
+            journal, TERN_ERROR, "journal-write-failed", "", errno,
+            "the newest journal file may be incomplete; what is not durable goes into a new file");
         return false;
     }
     uint64_t durable = journal->synced + journal->size;

@@ -27,22 +27,23 @@
 
 #include "tern_host.h"
 
-#define TERN_JOURNAL_VERSION     1
-#define TERN_JOURNAL_HEADER      64
-#define TERN_JOURNAL_ENTRY       16             /* bytes before an entry's body */
-#define TERN_JOURNAL_BODY_MAX    8192           /* a chunk or a schema, and what is said about it */
-#define TERN_JOURNAL_BUFFER_MAX  (16u << 20)    /* not yet durable: more is refused, so that a full disk bounds memory */
-#define TERN_JOURNAL_FILE_BYTES  (64ull << 20)  /* default size of a file */
+#define TERN_JOURNAL_VERSION  1
+#define TERN_JOURNAL_HEADER   64
+#define TERN_JOURNAL_ENTRY    16   /* bytes before an entry's body */
+#define TERN_JOURNAL_BODY_MAX 8192 /* a chunk or a schema, and what is said about it */
+#define TERN_JOURNAL_BUFFER_MAX                                                                              \
+    (16u << 20) /* not yet durable: more is refused, so that a full disk bounds memory */
+#define TERN_JOURNAL_FILE_BYTES   (64ull << 20)   /* default size of a file */
 #define TERN_JOURNAL_BODY_HEAD(n) (2u + 8u * (n)) /* kind, count and n references */
 
 struct tern_journal;
 struct tern_journal_state;
 
 struct tern_journal_config {
-    const char *directory;       /* made if missing; its parent must be there */
+    const char *directory; /* made if missing; its parent must be there */
     struct tern_report report;
-    uint64_t file_bytes;         /* a new file is begun when this one has grown by so much, 0: the default */
-    void *context;               /* of the functions below */
+    uint64_t file_bytes; /* a new file is begun when this one has grown by so much, 0: the default */
+    void *context;       /* of the functions below */
     /* Recovery: one entry, in order, its CRC right. */
     void (*replay)(void *context, uint64_t position, const uint8_t *body, size_t size);
     /* A new file: gives everything that recovery must know to tern_journal_put_state(). 0 or an error, which is passed on. */
@@ -95,7 +96,8 @@ struct tern_journal_entry {
 };
 
 /* Begins at `position`, 0 or a position before the oldest kept: at the oldest. TERN_HOST_E_ARGUMENT when it is beyond the end. */
-int tern_journal_reader_open(struct tern_journal *journal, uint64_t position, struct tern_journal_reader **reader);
+int tern_journal_reader_open(struct tern_journal *journal, uint64_t position,
+                             struct tern_journal_reader **reader);
 void tern_journal_reader_close(struct tern_journal_reader *reader);
 
 /* 1: an entry; 0: none is durable yet; negative: an error. Damaged entries are passed over, with a report. */
@@ -105,6 +107,7 @@ int tern_journal_read(struct tern_journal_reader *reader, struct tern_journal_en
 uint64_t tern_journal_reader_position(const struct tern_journal_reader *reader);
 
 /* The entry at exactly that position, without moving the reader. TERN_HOST_E_CORRUPT: there is no valid one. */
-int tern_journal_fetch(struct tern_journal_reader *reader, uint64_t position, struct tern_journal_entry *entry);
+int tern_journal_fetch(struct tern_journal_reader *reader, uint64_t position,
+                       struct tern_journal_entry *entry);
 
 #endif

@@ -125,7 +125,8 @@ static int load(struct tern_journal_scan *scan, size_t size, const uint8_t **byt
         size_t want = left < scan->ahead ? (size_t)left : scan->ahead;
         scan->loaded = scan->position;
         scan->filled = 0;
-        if (tern_journal_pread(scan->descriptor, scan->buffer, want, scan->position - scan->base, &scan->filled) != 0)
+        if (tern_journal_pread(scan->descriptor, scan->buffer, want, scan->position - scan->base,
+                               &scan->filled) != 0)
             return -1;
     }
     uint64_t there = scan->loaded + scan->filled - scan->position;
@@ -160,7 +161,8 @@ int tern_journal_scan_next(struct tern_journal_scan *scan, struct tern_journal_f
         tern_load32(bytes + 4) != entry_crc(bytes, size, scan->store, scan->position) ||
         !body_is_sound(bytes + TERN_JOURNAL_ENTRY, size))
         return TERN_HOST_E_CORRUPT;
-    *found = (struct tern_journal_found){scan->position, scan->position - back, bytes + TERN_JOURNAL_ENTRY, size};
+    *found =
+        (struct tern_journal_found){scan->position, scan->position - back, bytes + TERN_JOURNAL_ENTRY, size};
     scan->position += whole;
     return 1;
 }

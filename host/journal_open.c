@@ -20,21 +20,36 @@
 
 /* ---- The folder ----------------------------------------------------------------------------------------------------------- */
 
-static int fail(const struct tern_journal *journal, const char *file, int error, const char *message, int status)
+static int fail(const struct tern_journal *journal, const char *file, int error, const char *message,
+                int status)
 {
     tern_journal_report(journal, TERN_ERROR, "stage-open-failed", file, error, message);
     return status;
 }
 
+/* A new folder's own entry must outlast a power cut too. */
+static int keep_folder(struct tern_journal *journal)
+{
+    int parent = openat(journal->folder, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool good = parent >= 0 && fsync(parent) == 0;
+    int error = errno;
+    if (parent >= 0)
+        close(parent);
+    return good ? TERN_HOST_OK
+                : fail(journal, "", error, "cannot make the new staging folder durable", TERN_HOST_E_SYSTEM);
+}
+
 static int open_folder(struct tern_journal *journal)
 {
-    if (mkdir(journal->directory, 0750) != 0 && errno != EEXIST)
-        return fail(journal, "", errno, "cannot make the staging folder: its parent must exist and be writable",
+    bool made = mkdir(journal->directory, 0750) == 0;
+    if (!made && errno != EEXIST)
+        return fail(journal, "", errno,
+                    "cannot make the staging folder: its parent must exist and be writable",
                     TERN_HOST_E_SYSTEM);
     journal->folder = open(journal->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (journal->folder < 0)
         return fail(journal, "", errno, "cannot open the staging folder", TERN_HOST_E_SYSTEM);
-    return TERN_HOST_OK;
+    return made ? keep_folder(journal) : TERN_HOST_OK;
 }
 
 static int take_lock(struct tern_journal *journal)
@@ -46,9 +61,11 @@ static int take_lock(struct tern_journal *journal)
     if (flock(journal->lock, LOCK_EX | LOCK_NB) == 0)
         return TERN_HOST_OK;
     if (errno == EWOULDBLOCK)
-        return fail(journal, "", 0, "the staging folder is in use by another process: stop it, or use another folder",
+        return fail(journal, "", 0,
+                    "the staging folder is in use by another process: stop it, or use another folder",
                     TERN_HOST_E_IN_USE);
-    return fail(journal, "lock", errno, "cannot lock the staging folder: is it on a network file system without locks?",
+    return fail(journal, "lock", errno,
+                "cannot lock the staging folder: is it on a network file system without locks?",
                 TERN_HOST_E_SYSTEM);
 }
 
@@ -83,9 +100,10 @@ static int read_store(struct tern_journal *journal)
         return fail(journal, "store", errno, "cannot read the store file", TERN_HOST_E_SYSTEM);
     line[size] = '\0';
     if (sscanf(line, "tern-stage %u", &version) == 1 && version != TERN_JOURNAL_VERSION)
-        return fail(journal, "store", 0,
-                    "the staging folder has another format version and was left untouched: use the tern that made it",
-                    TERN_HOST_E_VERSION);
+        return fail(
+            journal, "store", 0,
+            "the staging folder has another format version and was left untouched: use the tern that made it",
+            TERN_HOST_E_VERSION);
     if (sscanf(line, "tern-stage %u %16" SCNx64, &version, &journal->store) != 2 || journal->store == 0 ||
         (size_t)format_store(expected, version, journal->store) != size || memcmp(expected, line, size) != 0)
         return fail(journal, "store", 0, "the store file is damaged: restore it from a copy of the folder",
@@ -114,13 +132,15 @@ static int make_store(struct tern_journal *journal)
     int size = format_store(line, TERN_JOURNAL_VERSION, journal->store);
     int descriptor = openat(journal->folder, "store.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
     bool good = descriptor >= 0 && tern_journal_pwrite(descriptor, line, (size_t)size, 0) == 0 &&
-                fdatasync(descriptor) == 0 && renameat(journal->folder, "store.new", journal->folder, "store") == 0 &&
+                fdatasync(descriptor) == 0 &&
+                renameat(journal->folder, "store.new", journal->folder, "store") == 0 &&
                 fsync(journal->folder) == 0;
     int error = errno;
     if (descriptor >= 0)
         close(descriptor);
     if (!good)
-        return fail(journal, "store", error, "cannot write the store file: check the disk's space and permissions",
+        return fail(journal, "store", error,
+                    "cannot write the store file: check the disk's space and permissions",
                     TERN_HOST_E_SYSTEM);
     return TERN_HOST_OK;
 }
@@ -165,7 +185,8 @@ static int list_files(struct tern_journal *journal)
 }
 
 /* Opens a file of the journal and reads its header. The descriptor, or an error. */
-static int open_file(struct tern_journal *journal, uint32_t number, int flags, struct tern_journal_header *header)
+static int open_file(struct tern_journal *journal, uint32_t number, int flags,
+                     struct tern_journal_header *header)
 {
     char name[TERN_JOURNAL_NAME_MAX];
     uint8_t bytes[TERN_JOURNAL_HEADER];
@@ -181,8 +202,9 @@ static int open_file(struct tern_journal *journal, uint32_t number, int flags, s
     if (got < sizeof bytes || !tern_journal_decode_header(bytes, header) || header->number != number ||
         header->store != journal->store || header->version != TERN_JOURNAL_VERSION) {
         close(descriptor);
-        tern_journal_report(journal, TERN_ERROR, "journal-corrupt", name, 0,
-                            "the header of this journal file is damaged or of another store; the file is kept and left out");
+        tern_journal_report(
+            journal, TERN_ERROR, "journal-corrupt", name, 0,
+            "the header of this journal file is damaged or of another store; the file is kept and left out");
         return TERN_HOST_E_CORRUPT;
     }
     return descriptor;
@@ -250,17 +272,18 @@ static void report_damage(const struct tern_journal *journal, uint32_t number, u
     tern_fields_format(&fields, "path", "%s/%s", journal->directory, name);
     tern_fields_format(&fields, "from", "%" PRIu64, from);
     tern_fields_format(&fields, "to", "%" PRIu64, to);
-    tern_fields_text(&fields, "msg",
-                     "journal entries here are damaged although they were durable; the file is kept as it is, the "
-                     "records become gaps unless a device still holds them: check the disk");
+    tern_fields_text(
+        &fields, "msg",
+        "journal entries here are damaged although they were durable; the file is kept as it is, the "
+        "records become gaps unless a device still holds them: check the disk");
     tern_report_event(&journal->config.report, TERN_ERROR, "journal-corrupt", &fields);
 }
 
 /* What replaying one file showed. */
 struct replayed {
-    uint64_t end;      /* behind the last valid entry */
-    bool is_corrupt;   /* damage in the middle */
-    bool is_torn;      /* damage at the end only */
+    uint64_t end;    /* behind the last valid entry */
+    bool is_corrupt; /* damage in the middle */
+    bool is_torn;    /* damage at the end only */
 };
 
 /* Damage at the scan's position: moves on to the next valid entry when something behind proves that this was durable once.
@@ -316,7 +339,8 @@ static int replay_file(struct tern_journal *journal, int descriptor, const struc
 }
 
 /* Whether all of the file's state is readable. */
-static bool state_is_good(struct tern_journal *journal, int descriptor, const struct tern_journal_header *header)
+static bool state_is_good(struct tern_journal *journal, int descriptor,
+                          const struct tern_journal_header *header)
 {
     struct tern_journal_scan scan;
     struct tern_journal_found found;
@@ -348,8 +372,9 @@ static int find_start(struct tern_journal *journal, size_t *start)
         }
         char name[TERN_JOURNAL_NAME_MAX];
         tern_journal_name(name, header.number);
-        tern_journal_report(journal, TERN_ERROR, "journal-corrupt", name, 0,
-                            "the state at the beginning of this journal file is damaged; recovering from the file before");
+        tern_journal_report(
+            journal, TERN_ERROR, "journal-corrupt", name, 0,
+            "the state at the beginning of this journal file is damaged; recovering from the file before");
     }
     return fail(journal, "", 0, "no journal file has a readable state: restore the folder from a copy",
                 TERN_HOST_E_CORRUPT);
@@ -411,12 +436,15 @@ static int recover(struct tern_journal *journal, bool is_new)
     if (status != TERN_HOST_OK)
         return status;
     if (is_new && journal->file_count != 0)
-        return fail(journal, "store", 0, "the store file is missing but journal files are there: restore it from a copy",
+        return fail(journal, "store", 0,
+                    "the store file is missing but journal files are there: restore it from a copy",
                     TERN_HOST_E_CORRUPT);
-    if (is_new && make_store(journal) != TERN_HOST_OK)
-        return TERN_HOST_E_SYSTEM;
-    if (journal->file_count == 0)
-        return tern_journal_begin_file(journal);
+    if (journal->file_count == 0) {
+        /* Positions begin again, so that this is another store to every destination, even where an id is left from one whose files
+         * were taken away. */
+        status = make_store(journal);
+        return status == TERN_HOST_OK ? tern_journal_begin_file(journal) : status;
+    }
     status = read_headers(journal);
     if (status == TERN_HOST_OK)
         status = find_start(journal, &start);

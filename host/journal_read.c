@@ -48,7 +48,8 @@ static int open_place(struct tern_journal *journal, struct tern_journal_scan *sc
     tern_journal_name(name, place->number);
     int descriptor = openat(journal->folder, name, O_RDONLY | O_CLOEXEC);
     if (descriptor < 0) {
-        tern_journal_report(journal, TERN_ERROR, "journal-read-failed", name, errno, "cannot open a journal file");
+        tern_journal_report(journal, TERN_ERROR, "journal-read-failed", name, errno,
+                            "cannot open a journal file");
         return TERN_HOST_E_SYSTEM;
     }
     if (scan->descriptor >= 0)
@@ -60,7 +61,8 @@ static int open_place(struct tern_journal *journal, struct tern_journal_scan *sc
     return TERN_HOST_OK;
 }
 
-int tern_journal_reader_open(struct tern_journal *journal, uint64_t position, struct tern_journal_reader **out)
+int tern_journal_reader_open(struct tern_journal *journal, uint64_t position,
+                             struct tern_journal_reader **out)
 {
     *out = NULL;
     if (position > tern_journal_end(journal))
@@ -133,7 +135,8 @@ static int skip_damage(struct tern_journal_reader *reader)
     tern_fields_format(&fields, "path", "%s/%s", reader->journal->directory, name);
     tern_fields_format(&fields, "from", "%" PRIu64, from - scan->base);
     tern_fields_format(&fields, "to", "%" PRIu64, scan->position - scan->base);
-    tern_fields_text(&fields, "msg", "journal entries here are damaged and were passed over: their records become gaps");
+    tern_fields_text(&fields, "msg",
+                     "journal entries here are damaged and were passed over: their records become gaps");
     tern_report_event(&reader->journal->config.report, TERN_ERROR, "journal-corrupt", &fields);
     return status < 0 ? status : 1;
 }
@@ -144,7 +147,8 @@ int tern_journal_read(struct tern_journal_reader *reader, struct tern_journal_en
     for (;;) {
         int status = tern_journal_scan_next(&reader->scan, &found);
         if (status == 1) {
-            *entry = (struct tern_journal_entry){found.position, reader->scan.position, found.body, found.size};
+            *entry =
+                (struct tern_journal_entry){found.position, reader->scan.position, found.body, found.size};
             return 1;
         }
         if (status == TERN_HOST_E_CORRUPT)
@@ -161,7 +165,8 @@ uint64_t tern_journal_reader_position(const struct tern_journal_reader *reader)
     return reader->scan.position;
 }
 
-int tern_journal_fetch(struct tern_journal_reader *reader, uint64_t position, struct tern_journal_entry *entry)
+int tern_journal_fetch(struct tern_journal_reader *reader, uint64_t position,
+                       struct tern_journal_entry *entry)
 {
     struct tern_journal_scan *scan = &reader->fetch;
     struct tern_journal_found found;

@@ -145,7 +145,8 @@ static int subtract(const struct tern_gaps *from, const struct tern_gaps *other,
     return 0;
 }
 
-int tern_mark_difference(const struct tern_mark *mark, int (*remove_gap)(void *context, const struct tern_gap *gap),
+int tern_mark_difference(const struct tern_mark *mark,
+                         int (*remove_gap)(void *context, const struct tern_gap *gap),
                          int (*add)(void *context, const struct tern_gap *gap), void *context)
 {
     int status = subtract(&mark->before, &mark->gaps, remove_gap, context);

@@ -48,7 +48,8 @@ bool tern_mark_take(struct tern_mark *mark, uint32_t sequence, int64_t now);
 void tern_mark_miss(struct tern_mark *mark, uint32_t first, uint32_t last, uint8_t reason, int64_t now);
 
 /* Calls `remove_gap` for each gap that was read and is no more, then `add` for each that is new; both return 0 or an error, which ends it. */
-int tern_mark_difference(const struct tern_mark *mark, int (*remove_gap)(void *context, const struct tern_gap *gap),
+int tern_mark_difference(const struct tern_mark *mark,
+                         int (*remove_gap)(void *context, const struct tern_gap *gap),
                          int (*add)(void *context, const struct tern_gap *gap), void *context);
 
 #endif

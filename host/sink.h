@@ -17,7 +17,8 @@
 #include "mark.h"
 #include "tern_host.h"
 
-#define TERN_SINK_SLOTS 16 /* cursors of one gateway in a destination; the devices of a slot are those whose names hash to it */
+#define TERN_SINK_SLOTS                                                                                      \
+    16 /* cursors of one gateway in a destination; the devices of a slot are those whose names hash to it */
 
 struct tern_sink_config {
     const char *url;  /* whole, for messages */
@@ -95,7 +96,8 @@ struct tern_sink_ops {
 int tern_sink_open(struct tern_sink **sink, const struct tern_sink_config *config);
 
 /* Fills sink->error as by printf, and returns `status`. */
-int tern_sink_fail(struct tern_sink *sink, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int tern_sink_fail(struct tern_sink *sink, int status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 extern const struct tern_sink_ops tern_sink_csv;
 extern const struct tern_sink_ops tern_sink_sqlite;

@@ -24,9 +24,9 @@
 
 #define SEGMENT_SECONDS 60u
 #define SEGMENT_BYTES   (64ull << 20)
-#define SEGMENTS_MAX    256u         /* open at once: each is a descriptor */
-#define FLUSH_SIZE      (1u << 20)   /* lines go to the file in pieces of this size */
-#define NAME_ROOM       160u         /* a table's name is at most 63 characters */
+#define SEGMENTS_MAX    256u       /* open at once: each is a descriptor */
+#define FLUSH_SIZE      (1u << 20) /* lines go to the file in pieces of this size */
+#define NAME_ROOM       160u       /* a table's name is at most 63 characters */
 
 struct csv_sink {
     struct tern_sink sink; /* first */
@@ -41,7 +41,8 @@ struct csv_sink {
 
 static int fail(struct csv_sink *csv, const char *doing, const char *name)
 {
-    return tern_sink_fail(&csv->sink, TERN_HOST_E_SYSTEM, "%s %s/%s: %s", doing, csv->directory, name, strerror(errno));
+    return tern_sink_fail(&csv->sink, TERN_HOST_E_SYSTEM, "%s %s/%s: %s", doing, csv->directory, name,
+                          strerror(errno));
 }
 
 static int64_t now_milliseconds(void)
@@ -75,7 +76,8 @@ static int flush(struct csv_sink *csv, struct tern_csv_segment *segment)
     char name[NAME_ROOM];
     if (segment->buffer.failed)
         return tern_sink_fail(&csv->sink, TERN_HOST_E_SYSTEM, "out of memory");
-    if (tern_journal_pwrite(segment->descriptor, segment->buffer.data, segment->buffer.size, segment->written) != 0) {
+    if (tern_journal_pwrite(segment->descriptor, segment->buffer.data, segment->buffer.size,
+                            segment->written) != 0) {
         open_name(name, segment);
         return fail(csv, "cannot write", name);
     }
@@ -84,7 +86,8 @@ static int flush(struct csv_sink *csv, struct tern_csv_segment *segment)
     return TERN_HOST_OK;
 }
 
-static struct tern_csv_segment *find_segment(const struct csv_sink *csv, const struct tern_table *table, uint32_t hash)
+static struct tern_csv_segment *open_segment(const struct csv_sink *csv, const struct tern_table *table,
+                                             uint32_t hash)
 {
     struct tern_csv_segment *segment = csv->manifest.segments;
     while (segment != NULL &&
@@ -122,7 +125,8 @@ static int begin_segment(struct csv_sink *csv, const struct tern_table *table, u
 static int finish_segments(struct csv_sink *csv)
 {
     bool renamed = false;
-    for (struct tern_csv_segment *segment = csv->manifest.segments; segment != NULL; segment = segment->next) {
+    for (struct tern_csv_segment *segment = csv->manifest.segments; segment != NULL;
+         segment = segment->next) {
         char hidden[NAME_ROOM], name[NAME_ROOM];
         if (!segment->is_complete)
             continue;
@@ -148,11 +152,13 @@ static void complete_segments(struct csv_sink *csv, bool all)
 {
     int64_t now = now_milliseconds();
     unsigned count = 0;
-    for (const struct tern_csv_segment *segment = csv->manifest.segments; segment != NULL; segment = segment->next) {
+    for (const struct tern_csv_segment *segment = csv->manifest.segments; segment != NULL;
+         segment = segment->next) {
         /* Segments that this record itself lists count as well. */
         bool listed = segment->is_listed || segment->is_touched;
         bool old = now - segment->created >= (int64_t)csv->segment_seconds * 1000 || now < segment->created;
-        if (listed && !segment->is_complete && (all || old || segment->written >= csv->segment_bytes || ++count > SEGMENTS_MAX))
+        if (listed && !segment->is_complete &&
+            (all || old || segment->written >= csv->segment_bytes || ++count > SEGMENTS_MAX))
             tern_csv_record_complete(&csv->manifest, segment->number);
     }
 }
@@ -189,9 +195,10 @@ static int reopen_segment(struct csv_sink *csv, struct tern_csv_segment *segment
         return fail(csv, "cannot open", name);
     if ((uint64_t)about.st_size < segment->length)
         return tern_sink_fail(&csv->sink, TERN_HOST_E_CORRUPT,
-                              "%s/%s is shorter than what was committed: restore it from a copy", csv->directory, name);
-    if ((uint64_t)about.st_size > segment->length && (ftruncate(segment->descriptor, (off_t)segment->length) != 0 ||
-                                                      fdatasync(segment->descriptor) != 0))
+                              "%s/%s is shorter than what was committed: restore it from a copy",
+                              csv->directory, name);
+    if ((uint64_t)about.st_size > segment->length &&
+        (ftruncate(segment->descriptor, (off_t)segment->length) != 0 || fdatasync(segment->descriptor) != 0))
         return fail(csv, "cannot cut", name);
     segment->written = segment->length;
     return TERN_HOST_OK;
@@ -206,7 +213,8 @@ static int remove_strays(struct csv_sink *csv)
     for (struct dirent *entry; (entry = readdir(listing)) != NULL;) {
         size_t size = strlen(entry->d_name);
         bool known = size < 6 || entry->d_name[0] != '.' || strcmp(entry->d_name + size - 5, ".open") != 0;
-        for (struct tern_csv_segment *segment = csv->manifest.segments; segment != NULL && !known; segment = segment->next) {
+        for (struct tern_csv_segment *segment = csv->manifest.segments; segment != NULL && !known;
+             segment = segment->next) {
             char name[NAME_ROOM];
             open_name(name, segment);
             known = strcmp(name, entry->d_name) == 0;
@@ -271,8 +279,9 @@ static int prepare(struct tern_sink *sink, const struct tern_table *table, uint3
     struct tern_buffer text = {NULL, 0, 0, false};
     tern_csv_put_schema(&text, table, hash);
     int descriptor = openat(csv->folder, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-    bool good = !text.failed && descriptor >= 0 && tern_journal_pwrite(descriptor, text.data, text.size, 0) == 0 &&
-                fdatasync(descriptor) == 0 && renameat(csv->folder, temporary, csv->folder, name) == 0;
+    bool good = !text.failed && descriptor >= 0 &&
+                tern_journal_pwrite(descriptor, text.data, text.size, 0) == 0 && fdatasync(descriptor) == 0 &&
+                renameat(csv->folder, temporary, csv->folder, name) == 0;
     int status = good ? TERN_HOST_OK : fail(csv, "cannot write", name);
     if (descriptor >= 0)
         close(descriptor);
@@ -298,7 +307,7 @@ static int read_mark(struct tern_sink *sink, struct tern_mark *mark)
 static int load(struct tern_sink *sink, const struct tern_sink_load *load)
 {
     struct csv_sink *csv = (struct csv_sink *)sink;
-    struct tern_csv_segment *segment = find_segment(csv, load->table, load->hash);
+    struct tern_csv_segment *segment = open_segment(csv, load->table, load->hash);
     int status = segment != NULL ? TERN_HOST_OK : begin_segment(csv, load->table, load->hash, &segment);
     if (status != TERN_HOST_OK)
         return status;
@@ -320,7 +329,8 @@ static int write_mark(struct tern_sink *sink, const struct tern_mark *mark)
 /* Lines first: durable before the record that counts them. */
 static int make_durable(struct csv_sink *csv)
 {
-    for (struct tern_csv_segment *segment = csv->manifest.segments; segment != NULL; segment = segment->next) {
+    for (struct tern_csv_segment *segment = csv->manifest.segments; segment != NULL;
+         segment = segment->next) {
         char name[NAME_ROOM];
         if (!segment->is_touched)
             continue;
@@ -363,7 +373,8 @@ static void rollback(struct tern_sink *sink)
         next = segment->next;
         tern_buffer_clear(&segment->buffer);
         segment->is_touched = false;
-        if (segment->written > segment->length && ftruncate(segment->descriptor, (off_t)segment->length) != 0) {
+        if (segment->written > segment->length &&
+            ftruncate(segment->descriptor, (off_t)segment->length) != 0) {
             close(segment->descriptor);
             segment->descriptor = -1;
         }

@@ -33,6 +33,9 @@ static void make_all_durable(struct tern_stage *stage)
         range->next_dirty = NULL;
         range->is_dirty = false;
         range->face.durable = range->face.taken;
+        /* A place in a chunk that another one may take over is no place to go on from. */
+        if (tern_range_is_bare(range))
+            range->face.durable.first = range->face.durable.offset = 0;
     }
 }
 
@@ -50,8 +53,10 @@ static void report_opened(const struct tern_stage *stage, const char *directory)
     tern_fields_begin(&fields);
     tern_fields_text(&fields, "path", directory);
     tern_fields_format(&fields, "entries", "%" PRIu64, stage->strange);
-    tern_fields_text(&fields, "msg", "journal entries do not fit what stands before them; devices send what is missing again, "
-                                     "if they still hold it");
+    tern_fields_text(
+        &fields, "msg",
+        "journal entries do not fit what stands before them; devices send what is missing again, "
+        "if they still hold it");
     tern_report_event(&stage->report, TERN_ERROR, "stage-entries-unusable", &fields);
 }
 
@@ -140,7 +145,8 @@ static uint32_t newest_epoch(const struct tern_device *device, const struct tern
 }
 
 /* 0: there is none left. */
-static uint32_t next_epoch(const struct tern_device *device, const struct tern_hello *hello, uint8_t lane, int64_t now)
+static uint32_t next_epoch(const struct tern_device *device, const struct tern_hello *hello, uint8_t lane,
+                           int64_t now)
 {
     int64_t unit = (now / 1000 - EPOCH_START) / EPOCH_UNIT;
     int64_t after = (int64_t)(newest_epoch(device, hello) >> 3) + 1;
@@ -204,9 +210,11 @@ static void report_quarantine(const struct tern_stage *stage, const struct tern_
     tern_fields_number(&fields, "lane", range->lane);
     tern_fields_number(&fields, "epoch", range->epoch);
     tern_fields_number(&fields, "newest", newest_of_lane(device, range->lane));
-    tern_fields_text(&fields, "msg",
-                     "the device offers records of an epoch that is older than the newest and was never seen here: a clone "
-                     "or a restored flash; they are not taken. Give the device another id, or erase its flash");
+    tern_fields_text(
+        &fields, "msg",
+        "the device offers records of an epoch that is older than the newest and was never seen here: a "
+        "clone "
+        "or a restored flash; they are not taken. Give the device another id, or erase its flash");
     tern_report_event(&stage->report, TERN_ERROR, "epoch-quarantined", &fields);
 }
 
@@ -227,8 +235,8 @@ static int make_range(struct tern_stage *stage, struct tern_device *device, cons
     return TERN_HOST_OK;
 }
 
-static void write_anchor(struct tern_stage *stage, const struct tern_range *range, const struct tern_hello *hello,
-                         int64_t now)
+static void write_anchor(struct tern_stage *stage, const struct tern_range *range,
+                         const struct tern_hello *hello, int64_t now)
 {
     struct tern_record record = {.kind = TERN_ENTRY_ANCHOR,
                                  .lane = range->face.lane,
@@ -260,7 +268,8 @@ int tern_stage_hello(struct tern_stage *stage, struct tern_device *device, const
         write_anchor(stage, known, hello, now);
     *out = &known->face;
     tern_range_mark(known);
-    bool held = range->store != 0 && range->store != tern_stage_id(stage) && range->acked > known->face.taken.next;
+    bool held =
+        range->store != 0 && range->store != tern_stage_id(stage) && range->acked > known->face.taken.next;
     if (held && tern_journal_has_room(stage->journal))
         status = tern_stage_gap(stage, &known->face, known->face.taken.next, range->acked - 1, TERN_GAP_HELD);
     return status;

@@ -102,7 +102,13 @@ int tern_stage_sync(struct tern_stage *stage);
 
 /* ---- Reading, from any thread -------------------------------------------------------------------------------------------- */
 
-enum tern_entry_kind { TERN_ENTRY_CHUNK = 1, TERN_ENTRY_GAP, TERN_ENTRY_SCHEMA, TERN_ENTRY_ANCHOR, TERN_ENTRY_STATE };
+enum tern_entry_kind {
+    TERN_ENTRY_CHUNK = 1,
+    TERN_ENTRY_GAP,
+    TERN_ENTRY_SCHEMA,
+    TERN_ENTRY_ANCHOR,
+    TERN_ENTRY_STATE
+};
 
 /* One journal entry; pointers are valid until the reader moves. STATE is only met along chunk_before: a chunk's bytes as a new file
  * begins with them. */
@@ -111,18 +117,21 @@ struct tern_entry {
     uint64_t end;      /* of the next one */
     uint8_t kind;
     uint8_t lane;
-    uint8_t reason;         /* GAP */
-    const char *device;     /* ended by NUL */
-    int64_t received;       /* Unix milliseconds, a label only */
+    uint8_t reason;     /* GAP */
+    const char *device; /* ended by NUL */
+    int64_t received;   /* Unix milliseconds, a label only */
     uint32_t epoch, base;
-    uint32_t first, last;   /* CHUNK: records that this entry adds (last = first - 1: none); GAP: lost */
-    uint32_t run_first;     /* CHUNK, GAP: behind the newest record committed before this entry: what the next commit covers */
-    uint64_t run_before;    /* position of the entry before this one with records from run_first on; 0: none, they begin here */
-    bool commits;           /* CHUNK: a segment that this entry adds commits */
-    uint32_t chunk_first;   /* CHUNK: the chunk's first sequence */
-    uint32_t chunk_offset;  /* CHUNK: data is bytes [chunk_offset, chunk_offset + size) of the chunk */
-    uint64_t chunk_before;  /* CHUNK: position of the entry with the bytes before, when chunk_offset is not 0 */
-    uint32_t hash;          /* SCHEMA */
+    uint32_t first, last; /* CHUNK: records that this entry adds (last = first - 1: none); GAP: lost */
+    uint32_t
+        run_first; /* CHUNK, GAP: behind the newest record committed before this entry: what the next commit covers */
+    uint64_t
+        run_before; /* position of the entry before this one with records from run_first on; 0: none, they begin here */
+    bool commits;          /* CHUNK: a segment that this entry adds commits */
+    uint32_t chunk_first;  /* CHUNK: the chunk's first sequence */
+    uint32_t chunk_offset; /* CHUNK: data is bytes [chunk_offset, chunk_offset + size) of the chunk */
+    uint64_t
+        chunk_before; /* CHUNK: position of the entry with the bytes before, when chunk_offset is not 0 */
+    uint32_t hash;    /* SCHEMA */
     const uint8_t *data;
     size_t size;
 };
@@ -139,7 +148,8 @@ uint64_t tern_stage_reader_position(const struct tern_stage_reader *reader);
 /* The entry at `position`, without moving the reader; valid until the next fetch. TERN_HOST_E_CORRUPT: there is none. */
 int tern_stage_fetch(struct tern_stage_reader *reader, uint64_t position, struct tern_entry *entry);
 /* The chunk of a CHUNK entry from its head to where the entry ends, put together along chunk_before. Returns its size, or an error. */
-int tern_stage_chunk(struct tern_stage_reader *reader, const struct tern_entry *entry, uint8_t chunk[TERN_CHUNK_MAX]);
+int tern_stage_chunk(struct tern_stage_reader *reader, const struct tern_entry *entry,
+                     uint8_t chunk[TERN_CHUNK_MAX]);
 /* Waits until something durable is behind `position`, `stop` is raised, or the time is over. */
 void tern_stage_wait(struct tern_stage *stage, uint64_t position, int milliseconds);
 /* Wakes everyone in tern_stage_wait(). */

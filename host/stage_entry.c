@@ -7,7 +7,8 @@ enum { FLAG_COMMITS = 1, FLAG_GRANTED = 2 };
 
 static void write_place(struct tern_output *output, const struct tern_record *record)
 {
-    tern_write8(output, (uint8_t)((record->commits ? FLAG_COMMITS : 0) | (record->granted ? FLAG_GRANTED : 0)));
+    tern_write8(output,
+                (uint8_t)((record->commits ? FLAG_COMMITS : 0) | (record->granted ? FLAG_GRANTED : 0)));
     tern_write8(output, record->lane);
     tern_write_varint(output, record->epoch);
     tern_write_varint(output, record->base);

@@ -5,6 +5,8 @@
 
 #include "stage_state.h"
 
+#define CHUNK_HEAD_MAX 6u /* bytes: a format and a varint */
+
 bool tern_range_append(struct tern_range *range, const uint8_t *data, size_t size)
 {
     size_t end = range->size + size;
@@ -46,7 +48,8 @@ static int begin_walk(struct tern_range *range)
     return status;
 }
 
-static bool schemas_are_known(const struct tern_range *range, const struct tern_segment *segment, uint32_t *want)
+static bool schemas_are_known(const struct tern_range *range, const struct tern_segment *segment,
+                              uint32_t *want)
 {
     for (uint8_t i = 0; i < segment->new_tables; i++) {
         uint32_t hash = tern_load32(range->bytes + segment->tables + 4u * i);
@@ -141,12 +144,19 @@ static int take_segments(struct tern_stage *stage, struct tern_range *range, uin
     return status == TERN_HOST_OK && walked != TERN_OK ? TERN_HOST_E_PROTOCOL : status;
 }
 
+bool tern_range_is_bare(const struct tern_range *range)
+{
+    return range->is_walked && range->walk.rows == 0 && range->walk.offset > CHUNK_HEAD_MAX;
+}
+
 /* Whether a part at offset 0 begins a chunk that may hold the expected sequence. One that begins before the unfinished chunk is an old
- * one come late: within an epoch a device's chunks never change. */
+ * one come late: within an epoch a device's chunks never change. One that begins with the same sequence is another chunk only
+ * where the unfinished one is bare: a commit without a record, whose place the next chunk takes. */
 static bool begins_chunk(const struct tern_range *range, uint32_t first, uint32_t offset)
 {
     const struct tern_stage_position *taken = &range->face.taken;
-    return offset == 0 && first <= taken->next && (taken->first == 0 || first > taken->first);
+    bool is_later = taken->first == 0 || first > taken->first || (first == taken->first && tern_range_is_bare(range));
+    return offset == 0 && first <= taken->next && is_later;
 }
 
 int tern_stage_part(struct tern_stage *stage, struct tern_stage_range *face, uint32_t first, uint32_t offset,
@@ -158,11 +168,10 @@ int tern_stage_part(struct tern_stage *stage, struct tern_stage_range *face, uin
         return TERN_HOST_E_PROTOCOL;
     if (!tern_journal_has_room(stage->journal))
         return TERN_HOST_E_SYSTEM;
-    if (face->taken.first != first) {
-        if (!begins_chunk(range, first, offset))
-            return TERN_HOST_OK;
+    if (begins_chunk(range, first, offset))
         tern_range_begin(range, first);
-    }
+    else if (face->taken.first != first)
+        return TERN_HOST_OK;
     if (offset > range->size)
         return TERN_HOST_OK;
     size_t repeated = range->size - offset;

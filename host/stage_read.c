@@ -43,7 +43,8 @@ static const char *device_name(struct tern_stage *stage, uint32_t number)
 }
 
 /* False for entries that are not for readers. */
-static bool translate(struct tern_stage *stage, const struct tern_journal_entry *from, struct tern_entry *entry)
+static bool translate(struct tern_stage *stage, const struct tern_journal_entry *from,
+                      struct tern_entry *entry)
 {
     struct tern_record record;
     if (!tern_record_decode(from->body, from->size, &record) || record.kind == TERN_ENTRY_DEVICE)
@@ -100,7 +101,8 @@ int tern_stage_fetch(struct tern_stage_reader *reader, uint64_t position, struct
     return translate(reader->stage, &found, entry) ? TERN_HOST_OK : TERN_HOST_E_CORRUPT;
 }
 
-int tern_stage_chunk(struct tern_stage_reader *reader, const struct tern_entry *last, uint8_t chunk[TERN_CHUNK_MAX])
+int tern_stage_chunk(struct tern_stage_reader *reader, const struct tern_entry *last,
+                     uint8_t chunk[TERN_CHUNK_MAX])
 {
     struct tern_entry entry = *last;
     int whole = (int)(last->chunk_offset + last->size);
@@ -112,8 +114,9 @@ int tern_stage_chunk(struct tern_stage_reader *reader, const struct tern_entry *
         int status = tern_stage_fetch(reader, entry.chunk_before, &entry);
         if (status != TERN_HOST_OK)
             return status;
-        bool fits = (entry.kind == TERN_ENTRY_CHUNK || entry.kind == TERN_ENTRY_STATE) && entry.chunk_first == first &&
-                    entry.chunk_offset < offset && entry.chunk_offset + entry.size == offset;
+        bool fits = (entry.kind == TERN_ENTRY_CHUNK || entry.kind == TERN_ENTRY_STATE) &&
+                    entry.chunk_first == first && entry.chunk_offset < offset &&
+                    entry.chunk_offset + entry.size == offset;
         if (!fits)
             return TERN_HOST_E_CORRUPT;
     }

@@ -123,7 +123,8 @@ static struct tern_range *new_range(struct tern_device *device)
 {
     if (device->range_count >= TERN_STAGE_RANGES_MAX)
         return reuse_oldest(device);
-    struct tern_range **ranges = realloc(device->ranges, (device->range_count + 1) * sizeof(struct tern_range *));
+    struct tern_range **ranges =
+        realloc(device->ranges, (device->range_count + 1) * sizeof(struct tern_range *));
     if (ranges == NULL)
         return NULL;
     device->ranges = ranges;
@@ -133,7 +134,8 @@ static struct tern_range *new_range(struct tern_device *device)
     return range;
 }
 
-struct tern_range *tern_stage_add_range(struct tern_device *device, uint8_t lane, uint32_t epoch, uint32_t base)
+struct tern_range *tern_stage_add_range(struct tern_device *device, uint8_t lane, uint32_t epoch,
+                                        uint32_t base)
 {
     struct tern_range *range = new_range(device);
     if (range == NULL)
@@ -174,8 +176,8 @@ bool tern_device_has_schema(const struct tern_device *device, uint32_t hash)
 }
 
 /* The one copy of these bytes. */
-static struct tern_stage_schema *intern(struct tern_stage *stage, uint32_t hash, const uint8_t *bytes, size_t size,
-                                        int *status)
+static struct tern_stage_schema *intern(struct tern_stage *stage, uint32_t hash, const uint8_t *bytes,
+                                        size_t size, int *status)
 {
     for (struct tern_stage_schema *schema = stage->schemas; schema != NULL; schema = schema->next)
         if (schema->hash == hash && schema->size == size && memcmp(schema->bytes, bytes, size) == 0)
@@ -312,8 +314,7 @@ void tern_stage_moved(void *context, uint64_t from, uint64_t delta)
 
 static struct tern_range *replay_range(struct tern_stage *stage, const struct tern_record *record)
 {
-    struct tern_device *device =
-        record->device < stage->device_limit ? stage->devices[record->device] : NULL;
+    struct tern_device *device = record->device < stage->device_limit ? stage->devices[record->device] : NULL;
     if (device == NULL)
         return NULL;
     struct tern_range *range = tern_stage_find_range(device, record->lane, record->epoch);
@@ -334,8 +335,8 @@ static bool replay_bytes(struct tern_range *range, uint64_t position, const stru
     if (record->chunk_first == 0)
         return true;
     if (range->face.taken.first != record->chunk_first || range->size != record->chunk_offset ||
-        !tern_range_append(range, record->data, record->size) || tern_range_walk(range, false, &want) != TERN_OK ||
-        range->walk.offset != range->size) {
+        !tern_range_append(range, record->data, record->size) ||
+        tern_range_walk(range, false, &want) != TERN_OK || range->walk.offset != range->size) {
         tern_range_begin(range, 0);
         range->face.taken.last_crc = 0;
         return false;
@@ -405,8 +406,7 @@ static bool replay_device(struct tern_stage *stage, const struct tern_record *re
 
 static bool replay_schema(struct tern_stage *stage, const struct tern_record *record)
 {
-    struct tern_device *device =
-        record->device < stage->device_limit ? stage->devices[record->device] : NULL;
+    struct tern_device *device = record->device < stage->device_limit ? stage->devices[record->device] : NULL;
     return device != NULL &&
            tern_stage_add_schema(device, record->hash, record->data, record->size) == TERN_HOST_OK;
 }

@@ -8,8 +8,10 @@
 #include "stage.h"
 #include "stage_entry.h"
 
-#define TERN_STAGE_DEVICES_MAX 65536u /* a gateway is sized for ten thousand; more than this is somebody making up names */
-#define TERN_STAGE_RANGES_MAX  64u    /* a device: older epochs are forgotten then (a device on RAM has one a start) */
+#define TERN_STAGE_DEVICES_MAX                                                                               \
+    65536u /* a gateway is sized for ten thousand; more than this is somebody making up names */
+#define TERN_STAGE_RANGES_MAX                                                                                \
+    64u /* a device: older epochs are forgotten then (a device on RAM has one a start) */
 #define TERN_STAGE_SCHEMAS_MAX 512u   /* a device */
 #define TERN_STAGE_BUCKETS     16384u /* of the table of devices, a power of two */
 
@@ -25,9 +27,9 @@ struct tern_stage_schema {
 struct tern_range {
     struct tern_stage_range face; /* first: what others see */
     struct tern_range *next_dirty;
-    bool is_dirty;  /* durable is behind taken */
-    bool granted;   /* its epoch was given out here */
-    bool is_walked; /* the walk has begun: the chunk's head is whole */
+    bool is_dirty;     /* durable is behind taken */
+    bool granted;      /* its epoch was given out here */
+    bool is_walked;    /* the walk has begun: the chunk's head is whole */
     uint16_t size;     /* bytes received of the unfinished chunk */
     uint16_t capacity; /* of `bytes` */
     uint16_t written;  /* of these, how many the journal has */
@@ -76,7 +78,8 @@ struct tern_device *tern_stage_add_device(struct tern_stage *stage, const char *
 struct tern_range *tern_stage_find_range(const struct tern_device *device, uint8_t lane, uint32_t epoch);
 
 /* Makes an empty range that begins at `base`; where the device has too many, its oldest epoch gives way. NULL: memory. */
-struct tern_range *tern_stage_add_range(struct tern_device *device, uint8_t lane, uint32_t epoch, uint32_t base);
+struct tern_range *tern_stage_add_range(struct tern_device *device, uint8_t lane, uint32_t epoch,
+                                        uint32_t base);
 
 /* Makes the schema known for the device. TERN_HOST_OK, also when it was known; E_PROTOCOL: not valid; E_LIMIT; E_SYSTEM. */
 int tern_stage_add_schema(struct tern_device *device, uint32_t hash, const uint8_t *bytes, size_t size);
@@ -99,6 +102,9 @@ bool tern_range_append(struct tern_range *range, const uint8_t *data, size_t siz
 
 /* The unfinished chunk is forgotten, and a chunk that begins at `first` (0: none) is expected to arrive. */
 void tern_range_begin(struct tern_range *range, uint32_t first);
+
+/* Whether the unfinished chunk holds whole segments and no record. The next chunk may begin with the same sequence. */
+bool tern_range_is_bare(const struct tern_range *range);
 
 /* Walks over what is whole. With `schemas` false every schema counts as known (recovery). Stops at an unknown one: *want.
  * TERN_OK, or an error of the walk. */

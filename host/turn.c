@@ -70,8 +70,9 @@ static bool grow(struct tern_turn *turn, void **list, size_t count, size_t *room
     return true;
 }
 
-#define GROW(turn, name)                                                                                               \
-    grow((turn), (void **)&(turn)->name##s, (turn)->name##_count, &(turn)->name##_room, sizeof *(turn)->name##s)
+#define GROW(turn, name)                                                                                     \
+    grow((turn), (void **)&(turn)->name##s, (turn)->name##_count, &(turn)->name##_room,                      \
+         sizeof *(turn)->name##s)
 
 void tern_turn_reset(struct tern_turn *turn)
 {
@@ -142,7 +143,8 @@ static bool grow_places(struct tern_turn *turn)
     return true;
 }
 
-uint32_t tern_turn_find_range(struct tern_turn *turn, const char *device, uint8_t lane, uint32_t epoch, uint32_t base)
+uint32_t tern_turn_find_range(struct tern_turn *turn, const char *device, uint8_t lane, uint32_t epoch,
+                              uint32_t base)
 {
     if (!grow_places(turn) || !GROW(turn, range))
         return 0;
@@ -212,8 +214,8 @@ static struct tern_value *copy_values(struct tern_turn *turn, const struct tern_
     return copy;
 }
 
-void tern_turn_add(struct tern_turn *turn, uint32_t sequence, const struct tern_schema *schema, uint32_t hash, uint8_t op,
-                   const struct tern_value *values)
+void tern_turn_add(struct tern_turn *turn, uint32_t sequence, const struct tern_schema *schema, uint32_t hash,
+                   uint8_t op, const struct tern_value *values)
 {
     if (!GROW(turn, row))
         return;

@@ -6,7 +6,8 @@
 
 #include "sink.h"
 
-#define TERN_TURN_ROWS_MAX (4u << 20) /* of one turn: only an explicit batch gets near it, and one that is larger is held */
+#define TERN_TURN_ROWS_MAX                                                                                   \
+    (4u << 20) /* of one turn: only an explicit batch gets near it, and one that is larger is held */
 
 struct tern_turn_range {
     struct tern_mark mark; /* says which range it is */
@@ -65,14 +66,15 @@ void tern_turn_reset(struct tern_turn *turn);
 void tern_turn_free(struct tern_turn *turn);
 
 /* The index of the range, made if it is new. `device` must live as long as the turn, and is the same pointer for the same device. */
-uint32_t tern_turn_find_range(struct tern_turn *turn, const char *device, uint8_t lane, uint32_t epoch, uint32_t base);
+uint32_t tern_turn_find_range(struct tern_turn *turn, const char *device, uint8_t lane, uint32_t epoch,
+                              uint32_t base);
 
 /* Begins a run of records that the next commit covers, from `first` on. */
 void tern_turn_begin(struct tern_turn *turn, uint32_t range, uint32_t first);
 
 /* The run's next record, its values copied. */
-void tern_turn_add(struct tern_turn *turn, uint32_t sequence, const struct tern_schema *schema, uint32_t hash, uint8_t op,
-                   const struct tern_value *values);
+void tern_turn_add(struct tern_turn *turn, uint32_t sequence, const struct tern_schema *schema, uint32_t hash,
+                   uint8_t op, const struct tern_value *values);
 
 /* Records of the run that are missing. */
 void tern_turn_miss(struct tern_turn *turn, uint32_t first, uint32_t last, uint8_t reason);

@@ -56,6 +56,8 @@ static void note_floor(struct rig *rig)
     if (rig->log.oldest != TERN_NO_ADDRESS && tern_log_load_head(&rig->log, rig->log.oldest, &head) &&
         head.first > rig->floor)
         rig->floor = head.first;
+    else if (rig->log.oldest != TERN_NO_ADDRESS && !tern_log_load_head(&rig->log, rig->log.oldest, &head))
+        rig->floor = rig->next;
     rig->nor->off = off;
 }
 
@@ -192,8 +194,6 @@ int rig_set_epoch(struct rig *rig)
     int status = tern_log_set_epoch(&rig->log, rig->epoch_maybe, rig->next);
     if (status == TERN_OK)
         rig->epoch = rig->epoch_maybe;
-    else if (!rig->nor->off)
-        rig->epoch_maybe = rig->epoch;
     return status;
 }
 
@@ -241,7 +241,7 @@ static bool check_schemas(struct rig *rig, const uint8_t *data, const struct ter
         uint32_t hash = tern_load32(data + segment->tables + 4 * i);
         uint32_t address, size;
         if (tern_log_find_schema(&rig->log, hash, &address, &size) != TERN_OK)
-            return rig->lenient || fail(rig, "a chunk's schema is not in the log");
+            return rig->lenient || segment->first < rig->floor || fail(rig, "a chunk's schema is not in the log");
     }
     return true;
 }

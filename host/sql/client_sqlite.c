@@ -13,6 +13,7 @@
 /* From SQLite's documentation: result codes, types of values and flags are part of its stable interface. */
 enum {
     RESULT_OK = 0,
+    RESULT_ERROR = 1,
     RESULT_TOOBIG = 18,
     RESULT_CONSTRAINT = 19,
     RESULT_MISMATCH = 20,
@@ -36,17 +37,18 @@ struct symbol {
     size_t offset;
 };
 
-#define SYMBOL(name)                                                                                                   \
-    {                                                                                                                  \
-        "sqlite3_" #name, offsetof(struct tern_sqlite_api, name)                                                       \
+#define SYMBOL(name)                                                                                         \
+    {                                                                                                        \
+        "sqlite3_" #name, offsetof(struct tern_sqlite_api, name)                                             \
     }
 
 static const struct symbol symbols[] = {
-    SYMBOL(open_v2),      SYMBOL(close_v2),     SYMBOL(exec),          SYMBOL(busy_timeout), SYMBOL(prepare_v2),
-    SYMBOL(bind_int64),   SYMBOL(bind_double),  SYMBOL(bind_text),     SYMBOL(bind_blob),    SYMBOL(bind_null),
-    SYMBOL(step),         SYMBOL(reset),        SYMBOL(finalize),      SYMBOL(column_count), SYMBOL(column_type),
-    SYMBOL(column_int64), SYMBOL(column_text),  SYMBOL(column_bytes),  SYMBOL(changes),      SYMBOL(extended_errcode),
-    SYMBOL(errmsg),       SYMBOL(libversion_number)};
+    SYMBOL(open_v2),     SYMBOL(close_v2),         SYMBOL(exec),        SYMBOL(busy_timeout),
+    SYMBOL(prepare_v2),  SYMBOL(bind_int64),       SYMBOL(bind_double), SYMBOL(bind_text),
+    SYMBOL(bind_blob),   SYMBOL(bind_null),        SYMBOL(step),        SYMBOL(reset),
+    SYMBOL(finalize),    SYMBOL(column_count),     SYMBOL(column_type), SYMBOL(column_int64),
+    SYMBOL(column_text), SYMBOL(column_bytes),     SYMBOL(changes),     SYMBOL(extended_errcode),
+    SYMBOL(errmsg),      SYMBOL(libversion_number)};
 
 int tern_sqlite_load(struct tern_sqlite_api *api, char *error, unsigned long size)
 {
@@ -56,7 +58,8 @@ int tern_sqlite_load(struct tern_sqlite_api *api, char *error, unsigned long siz
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (library == NULL) {
         snprintf(error, size,
-                 "SQLite's library %s cannot be opened: install it (Debian package libsqlite3-0), or name it in the environment "
+                 "SQLite's library %s cannot be opened: install it (Debian package libsqlite3-0), or name it "
+                 "in the environment "
                  "variable TERN_SQLITE_LIBRARY",
                  path);
         return -1;
@@ -109,10 +112,16 @@ static int fail(struct sqlite_client *client, int result)
 {
     snprintf(client->client.error, sizeof client->client.error, "%s: %s", client->file,
              client->database == NULL ? "out of memory" : client->api->errmsg(client->database));
-    /* What is wrong with one row's values, and not with the database. */
-    int code = result & 0xFF;
-    return code == RESULT_CONSTRAINT || code == RESULT_MISMATCH || code == RESULT_TOOBIG ? TERN_SQL_E_ROW
-                                                                                          : TERN_HOST_E_DATABASE;
+    switch (result & 0xFF) {
+    case RESULT_CONSTRAINT:
+    case RESULT_MISMATCH:
+    case RESULT_TOOBIG:
+        return TERN_SQL_E_ROW;
+    case RESULT_ERROR:
+        return TERN_SQL_E_STATEMENT;
+    default:
+        return TERN_HOST_E_DATABASE;
+    }
 }
 
 static void disconnect(struct tern_sql_client *base)
@@ -130,8 +139,8 @@ static int connect_file(struct tern_sql_client *base)
 {
     struct sqlite_client *client = (struct sqlite_client *)base;
     disconnect(base);
-    int result =
-        client->api->open_v2(client->file, &client->database, OPEN_READWRITE | OPEN_CREATE | OPEN_NOMUTEX, NULL);
+    int result = client->api->open_v2(client->file, &client->database,
+                                      OPEN_READWRITE | OPEN_CREATE | OPEN_NOMUTEX, NULL);
     if (result == RESULT_OK)
         result = client->api->busy_timeout(client->database, BUSY_MILLISECONDS);
     base->version = (unsigned)client->api->libversion_number();
@@ -190,7 +199,8 @@ static int bind(const struct sqlite_client *client, struct sqlite3_stmt *stateme
     }
 }
 
-static int give_row(const struct sqlite_client *client, struct sqlite3_stmt *statement, tern_sql_row *row, void *context)
+static int give_row(const struct sqlite_client *client, struct sqlite3_stmt *statement, tern_sql_row *row,
+                    void *context)
 {
     struct tern_sql_value values[ANSWER_COLUMNS];
     int count = client->api->column_count(statement);
@@ -212,8 +222,8 @@ static int give_row(const struct sqlite_client *client, struct sqlite3_stmt *sta
     return row == NULL ? 0 : row(context, values, (size_t)count);
 }
 
-static int run(struct tern_sql_client *base, void *prepared, const struct tern_sql_value *values, size_t count,
-               tern_sql_row *row, void *context)
+static int run(struct tern_sql_client *base, void *prepared, const struct tern_sql_value *values,
+               size_t count, tern_sql_row *row, void *context)
 {
     struct sqlite_client *client = (struct sqlite_client *)base;
     struct sqlite3_stmt *statement = prepared;

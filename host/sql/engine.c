@@ -60,12 +60,15 @@ struct tern_sql_value tern_sql_string(const char *text)
 static const char *const statements[TERN_SQL_STATEMENTS] = {
     [TERN_SQL_READ_CURSOR] = "SELECT \"position\" FROM \"tern_cursor\" WHERE \"store\"=?1 AND \"slot\"=?2",
     [TERN_SQL_READ_CHECKPOINT] = "SELECT \"applied\" FROM \"tern_checkpoint\" WHERE " RANGE,
-    [TERN_SQL_READ_GAPS] = "SELECT \"first\",\"last\",\"reason\",\"at\" FROM \"tern_gap\" WHERE " RANGE " ORDER BY \"first\"",
+    [TERN_SQL_READ_GAPS] =
+        "SELECT \"first\",\"last\",\"reason\",\"at\" FROM \"tern_gap\" WHERE " RANGE " ORDER BY \"first\"",
     [TERN_SQL_DELETE_GAP] = "DELETE FROM \"tern_gap\" WHERE " RANGE " AND \"first\"=?4",
-    [TERN_SQL_ADD_GAP] = "INSERT INTO \"tern_gap\"(\"device\",\"lane\",\"epoch\",\"first\",\"last\",\"reason\",\"at\") "
-                         "VALUES(?1,?2,?3,?4,?5,?6,?7)",
-    [TERN_SQL_ADD_BATCH] = "INSERT INTO \"tern_batch\"(\"id\",\"store\",\"slot\",\"at\",\"rows\",\"milliseconds\",\"path\") "
-                           "VALUES(?1,?2,?3,?4,?5,?6,?7)",
+    [TERN_SQL_ADD_GAP] =
+        "INSERT INTO \"tern_gap\"(\"device\",\"lane\",\"epoch\",\"first\",\"last\",\"reason\",\"at\") "
+        "VALUES(?1,?2,?3,?4,?5,?6,?7)",
+    [TERN_SQL_ADD_BATCH] =
+        "INSERT INTO \"tern_batch\"(\"id\",\"store\",\"slot\",\"at\",\"rows\",\"milliseconds\",\"path\") "
+        "VALUES(?1,?2,?3,?4,?5,?6,?7)",
     [TERN_SQL_DELETE_BATCHES] = "DELETE FROM \"tern_batch\" WHERE \"at\"<?1",
     [TERN_SQL_READ_DECLARED] = "SELECT \"name\",\"type\" FROM \"tern_column\" WHERE \"table_name\"=?1",
 };
@@ -88,18 +91,20 @@ static const char *statement_text(const struct tern_sql_engine *engine, enum ter
 
 int tern_sql_fail(struct tern_sql_engine *engine, int status, const char *doing)
 {
-    return tern_sink_fail(&engine->sink, status == TERN_SQL_E_ROW ? TERN_HOST_E_DATABASE : status, "%s: %s", doing,
-                          engine->client->error);
+    return tern_sink_fail(&engine->sink, status <= TERN_SQL_E_ROW ? TERN_HOST_E_DATABASE : status, "%s: %s",
+                          doing, engine->client->error);
 }
 
-int tern_sql_run(struct tern_sql_engine *engine, enum tern_sql_statement which, const struct tern_sql_value *values,
-                 size_t count, tern_sql_row *row, void *context)
+int tern_sql_run(struct tern_sql_engine *engine, enum tern_sql_statement which,
+                 const struct tern_sql_value *values, size_t count, tern_sql_row *row, void *context)
 {
     int status = TERN_HOST_OK;
     if (engine->statements[which] == NULL)
-        status = engine->client->ops->prepare(engine->client, statement_text(engine, which), &engine->statements[which]);
+        status = engine->client->ops->prepare(engine->client, statement_text(engine, which),
+                                              &engine->statements[which]);
     if (status == TERN_HOST_OK)
-        status = engine->client->ops->run(engine->client, engine->statements[which], values, count, row, context);
+        status =
+            engine->client->ops->run(engine->client, engine->statements[which], values, count, row, context);
     return status == TERN_HOST_OK ? status : tern_sql_fail(engine, status, "tern's own tables");
 }
 
@@ -111,8 +116,8 @@ int tern_sql_execute(struct tern_sql_engine *engine, const char *sql, const char
 
 /* ---- Connecting ----------------------------------------------------------------------------------------------------------------- */
 
-int tern_sql_open(struct tern_sink **sink, const struct tern_sink_config *config, const struct tern_sql_dialect *dialect,
-                  char error[256])
+int tern_sql_open(struct tern_sink **sink, const struct tern_sink_config *config,
+                  const struct tern_sql_dialect *dialect, char error[256])
 {
     struct tern_sql_engine *engine = calloc(1, sizeof *engine);
     if (engine == NULL) {
@@ -177,14 +182,16 @@ int tern_sql_read_cursor(struct tern_sink *sink, uint64_t store, uint32_t slot, 
     int64_t position = 0;
     snprintf(id, sizeof id, "%016" PRIx64, store);
     struct tern_sql_value values[] = {tern_sql_string(id), tern_sql_integer(slot)};
-    int status = tern_sql_run((struct tern_sql_engine *)sink, TERN_SQL_READ_CURSOR, values, 2, take_number, &position);
+    int status =
+        tern_sql_run((struct tern_sql_engine *)sink, TERN_SQL_READ_CURSOR, values, 2, take_number, &position);
     *cursor = position < 0 ? 0 : (uint64_t)position;
     return status;
 }
 
 /* ---- Marks ----------------------------------------------------------------------------------------------------------------------- */
 
-static const char *const reasons[] = {"unknown", "overflow", "refused", "damaged", "retention", "rejected", "held"};
+static const char *const reasons[] = {"unknown",   "overflow", "refused", "damaged",
+                                      "retention", "rejected", "held"};
 
 static uint8_t find_reason(const struct tern_sql_value *value)
 {
@@ -199,7 +206,8 @@ static int take_gap(void *context, const struct tern_sql_value *values, size_t c
 {
     struct tern_mark *mark = context;
     struct tern_gap gap = {0, 0, 0, 0};
-    if (count < 4 || values[0].integer < 1 || values[0].integer > values[1].integer || values[1].integer > UINT32_MAX)
+    if (count < 4 || values[0].integer < 1 || values[0].integer > values[1].integer ||
+        values[1].integer > UINT32_MAX)
         return 0;
     gap.first = (uint32_t)values[0].integer;
     gap.last = (uint32_t)values[1].integer;
@@ -226,8 +234,8 @@ int tern_sql_read_mark(struct tern_sink *sink, struct tern_mark *mark)
     if (status != TERN_HOST_OK || applied < 0)
         return status;
     if (applied > UINT32_MAX)
-        return tern_sink_fail(sink, TERN_HOST_E_DATABASE, "tern_checkpoint of device %s holds an impossible sequence",
-                              mark->device);
+        return tern_sink_fail(sink, TERN_HOST_E_DATABASE,
+                              "tern_checkpoint of device %s holds an impossible sequence", mark->device);
     mark->known = true;
     mark->applied = (uint32_t)applied;
     return tern_sql_run(engine, TERN_SQL_READ_GAPS, values, 3, take_gap, mark);
@@ -250,7 +258,8 @@ static int add_gap(void *context, const struct tern_gap *gap)
     struct writing *writing = context;
     writing->values[3] = tern_sql_integer(gap->first);
     writing->values[4] = tern_sql_integer(gap->last);
-    writing->values[5] = tern_sql_string(reasons[gap->reason < sizeof reasons / sizeof reasons[0] ? gap->reason : 0]);
+    writing->values[5] =
+        tern_sql_string(reasons[gap->reason < sizeof reasons / sizeof reasons[0] ? gap->reason : 0]);
     writing->values[6] = tern_sql_integer(gap->at);
     return tern_sql_run(writing->engine, TERN_SQL_ADD_GAP, writing->values, 7, NULL, NULL);
 }

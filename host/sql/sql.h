@@ -33,8 +33,8 @@ struct tern_sql_value {
     size_t size;
 };
 
-/* Statuses beside enum tern_host_error: the database refuses a value of this row, and always will. */
-enum { TERN_SQL_E_ROW = -100 };
+/* Statuses beside enum tern_host_error: the database refuses a value of this row, or the statement itself, and always will. */
+enum { TERN_SQL_E_ROW = -100, TERN_SQL_E_STATEMENT = -101 };
 
 struct tern_sql_client;
 
@@ -51,8 +51,8 @@ struct tern_sql_client_ops {
     int (*execute)(struct tern_sql_client *client, const char *sql);
     int (*prepare)(struct tern_sql_client *client, const char *sql, void **statement);
     /* Runs a prepared statement; rows of an answer go to `row` (NULL: there are none). TERN_SQL_E_ROW where a value is at fault. */
-    int (*run)(struct tern_sql_client *client, void *statement, const struct tern_sql_value *values, size_t count,
-               tern_sql_row *row, void *context);
+    int (*run)(struct tern_sql_client *client, void *statement, const struct tern_sql_value *values,
+               size_t count, tern_sql_row *row, void *context);
     void (*close)(struct tern_sql_client *client);
 };
 
@@ -71,10 +71,10 @@ struct tern_sql_table {
     struct tern_sql_table *next;
     const struct tern_table *schema;
     uint32_t hash;
-    void *insert;      /* statements, as the dialect needs them; gone when the connection is */
+    void *insert; /* statements, as the dialect needs them; gone when the connection is */
     void *remove;
-    void *bury;        /* a tombstone: a delete that must be remembered */
-    bool asks_tombs;   /* the insert asks for tombstones */
+    void *bury;      /* a tombstone: a delete that must be remembered */
+    bool asks_tombs; /* the insert asks for tombstones */
 };
 
 struct tern_sql_dialect {
@@ -89,7 +89,8 @@ struct tern_sql_dialect {
     /* A query for (name, place in the primary key from 1 or 0) of each column of the table whose name is ?1. */
     const char *columns;
     /* Loads rows of one table. */
-    int (*load)(struct tern_sql_engine *engine, struct tern_sql_table *table, const struct tern_sink_load *load);
+    int (*load)(struct tern_sql_engine *engine, struct tern_sql_table *table,
+                const struct tern_sink_load *load);
     /* Statements of the engine that differ; ?1.. are the parameters. */
     const char *put_checkpoint; /* device, lane, epoch, applied */
     const char *put_cursor;     /* store, slot, position, batch */
@@ -125,8 +126,8 @@ struct tern_sql_engine {
 };
 
 /* Opens a sink of this dialect: the body of its tern_sink_ops.open. */
-int tern_sql_open(struct tern_sink **sink, const struct tern_sink_config *config, const struct tern_sql_dialect *dialect,
-                  char error[256]);
+int tern_sql_open(struct tern_sink **sink, const struct tern_sink_config *config,
+                  const struct tern_sql_dialect *dialect, char error[256]);
 
 /* The other functions of tern_sink_ops, alike for every dialect. */
 int tern_sql_connect(struct tern_sink *sink);
@@ -142,8 +143,8 @@ void tern_sql_rollback(struct tern_sink *sink);
 void tern_sql_close(struct tern_sink *sink);
 
 /* Runs a statement of the engine, prepared when it is first needed. */
-int tern_sql_run(struct tern_sql_engine *engine, enum tern_sql_statement which, const struct tern_sql_value *values,
-                 size_t count, tern_sql_row *row, void *context);
+int tern_sql_run(struct tern_sql_engine *engine, enum tern_sql_statement which,
+                 const struct tern_sql_value *values, size_t count, tern_sql_row *row, void *context);
 
 /* Executes SQL without parameters; sink->error says what failed, with `doing` in front. */
 int tern_sql_execute(struct tern_sql_engine *engine, const char *sql, const char *doing);
@@ -152,7 +153,8 @@ int tern_sql_execute(struct tern_sql_engine *engine, const char *sql, const char
 int tern_sql_fail(struct tern_sql_engine *engine, int status, const char *doing);
 
 /* The table's entry for this schema, or NULL. */
-struct tern_sql_table *tern_sql_find_table(const struct tern_sql_engine *engine, const struct tern_table *table);
+struct tern_sql_table *tern_sql_find_table(const struct tern_sql_engine *engine,
+                                           const struct tern_table *table);
 
 /* Makes table and columns in the database. TERN_HOST_E_ARGUMENT: they cannot be. */
 int tern_sql_make_table(struct tern_sql_engine *engine, const struct tern_table *table);

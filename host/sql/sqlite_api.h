@@ -13,15 +13,17 @@ struct sqlite3_stmt;
 struct tern_sqlite_api {
     int (*open_v2)(const char *file, struct sqlite3 **database, int flags, const char *vfs);
     int (*close_v2)(struct sqlite3 *database);
-    int (*exec)(struct sqlite3 *database, const char *sql, int (*row)(void *, int, char **, char **), void *context,
-                char **error);
+    int (*exec)(struct sqlite3 *database, const char *sql, int (*row)(void *, int, char **, char **),
+                void *context, char **error);
     int (*busy_timeout)(struct sqlite3 *database, int milliseconds);
     int (*prepare_v2)(struct sqlite3 *database, const char *sql, int size, struct sqlite3_stmt **statement,
                       const char **tail);
     int (*bind_int64)(struct sqlite3_stmt *statement, int index, long long value);
     int (*bind_double)(struct sqlite3_stmt *statement, int index, double value);
-    int (*bind_text)(struct sqlite3_stmt *statement, int index, const char *text, int size, void (*destroy)(void *));
-    int (*bind_blob)(struct sqlite3_stmt *statement, int index, const void *bytes, int size, void (*destroy)(void *));
+    int (*bind_text)(struct sqlite3_stmt *statement, int index, const char *text, int size,
+                     void (*destroy)(void *));
+    int (*bind_blob)(struct sqlite3_stmt *statement, int index, const void *bytes, int size,
+                     void (*destroy)(void *));
     int (*bind_null)(struct sqlite3_stmt *statement, int index);
     int (*step)(struct sqlite3_stmt *statement);
     int (*reset)(struct sqlite3_stmt *statement);

@@ -12,8 +12,8 @@
 /* A column as the database has it. */
 struct found {
     char name[TERN_NAME_MAX + 1];
-    int key;       /* place in the primary key from 1, 0: none */
-    int64_t type;  /* as tern declared it, -1: it did not */
+    int key;      /* place in the primary key from 1, 0: none */
+    int64_t type; /* as tern declared it, -1: it did not */
 };
 
 struct listing {
@@ -24,7 +24,8 @@ struct listing {
 static int take_column(void *context, const struct tern_sql_value *values, size_t count)
 {
     struct listing *listing = context;
-    if (count < 2 || values[0].kind != TERN_SQL_TEXT || values[0].size > TERN_NAME_MAX || listing->count == COLUMNS_MAX)
+    if (count < 2 || values[0].kind != TERN_SQL_TEXT || values[0].size > TERN_NAME_MAX ||
+        listing->count == COLUMNS_MAX)
         return 0;
     struct found *column = &listing->columns[listing->count++];
     memset(column, 0, sizeof *column);
@@ -64,27 +65,31 @@ static bool is_key(const struct tern_table *table, const struct tern_column *col
 static int check_mode(struct tern_sql_engine *engine, const struct tern_table *table)
 {
     if (table->mode == TERN_OVERWRITE)
-        return tern_sink_fail(&engine->sink, TERN_HOST_E_ARGUMENT,
-                              "table %s has mode OVERWRITE, which this version cannot bring in yet: its records wait in "
-                              "the staging store",
-                              table->name);
+        return tern_sink_fail(
+            &engine->sink, TERN_HOST_E_ARGUMENT,
+            "table %s has mode OVERWRITE, which this version cannot bring in yet: its records wait in "
+            "the staging store",
+            table->name);
     for (uint8_t i = 0; i < table->column_count; i++)
         if ((table->columns[i].flags & ~(TERN_KEY | TERN_NULLABLE)) != 0)
-            return tern_sink_fail(&engine->sink, TERN_HOST_E_ARGUMENT,
-                                  "column %s of table %s has a merge rule, which this version cannot apply yet: its records "
-                                  "wait in the staging store",
-                                  table->columns[i].name, table->name);
+            return tern_sink_fail(
+                &engine->sink, TERN_HOST_E_ARGUMENT,
+                "column %s of table %s has a merge rule, which this version cannot apply yet: its records "
+                "wait in the staging store",
+                table->columns[i].name, table->name);
     return TERN_HOST_OK;
 }
 
 /* The key must be exactly what an upsert names: otherwise two devices' rows would be one. */
-static int check_key(struct tern_sql_engine *engine, const struct tern_table *table, const struct listing *listing)
+static int check_key(struct tern_sql_engine *engine, const struct tern_table *table,
+                     const struct listing *listing)
 {
     size_t expected = 1, there = 0;
     const struct found *device = find(listing, "device"), *id = find(listing, "tern_id");
     for (size_t i = 0; i < listing->count; i++)
         there += listing->columns[i].key != 0;
-    bool good = device != NULL && device->key != 0 && id != NULL && (id->key != 0) == (table->mode == TERN_APPEND);
+    bool good =
+        device != NULL && device->key != 0 && id != NULL && (id->key != 0) == (table->mode == TERN_APPEND);
     expected += table->mode == TERN_APPEND;
     for (uint8_t i = 0; good && i < table->column_count; i++) {
         const struct found *column = find(listing, table->columns[i].name);
@@ -94,10 +99,11 @@ static int check_key(struct tern_sql_engine *engine, const struct tern_table *ta
     }
     if (good && expected == there)
         return TERN_HOST_OK;
-    return tern_sink_fail(&engine->sink, TERN_HOST_E_ARGUMENT,
-                          "table %s exists with another primary key than tern's (device and %s): rename it, or the device's "
-                          "table",
-                          table->name, table->mode == TERN_APPEND ? "tern_id" : "the key columns");
+    return tern_sink_fail(
+        &engine->sink, TERN_HOST_E_ARGUMENT,
+        "table %s exists with another primary key than tern's (device and %s): rename it, or the device's "
+        "table",
+        table->name, table->mode == TERN_APPEND ? "tern_id" : "the key columns");
 }
 
 /* What can share a column: booleans and integers; decimals of any digits; each other kind with itself. */
@@ -107,15 +113,17 @@ static unsigned family(int64_t type)
     return kind <= TERN_KIND_SIGNED ? TERN_KIND_SIGNED : kind;
 }
 
-static int check_types(struct tern_sql_engine *engine, const struct tern_table *table, const struct listing *listing)
+static int check_types(struct tern_sql_engine *engine, const struct tern_table *table,
+                       const struct listing *listing)
 {
     for (uint8_t i = 0; i < table->column_count; i++) {
         const struct found *column = find(listing, table->columns[i].name);
         if (column != NULL && column->type >= 0 && family(column->type) != family(table->columns[i].type))
-            return tern_sink_fail(&engine->sink, TERN_HOST_E_ARGUMENT,
-                                  "column %s of table %s was declared with another type before: give the new column another "
-                                  "name",
-                                  table->columns[i].name, table->name);
+            return tern_sink_fail(
+                &engine->sink, TERN_HOST_E_ARGUMENT,
+                "column %s of table %s was declared with another type before: give the new column another "
+                "name",
+                table->columns[i].name, table->name);
     }
     return TERN_HOST_OK;
 }
@@ -151,22 +159,27 @@ static void write_create(struct tern_sql_engine *engine, const struct tern_table
     tern_sql_add(text, "))%s", dialect->table_suffix(engine));
 }
 
+/* A statement that the database refuses, as for a reserved name, concerns this table only; everything else is tried again. */
 static int execute_text(struct tern_sql_engine *engine, const char *doing)
 {
     if (engine->text.failed)
         return tern_sink_fail(&engine->sink, TERN_HOST_E_SYSTEM, "out of memory");
-    return tern_sql_execute(engine, engine->text.text, doing);
+    int status = engine->client->ops->execute(engine->client, engine->text.text);
+    if (status == TERN_HOST_OK)
+        return status;
+    return tern_sql_fail(engine, status == TERN_SQL_E_STATEMENT ? TERN_HOST_E_ARGUMENT : status, doing);
 }
 
-static int add_columns(struct tern_sql_engine *engine, const struct tern_table *table, const struct listing *listing)
+static int add_columns(struct tern_sql_engine *engine, const struct tern_table *table,
+                       const struct listing *listing)
 {
     int status = TERN_HOST_OK;
     for (uint8_t i = 0; i < table->column_count && status == TERN_HOST_OK; i++) {
         if (find(listing, table->columns[i].name) != NULL)
             continue;
         tern_sql_clear(&engine->text);
-        tern_sql_add(&engine->text, "ALTER TABLE \"%s\" ADD COLUMN \"%s\" %s", table->name, table->columns[i].name,
-                     engine->dialect->type(engine, &table->columns[i]));
+        tern_sql_add(&engine->text, "ALTER TABLE \"%s\" ADD COLUMN \"%s\" %s", table->name,
+                     table->columns[i].name, engine->dialect->type(engine, &table->columns[i]));
         status = execute_text(engine, "cannot add a column");
     }
     return status;
@@ -176,7 +189,8 @@ static int declare_columns(struct tern_sql_engine *engine, const struct tern_tab
 {
     int status = TERN_HOST_OK;
     for (uint8_t i = 0; i < table->column_count && status == TERN_HOST_OK; i++) {
-        struct tern_sql_value values[] = {tern_sql_string(table->name), tern_sql_string(table->columns[i].name),
+        struct tern_sql_value values[] = {tern_sql_string(table->name),
+                                          tern_sql_string(table->columns[i].name),
                                           tern_sql_integer(table->columns[i].type)};
         status = tern_sql_run(engine, TERN_SQL_PUT_COLUMN, values, 3, NULL, NULL);
     }
@@ -245,11 +259,13 @@ int tern_sql_make_tombs(struct tern_sql_engine *engine, const struct tern_table 
     const struct tern_sql_dialect *dialect = engine->dialect;
     struct tern_sql_text *text = &engine->text;
     tern_sql_clear(text);
-    tern_sql_add(text, "CREATE TABLE IF NOT EXISTS \"tern_deleted_%s\"(\"device\" %s NOT NULL,\"tern_id\" %s NOT NULL",
-                 table->name, dialect->type(engine, &device_column), dialect->type(engine, &id_column));
+    tern_sql_add(
+        text, "CREATE TABLE IF NOT EXISTS \"tern_deleted_%s\"(\"device\" %s NOT NULL,\"tern_id\" %s NOT NULL",
+        table->name, dialect->type(engine, &device_column), dialect->type(engine, &id_column));
     for (uint8_t i = 0; i < table->column_count; i++)
         if (is_key(table, &table->columns[i]))
-            tern_sql_add(text, ",\"%s\" %s NOT NULL", table->columns[i].name, dialect->type(engine, &table->columns[i]));
+            tern_sql_add(text, ",\"%s\" %s NOT NULL", table->columns[i].name,
+                         dialect->type(engine, &table->columns[i]));
     tern_sql_add(text, ",PRIMARY KEY(");
     add_key(text, table);
     tern_sql_add(text, "))%s", dialect->table_suffix(engine));
@@ -258,7 +274,8 @@ int tern_sql_make_tombs(struct tern_sql_engine *engine, const struct tern_table 
 
 /* ---- The list ---------------------------------------------------------------------------------------------------------------------- */
 
-struct tern_sql_table *tern_sql_find_table(const struct tern_sql_engine *engine, const struct tern_table *table)
+struct tern_sql_table *tern_sql_find_table(const struct tern_sql_engine *engine,
+                                           const struct tern_table *table)
 {
     struct tern_sql_table *known = engine->tables;
     while (known != NULL && known->schema != table)

@@ -13,9 +13,12 @@
 
 #define CHUNK 512
 
-static const struct tern_column columns[] = {{"ts", TERN_TIME_S, TERN_KEY},       {"temperature", TERN_DECIMAL(2), 0},
-                                             {"humidity", TERN_DECIMAL(2), 0},    {"light", TERN_DECIMAL(1), 0},
-                                             {"co2", TERN_U32, 0},                {"occupied", TERN_BOOL, 0}};
+static const struct tern_column columns[] = {{"ts", TERN_TIME_S, TERN_KEY},
+                                             {"temperature", TERN_DECIMAL(2), 0},
+                                             {"humidity", TERN_DECIMAL(2), 0},
+                                             {"light", TERN_DECIMAL(1), 0},
+                                             {"co2", TERN_U32, 0},
+                                             {"occupied", TERN_BOOL, 0}};
 static const struct tern_table table = TERN_TABLE("room", TERN_MERGE, columns);
 
 static void report(void *context, enum tern_level level, const char *event, const char *fields)
@@ -64,8 +67,9 @@ static uint32_t fill(struct source *source)
     tern_chunk_open(&source->chunk, &tern_csv, source->next, 0);
     for (;; rows++) {
         int64_t t = source->ts + rows;
-        struct tern_value row[6] = {tern_int(1423072260 + t * 60), tern_int(2000 + t % 700), tern_int(2700 + t % 311),
-                                    tern_int(t * 7 % 9000),        tern_int(700 + t % 600),  tern_int(t / 100 % 2)};
+        struct tern_value row[6] = {tern_int(1423072260 + t * 60), tern_int(2000 + t % 700),
+                                    tern_int(2700 + t % 311),      tern_int(t * 7 % 9000),
+                                    tern_int(700 + t % 600),       tern_int(t / 100 % 2)};
         if (tern_chunk_put(&source->chunk, &table, TERN_OP_PUT, row) != TERN_OK)
             break;
     }
@@ -108,7 +112,8 @@ int main(int argc, char **argv)
         struct source *source = &sources[turn % count];
         uint32_t want, made = fill(source);
         building += seconds() - before;
-        if (tern_stage_part(stage, source->range, source->chunk.first, 0, source->bytes, source->chunk.size, &want) != 0)
+        if (tern_stage_part(stage, source->range, source->chunk.first, 0, source->bytes, source->chunk.size,
+                            &want) != 0)
             return 1;
         rows += made;
         if (turn % 128 == 127 && tern_stage_sync(stage) != TERN_HOST_OK)
@@ -116,7 +121,8 @@ int main(int argc, char **argv)
     }
     tern_stage_sync(stage);
     double staged = seconds() - begun - building;
-    printf("stage_rows_per_second %.0f (%zu devices, a sync every 128 chunks)\n", (double)rows / staged, count);
+    printf("stage_rows_per_second %.0f (%zu devices, a sync every 128 chunks)\n", (double)rows / staged,
+           count);
     printf("journal_bytes_per_row %.1f\n", (double)tern_stage_end(stage) / (double)rows);
     long peak = peak_kilobytes();
     struct tern_import *import;

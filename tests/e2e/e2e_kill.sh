@@ -16,11 +16,11 @@ fi
 sinks="--sink csv:$WORK/out"
 have_sqlite && sinks="--sink sqlite:$WORK/x.db $sinks"
 
-# A commit a row, each made durable, draws the push out; a device that ends all the same is followed by the next one.
+# Small commits, each made durable, draw the push out; a device that ends before the last kill is followed by another.
 number=1
 start_device() {
     "$BUILD/tern-device" --connect "tcp://127.0.0.1:$PORT" --id "dev$number" --flash "$WORK/dev$number.flash" \
-        --table occupancy --key at --commit 1 --sync --quiet "$DATA" 2>>"$WORK/device.log" &
+        --table occupancy --key at --commit 4 --sync --quiet "$DATA" 2>>"$WORK/device.log" &
     DEVICE=$!
 }
 

@@ -32,7 +32,8 @@ static inline void chunks_open(struct chunk_bytes *made, uint32_t first)
 }
 
 /* A row whose values follow from `at`. */
-static inline int chunks_put(struct chunk_bytes *made, const struct tern_table *table, int64_t at, const char *note)
+static inline int chunks_put(struct chunk_bytes *made, const struct tern_table *table, int64_t at,
+                             const char *note)
 {
     struct tern_value row[3] = {tern_int(at), tern_int(at % 10000), tern_text(note)};
     return tern_chunk_put(&made->chunk, table, TERN_OP_PUT, row);
@@ -55,14 +56,15 @@ static inline int chunks_collect(void *context, const void *data, size_t size)
 }
 
 /* Gives a table's schema to the store. */
-static inline int chunks_schema(struct tern_stage *stage, struct tern_device *device, const struct tern_table *table)
+static inline int chunks_schema(struct tern_stage *stage, struct tern_device *device,
+                                const struct tern_table *table)
 {
     uint8_t bytes[TERN_SCHEMA_MAX];
     struct tern_output output = {bytes, 0, sizeof bytes, false};
     bool done = false;
     tern_schema_encode(table, chunks_collect, &output);
-    int status = tern_stage_schema(stage, device, tern_schema_hash(table), (uint32_t)output.size, 0, bytes, output.size,
-                                   &done);
+    int status = tern_stage_schema(stage, device, tern_schema_hash(table), (uint32_t)output.size, 0, bytes,
+                                   output.size, &done);
     return done ? TERN_HOST_OK : status != TERN_HOST_OK ? status : TERN_HOST_E_PROTOCOL;
 }
 
@@ -80,12 +82,12 @@ static inline struct tern_stage_range *chunks_device(struct tern_stage *stage, c
 }
 
 /* Gives all of the chunk from `offset` on to the store. */
-static inline int chunks_send(struct tern_stage *stage, struct tern_stage_range *range, const struct chunk_bytes *made,
-                              uint32_t offset)
+static inline int chunks_send(struct tern_stage *stage, struct tern_stage_range *range,
+                              const struct chunk_bytes *made, uint32_t offset)
 {
     uint32_t want;
-    return tern_stage_part(stage, range, made->chunk.first, offset, made->bytes + offset, made->chunk.size - offset,
-                           &want);
+    return tern_stage_part(stage, range, made->chunk.first, offset, made->bytes + offset,
+                           made->chunk.size - offset, &want);
 }
 
 /* ---- A folder ------------------------------------------------------------------------------------------------------------- */
@@ -127,10 +129,13 @@ static inline void folder_remove(void)
     rmdir(folder);
 }
 
+/* Valid until the eighth call after it. */
 static inline const char *folder_path(const char *name)
 {
-    static char path[800];
-    snprintf(path, sizeof path, "%s/%.600s", folder, name);
+    static char paths[8][800];
+    static unsigned turn;
+    char *path = paths[turn++ % 8];
+    snprintf(path, sizeof paths[0], "%s/%.600s", folder, name);
     return path;
 }
 

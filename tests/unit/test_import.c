@@ -2,11 +2,18 @@
 /* The importer with SQLite: exactly once in effect, batches whole, values exact. Skips where SQLite's library is missing. */
 #include "../test.h"
 
+#include <signal.h>
+#include <sys/wait.h>
+
 #include "../../host/import.h"
 #include "../../host/sql/sqlite_api.h"
 #include "chunks.h"
+#include "packed.h"
 
 #define WAIT 20000 /* milliseconds: a bound for a slow machine, not an expectation */
+
+static const struct tern_column log_columns[] = {{"level", TERN_U8, 0}, {"line", TERN_TEXT(99), 0}};
+static const struct tern_table log_table = TERN_TABLE("log", TERN_APPEND, log_columns);
 
 static struct tern_sqlite_api api;
 static struct tern_stage *stage;
@@ -82,6 +89,7 @@ static void execute(const char *sql)
 {
     struct sqlite3 *database = NULL;
     CHECK_EQ(api.open_v2(folder_path("out.db"), &database, 6, NULL), 0);
+    api.busy_timeout(database, 5000);
     CHECK_EQ(api.exec(database, sql, NULL, NULL, NULL), 0);
     api.close_v2(database);
 }
@@ -157,7 +165,9 @@ static void a_restart_goes_on_at_the_cursor(void)
         open_import(20);
         struct tern_hello hello = {.id = "dev1", .range_count = 1};
         hello.ranges[0] = (struct tern_hello_range){.epoch = epoch, .base = 1, .oldest = 1, .next = next};
-        CHECK_EQ(tern_stage_hello(stage, tern_stage_device(stage, "dev1"), &hello, &hello.ranges[0], 0, &range), 0);
+        CHECK_EQ(
+            tern_stage_hello(stage, tern_stage_device(stage, "dev1"), &hello, &hello.ranges[0], 0, &range),
+            0);
     }
     drain();
     CHECK_TEXT(ask("SELECT count(*) || ' ' || min(at) || ' ' || max(at) FROM climate"), "455 1 455");
@@ -230,6 +240,54 @@ static void a_deleted_row_is_not_brought_back_by_an_older_one(void)
     chunks_send(stage, range, &made, 0);
     drain();
     CHECK_TEXT(ask("SELECT note FROM climate WHERE at=7"), "back");
+    done();
+}
+
+/* A process that dies at any place: the next one goes on, and nothing is lost or there twice. */
+static void kills_at_random_moments_lose_and_repeat_nothing(void)
+{
+    struct chunk_bytes made;
+    char expected[64];
+    folder_fresh();
+    open_stage();
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    chunks_schema(stage, range->device, &log_table);
+    uint32_t next = 1;
+    for (unsigned i = 0; i < 400; i++, next += 40) {
+        chunks_open(&made, next);
+        for (uint32_t k = 0; k < 40; k++) {
+            struct tern_value line[2] = {tern_int(3), tern_text("line")};
+            tern_chunk_put(&made.chunk, &log_table, TERN_OP_PUT, line);
+        }
+        tern_chunk_finish(&made.chunk, true, false);
+        chunks_send(stage, range, &made, 0);
+    }
+    tern_stage_sync(stage);
+    tern_stage_close(stage);
+    for (unsigned round = 0; round < 40; round++) {
+        pid_t child = fork();
+        if (child == 0) {
+            struct tern_import_config config = {.rows = 200};
+            struct tern_stage_config staging = {.directory = folder_path("stage")};
+            snprintf(url, sizeof url, "sqlite:%s", folder_path("out.db"));
+            if (tern_stage_open(&stage, &staging) != 0 || tern_import_open(&import, stage, url, &config) != 0)
+                _exit(1);
+            tern_import_drain(import, WAIT);
+            _exit(0);
+        }
+        usleep(3000 + round * 1000);
+        kill(child, SIGKILL);
+        waitpid(child, NULL, 0);
+    }
+    open_stage();
+    open_import(0);
+    drain();
+    snprintf(expected, sizeof expected, "%u %u", next - 1, next - 1);
+    CHECK_TEXT(ask("SELECT count(*) || ' ' || max(tern_id & 4294967295) FROM log"), expected);
+    snprintf(expected, sizeof expected, "%u", next - 1);
+    CHECK_TEXT(ask("SELECT applied FROM tern_checkpoint"), expected);
+    CHECK_TEXT(ask("SELECT sum(rows) FROM tern_batch"), expected);
+    CHECK_TEXT(ask("SELECT count(*) FROM tern_gap"), "0");
     done();
 }
 
@@ -342,12 +400,13 @@ static void values_stay_what_they_are(void)
     struct tern_stage_range *range = chunks_device(stage, "dev1");
     chunks_schema(stage, range->device, &kinds);
     struct tern_value rows[3][10] = {
-        {tern_int(1), tern_int(1), tern_int(-1), tern_int(INT64_MIN), tern_int(9007199254740993), tern_int(INT64_MAX),
-         tern_int(-1500), tern_int(1700000000123), tern_text("a,\"b\"\n\xC3\xA4"), tern_bytes("\0\xFF", 2)},
-        {tern_int(2), tern_int(0), tern_int(INT64_MAX), tern_int(INT64_MAX), tern_int(-5), tern_int(1), tern_int(0),
-         tern_int(-1), tern_text(""), tern_bytes("", 0)},
-        {tern_int(3), tern_null(), tern_null(), tern_null(), tern_null(), tern_null(), tern_null(), tern_null(),
-         tern_null(), tern_null()}};
+        {tern_int(1), tern_int(1), tern_int(-1), tern_int(INT64_MIN), tern_int(9007199254740993),
+         tern_int(INT64_MAX), tern_int(-1500), tern_int(1700000000123), tern_text("a,\"b\"\n\xC3\xA4"),
+         tern_bytes("\0\xFF", 2)},
+        {tern_int(2), tern_int(0), tern_int(INT64_MAX), tern_int(INT64_MAX), tern_int(-5), tern_int(1),
+         tern_int(0), tern_int(-1), tern_text(""), tern_bytes("", 0)},
+        {tern_int(3), tern_null(), tern_null(), tern_null(), tern_null(), tern_null(), tern_null(),
+         tern_null(), tern_null(), tern_null()}};
     chunks_open(&made, 1);
     for (unsigned i = 0; i < 3; i++)
         CHECK_EQ(tern_chunk_put(&made.chunk, &kinds, TERN_OP_PUT, rows[i]), TERN_OK);
@@ -364,20 +423,20 @@ static void values_stay_what_they_are(void)
     CHECK_TEXT(ask("SELECT hex(blob) FROM kinds WHERE id=1"), "00FF");
     CHECK_TEXT(ask("SELECT big FROM kinds WHERE id=2"), "9223372036854775807");
     CHECK_TEXT(ask("SELECT money || ' ' || typeof(money) FROM kinds WHERE id=2"), "-0.05 real");
-    CHECK_TEXT(ask("SELECT typeof(note) || length(note) || typeof(blob) || length(blob) FROM kinds WHERE id=2"),
-               "text0blob0");
-    CHECK_TEXT(ask("SELECT count(*) FROM kinds WHERE id=3 AND flag IS NULL AND big IS NULL AND small IS NULL AND money "
-                   "IS NULL AND fine IS NULL AND ratio IS NULL AND at IS NULL AND note IS NULL AND blob IS NULL"),
-               "1");
+    CHECK_TEXT(
+        ask("SELECT typeof(note) || length(note) || typeof(blob) || length(blob) FROM kinds WHERE id=2"),
+        "text0blob0");
+    CHECK_TEXT(
+        ask("SELECT count(*) FROM kinds WHERE id=3 AND flag IS NULL AND big IS NULL AND small IS NULL AND "
+            "money "
+            "IS NULL AND fine IS NULL AND ratio IS NULL AND at IS NULL AND note IS NULL AND blob IS NULL"),
+        "1");
     done();
 }
 
 static const struct tern_column wider_columns[] = {
     {"at", TERN_TIME_S, TERN_KEY}, {"note", TERN_TEXT(64), TERN_NULLABLE}, {"humidity", TERN_DECIMAL(1), 0}};
 static const struct tern_table wider = TERN_TABLE("climate", TERN_MERGE, wider_columns);
-static const struct tern_column log_columns[] = {{"level", TERN_U8, 0}, {"line", TERN_TEXT(99), 0}};
-static const struct tern_table log_table = TERN_TABLE("log", TERN_APPEND, log_columns);
-
 static void a_new_column_is_added_and_append_keeps_every_row(void)
 {
     struct chunk_bytes made;
@@ -399,6 +458,38 @@ static void a_new_column_is_added_and_append_keeps_every_row(void)
     CHECK_TEXT(ask("SELECT group_concat(coalesce(humidity,'-')) FROM climate"), "-,-,-,40.5");
     CHECK_TEXT(ask("SELECT count(*) FROM log"), "2");
     CHECK_TEXT(ask("SELECT applied FROM tern_checkpoint"), "6");
+    done();
+}
+
+/* The chunk's model learns across segments: each is decoded from the chunk's head, also where an importer begins in the middle. */
+static void packed_chunks_that_grow_arrive_as_plain_ones_do(void)
+{
+    static struct packed packed;
+    fresh();
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    uint32_t sent = 0, want;
+    packed_open(&packed, &tern_packed_text, TERN_CHUNK_MAX, 3);
+    for (int64_t at = 1; at <= 60; at++) {
+        struct tern_value row[3] = {tern_int(at), tern_int(2000 + at * 7 % 50),
+                                    at % 3 == 0 ? tern_null() : tern_text("n")};
+        CHECK_EQ(tern_chunk_put(&packed.chunk, &chunks_table, TERN_OP_PUT, row), TERN_OK);
+        tern_chunk_finish(&packed.chunk, true, false);
+        CHECK_EQ(tern_stage_part(stage, range, 1, sent, packed.data + sent, packed.chunk.size - sent, &want),
+                 TERN_HOST_OK);
+        sent = packed.chunk.size;
+        if (at % 7 == 0)
+            drain();
+        if (at % 20 == 0) {
+            tern_import_close(import);
+            open_import(3);
+        }
+    }
+    drain();
+    CHECK_EQ(range->durable.next, 61);
+    CHECK_TEXT(ask("SELECT count(*) || ' ' || min(at) || ' ' || max(at) FROM climate"), "60 1 60");
+    CHECK_TEXT(ask("SELECT count(*) FROM climate WHERE round(celsius*100) = 2000 + at*7%50"), "60");
+    CHECK_TEXT(ask("SELECT count(*) FROM climate WHERE (note IS NULL) = (at%3=0)"), "60");
+    CHECK_TEXT(ask("SELECT count(*) FROM tern_gap"), "0");
     done();
 }
 
@@ -441,7 +532,8 @@ static void a_refused_row_becomes_a_gap_and_the_rest_goes_in(void)
     chunks_fill(&made, 1, 3);
     chunks_send(stage, range, &made, 0);
     drain();
-    execute("CREATE TRIGGER no BEFORE INSERT ON climate WHEN NEW.at IN (5,9) BEGIN SELECT RAISE(ABORT,'not five'); END");
+    execute("CREATE TRIGGER no BEFORE INSERT ON climate WHEN NEW.at IN (5,9) BEGIN SELECT RAISE(ABORT,'not "
+            "five'); END");
     chunks_fill(&made, 4, 4);
     chunks_send(stage, range, &made, 0);
     chunks_open(&made, 8);
@@ -479,6 +571,90 @@ static void a_locked_database_is_waited_for(void)
     drain();
     CHECK_TEXT(ask("SELECT count(*) FROM climate"), "6");
     done();
+}
+
+static const struct tern_table reserved = TERN_TABLE("sqlite_stat", TERN_MERGE, chunks_columns);
+
+static void a_table_that_the_database_refuses_holds_only_its_own_records(void)
+{
+    struct chunk_bytes made;
+    fresh();
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    struct tern_stage_range *other = chunks_device(stage, "dev2");
+    chunks_schema(stage, range->device, &reserved);
+    chunks_open(&made, 1);
+    chunks_put(&made, &reserved, 1, "x");
+    tern_chunk_finish(&made.chunk, true, false);
+    chunks_send(stage, range, &made, 0);
+    chunks_fill(&made, 1, 3);
+    chunks_send(stage, other, &made, 0);
+    drain();
+    CHECK_TEXT(ask("SELECT group_concat(device || ' ' || applied) FROM tern_checkpoint"), "dev2 3");
+    CHECK_TEXT(last_event, "records-held");
+    struct tern_import_status status;
+    tern_import_status(import, &status);
+    CHECK_EQ(status.held, 1);
+    done();
+}
+
+/* The Nth call into the library fails, before or after it did its work. */
+static unsigned calls_left;
+static bool fails_after;
+
+static int failing_step(struct sqlite3_stmt *statement)
+{
+    if (calls_left == 0 || --calls_left != 0)
+        return api.step(statement);
+    if (fails_after)
+        api.step(statement);
+    return 10; /* SQLITE_IOERR */
+}
+
+static int failing_exec(struct sqlite3 *database, const char *sql, int (*row)(void *, int, char **, char **),
+                        void *context, char **error)
+{
+    if (calls_left == 0 || --calls_left != 0)
+        return api.exec(database, sql, row, context, error);
+    if (fails_after)
+        api.exec(database, sql, row, context, error);
+    return 13; /* SQLITE_FULL */
+}
+
+static void a_library_call_that_fails_at_any_place_changes_nothing(void)
+{
+    static struct tern_sqlite_api faulty;
+    const struct tern_sqlite_api *known = tern_sqlite_library;
+    struct chunk_bytes made;
+    faulty = api;
+    faulty.step = failing_step;
+    faulty.exec = failing_exec;
+    tern_sqlite_library = &faulty;
+    for (unsigned n = 1; n <= 75; n += 2) {
+        calls_left = 0;
+        folder_fresh();
+        open_stage();
+        struct tern_stage_range *range = chunks_device(stage, "dev1");
+        chunks_schema(stage, range->device, &log_table);
+        for (uint32_t first = 1; first <= 21; first += 10) {
+            chunks_open(&made, first);
+            for (uint32_t k = 0; k < 10; k++) {
+                struct tern_value line[2] = {tern_int(3), tern_text("line")};
+                tern_chunk_put(&made.chunk, &log_table, TERN_OP_PUT, line);
+            }
+            tern_chunk_finish(&made.chunk, true, false);
+            chunks_send(stage, range, &made, 0);
+        }
+        tern_stage_sync(stage);
+        fails_after = n % 4 == 1;
+        calls_left = n;
+        open_import(10);
+        drain();
+        CHECK_TEXT(ask("SELECT count(*) || ' ' || count(DISTINCT tern_id) FROM log"), "30 30");
+        CHECK_TEXT(ask("SELECT applied FROM tern_checkpoint"), "30");
+        CHECK_TEXT(ask("SELECT count(*) FROM tern_gap"), "0");
+        done();
+    }
+    tern_sqlite_library = known;
 }
 
 static void a_folder_that_is_missing_is_tried_again(void)
@@ -536,14 +712,18 @@ int main(void)
     RUN_OR_SKIP(a_restart_goes_on_at_the_cursor);
     RUN_OR_SKIP(the_newest_record_of_a_key_wins_whatever_the_order);
     RUN_OR_SKIP(a_deleted_row_is_not_brought_back_by_an_older_one);
+    RUN_OR_SKIP(kills_at_random_moments_lose_and_repeat_nothing);
     RUN_OR_SKIP(a_batch_over_several_chunks_appears_whole);
     RUN_OR_SKIP(a_batch_with_a_gap_is_left_out_whole);
     RUN_OR_SKIP(gaps_are_rows_and_shrink_when_their_records_come);
     RUN_OR_SKIP(values_stay_what_they_are);
+    RUN_OR_SKIP(packed_chunks_that_grow_arrive_as_plain_ones_do);
     RUN_OR_SKIP(a_new_column_is_added_and_append_keeps_every_row);
     RUN_OR_SKIP(a_table_with_another_key_holds_only_its_own_records);
     RUN_OR_SKIP(a_refused_row_becomes_a_gap_and_the_rest_goes_in);
     RUN_OR_SKIP(a_locked_database_is_waited_for);
+    RUN_OR_SKIP(a_table_that_the_database_refuses_holds_only_its_own_records);
+    RUN_OR_SKIP(a_library_call_that_fails_at_any_place_changes_nothing);
     RUN_OR_SKIP(a_folder_that_is_missing_is_tried_again);
     RUN(wrong_urls_and_a_missing_library_are_said_at_once);
     folder_remove();

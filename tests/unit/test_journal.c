@@ -116,8 +116,12 @@ static void moved(void *context, uint64_t from, uint64_t delta)
 
 static int open_journal(uint64_t limit)
 {
-    struct tern_journal_config config = {
-        .directory = folder, .report = {hear, NULL}, .file_bytes = limit, .replay = replay, .snapshot = snapshot, .moved = moved};
+    struct tern_journal_config config = {.directory = folder,
+                                         .report = {hear, NULL},
+                                         .file_bytes = limit,
+                                         .replay = replay,
+                                         .snapshot = snapshot,
+                                         .moved = moved};
     replayed_state = replayed_last = replayed_count = 0;
     last_position = 0;
     return tern_journal_open(&journal, &config);
@@ -459,6 +463,20 @@ static void folders_that_are_not_ours_are_left_alone(void)
     CHECK_EQ(file_bytes(folder_path(first_file)), size);
 }
 
+static void a_store_whose_files_are_gone_gets_another_id(void)
+{
+    fresh();
+    uint64_t id = tern_journal_store(journal);
+    tern_journal_close(journal);
+    CHECK_EQ(open_journal(0), TERN_HOST_OK);
+    CHECK_EQ(tern_journal_store(journal), id);
+    tern_journal_close(journal);
+    unlink(folder_path(first_file));
+    CHECK_EQ(open_journal(0), TERN_HOST_OK);
+    CHECK(tern_journal_store(journal) != id);
+    tern_journal_close(journal);
+}
+
 static void a_store_without_its_parent_folder_is_an_error(void)
 {
     struct tern_journal_config config = {.directory = "/nonexistent/stage", .report = {hear, NULL}};
@@ -477,6 +495,7 @@ int main(void)
     RUN(damage_before_durable_entries_is_reported_and_never_cut);
     RUN(damaged_state_is_recovered_from_the_file_before);
     RUN(folders_that_are_not_ours_are_left_alone);
+    RUN(a_store_whose_files_are_gone_gets_another_id);
     RUN(a_store_without_its_parent_folder_is_an_error);
     folder_remove();
     return test_report();

@@ -2,8 +2,70 @@
 /* The csv destination through the importer: closed segments, exactly once across stops at any place, batches whole. */
 #include "../test.h"
 
-#include <fcntl.h>
+#include <signal.h>
 #include <sys/wait.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "../../host/journal_file.h"
+
+/* The Nth call that writes, syncs or renames fails, before or after it did its work. 0: none does. Set while no import is open. */
+static unsigned calls_left;
+static bool fails_after;
+
+/* 0: go on; -1: fail without doing; 1: do it, then fail. */
+static int fault(void)
+{
+    if (calls_left == 0 || --calls_left != 0)
+        return 0;
+    return fails_after ? 1 : -1;
+}
+
+static int failed(void)
+{
+    errno = EIO;
+    return -1;
+}
+
+static int fake_fdatasync(int descriptor)
+{
+    int kind = fault();
+    return kind < 0 || (fdatasync(descriptor) | kind) != 0 ? failed() : 0;
+}
+
+static int fake_fsync(int descriptor)
+{
+    int kind = fault();
+    return kind < 0 || (fsync(descriptor) | kind) != 0 ? failed() : 0;
+}
+
+static int fake_renameat(int from, const char *name, int to, const char *other)
+{
+    int kind = fault();
+    return kind < 0 || (renameat(from, name, to, other) | kind) != 0 ? failed() : 0;
+}
+
+static int fake_pwrite(int descriptor, const void *data, size_t size, uint64_t offset)
+{
+    int kind = fault();
+    if (kind == 0)
+        return tern_journal_pwrite(descriptor, data, size, offset);
+    tern_journal_pwrite(descriptor, data, kind < 0 ? size / 2 : size, offset);
+    return failed();
+}
+
+#define fdatasync           fake_fdatasync
+#define fsync               fake_fsync
+#define renameat            fake_renameat
+#define tern_journal_pwrite fake_pwrite
+#include "../../host/csv_manifest.c"
+#include "../../host/sink_csv.c"
+#undef fdatasync
+#undef fsync
+#undef renameat
+#undef tern_journal_pwrite
 
 #include "../../host/import.h"
 #include "chunks.h"
@@ -28,7 +90,8 @@ static const struct tern_report report = {remember, NULL};
 static int open_import(uint64_t segment_bytes)
 {
     char url[1000];
-    struct tern_import_config config = {.report = report, .segment_bytes = segment_bytes, .segment_seconds = 3600};
+    struct tern_import_config config = {
+        .report = report, .segment_bytes = segment_bytes, .segment_seconds = 3600};
     snprintf(url, sizeof url, "csv:%s", folder_path("out"));
     return tern_import_open(&import, stage, url, &config);
 }
@@ -176,7 +239,9 @@ static void segments_close_by_size_and_go_on_after_a_restart(void)
         CHECK_EQ(open_import(5000), TERN_HOST_OK);
         struct tern_hello hello = {.id = "dev1", .range_count = 1};
         hello.ranges[0] = (struct tern_hello_range){.epoch = epoch, .base = 1, .oldest = 1, .next = next};
-        CHECK_EQ(tern_stage_hello(stage, tern_stage_device(stage, "dev1"), &hello, &hello.ranges[0], 0, &range), 0);
+        CHECK_EQ(
+            tern_stage_hello(stage, tern_stage_device(stage, "dev1"), &hello, &hello.ranges[0], 0, &range),
+            0);
     }
     drain();
     check_sequence("dev1", next - 1);
@@ -289,6 +354,33 @@ static void a_torn_record_is_cut_and_damage_before_valid_records_is_not(void)
     done();
 }
 
+static void a_call_that_fails_at_any_place_loses_and_repeats_nothing(void)
+{
+    struct chunk_bytes made;
+    for (unsigned n = 1; n <= 60; n++) {
+        calls_left = 0;
+        folder_fresh();
+        open_stage();
+        struct tern_stage_range *range = chunks_device(stage, "dev1");
+        for (uint32_t first = 1; first <= 61; first += 20) {
+            chunks_fill(&made, first, 20);
+            chunks_send(stage, range, &made, 0);
+        }
+        tern_stage_sync(stage);
+        char url[1000];
+        struct tern_import_config config = {
+            .report = report, .rows = 20, .segment_bytes = 1500, .segment_seconds = 3600};
+        snprintf(url, sizeof url, "csv:%s", folder_path("out"));
+        fails_after = n % 2 == 0;
+        calls_left = n;
+        CHECK_EQ(tern_import_open(&import, stage, url, &config), TERN_HOST_OK);
+        drain();
+        check_sequence("dev1", 80);
+        CHECK_EQ(hidden, 0);
+        done();
+    }
+}
+
 static void a_folder_in_use_is_waited_for(void)
 {
     fresh();
@@ -309,6 +401,7 @@ int main(void)
     RUN(a_lost_cursor_repeats_nothing);
     RUN(kills_at_random_moments_lose_and_repeat_nothing);
     RUN(a_torn_record_is_cut_and_damage_before_valid_records_is_not);
+    RUN(a_call_that_fails_at_any_place_loses_and_repeats_nothing);
     RUN(a_folder_in_use_is_waited_for);
     folder_remove();
     return test_report();

@@ -31,7 +31,8 @@ static struct tern_stage_range *again(const char *id, uint32_t epoch)
     struct tern_stage_range *range = NULL;
     hello.ranges[0].base = hello.ranges[0].oldest = hello.ranges[0].next = 1;
     hello.ranges[0].epoch = epoch;
-    CHECK_EQ(tern_stage_hello(stage, tern_stage_device(stage, id), &hello, &hello.ranges[0], 0, &range), TERN_HOST_OK);
+    CHECK_EQ(tern_stage_hello(stage, tern_stage_device(stage, id), &hello, &hello.ranges[0], 0, &range),
+             TERN_HOST_OK);
     return range;
 }
 
@@ -268,7 +269,8 @@ static void gaps_take_their_place_in_the_sequence(void)
     chunks_send(stage, range, &made, 0);
     CHECK_EQ(tern_stage_gap(stage, range, 15, 20, TERN_GAP_OVERFLOW), TERN_HOST_OK); /* beyond: dropped */
     CHECK_EQ(range->taken.next, 11);
-    CHECK_EQ(tern_stage_gap(stage, range, 5, 20, TERN_GAP_OVERFLOW), TERN_HOST_OK); /* begins before: from 11 on */
+    CHECK_EQ(tern_stage_gap(stage, range, 5, 20, TERN_GAP_OVERFLOW),
+             TERN_HOST_OK); /* begins before: from 11 on */
     CHECK_EQ(range->taken.next, 21);
     CHECK_EQ(tern_stage_gap(stage, range, 20, 10, TERN_GAP_OVERFLOW), TERN_HOST_E_PROTOCOL);
     CHECK_EQ(tern_stage_gap(stage, range, 21, UINT32_MAX, TERN_GAP_OVERFLOW), TERN_HOST_E_PROTOCOL);
@@ -384,13 +386,14 @@ static void contradicting_ranges_are_refused(void)
     struct tern_device *device = tern_stage_device(stage, "dev1");
     struct tern_hello hello = {.id = "dev1", .range_count = 1};
     struct tern_stage_range *range;
-    const struct tern_hello_range bad[] = {{.base = 0, .oldest = 1, .next = 1},
-                                           {.base = 2, .oldest = 1, .next = 2},
-                                           {.base = 1, .oldest = 3, .next = 2},
-                                           {.base = 1, .oldest = 1, .next = 2, .lane = 8},
-                                           {.base = 1, .oldest = 1, .next = 2, .epoch = 9},
-                                           {.base = 1, .oldest = 1, .next = 2, .epoch = 0x80000000u},
-                                           {.base = 1, .oldest = 1, .next = 2, .epoch = 8, .acked = 3, .store = 5}};
+    const struct tern_hello_range bad[] = {
+        {.base = 0, .oldest = 1, .next = 1},
+        {.base = 2, .oldest = 1, .next = 2},
+        {.base = 1, .oldest = 3, .next = 2},
+        {.base = 1, .oldest = 1, .next = 2, .lane = 8},
+        {.base = 1, .oldest = 1, .next = 2, .epoch = 9},
+        {.base = 1, .oldest = 1, .next = 2, .epoch = 0x80000000u},
+        {.base = 1, .oldest = 1, .next = 2, .epoch = 8, .acked = 3, .store = 5}};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         hello.ranges[0] = bad[i];
         CHECK_EQ(tern_stage_hello(stage, device, &hello, &hello.ranges[0], 0, &range), TERN_HOST_E_PROTOCOL);
