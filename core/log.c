@@ -5,11 +5,11 @@
 #include "log_scan.h"
 #include "schema.h"
 
-#define PIECE         32u
-#define RELOCATE_MAX  2u /* sectors that are tried for one append */
-#define HEAD_COPIES   2u
-#define EPOCH_COPIES  2u
-#define CHECK_MAX     1024u /* bytes of an erased sector that one call looks at */
+#define PIECE          32u
+#define RELOCATE_MAX   2u /* sectors that are tried for one append */
+#define HEAD_COPIES    2u
+#define EPOCH_COPIES   2u
+#define CHECK_MAX      1024u /* bytes of an erased sector that one call looks at */
 #define REACH_LOG2_MAX 12u
 #define SECTOR_ROOMY   1024u /* bytes of a sector that can spare room for notes */
 #define ERASE_TRIES    3u
@@ -222,7 +222,7 @@ static int open_sector(struct tern_log *log)
     log->generation++;
     log->write = log->ready_at;
     log->schema_count = 0;
-    log->flags &= (uint8_t)~(LOG_MOVE | LOG_LEFT | LOG_SUSPECT);
+    log->flags &= (uint8_t) ~(LOG_MOVE | LOG_LEFT | LOG_SUSPECT);
     log->flags |= LOG_ACK_DUE;
     if (log->flags & LOG_READY_SUSPECT)
         log->flags |= LOG_SUSPECT;
@@ -294,7 +294,8 @@ static uint16_t fit(const struct tern_log *log, uint32_t left, uint32_t taken, u
     return (uint16_t)((left < wanted ? left : wanted) & ~(unit_of(log) - 1));
 }
 
-int tern_log_open(struct tern_log *log, const struct tern_table *table, uint32_t hash, uint16_t wanted, uint16_t least)
+int tern_log_open(struct tern_log *log, const struct tern_table *table, uint32_t hash, uint16_t wanted,
+                  uint16_t least)
 {
     uint32_t schema = schema_entry_size(log, table);
     uint32_t frame = tern_log_entries(log) + 2 * note_size(log) + kept_room(log) + unit_of(log);
@@ -345,7 +346,7 @@ void tern_log_close(struct tern_log *log)
 {
     log->capacity = 0;
     log->table = NULL;
-    log->flags &= (uint8_t)~(LOG_PLACED | LOG_MOVE);
+    log->flags &= (uint8_t) ~(LOG_PLACED | LOG_MOVE);
 }
 
 void tern_log_abort(struct tern_log *log)
@@ -449,7 +450,8 @@ static int release_oldest(struct tern_log *log, bool drop)
         next = log->next; /* what lies behind is void */
     if (next > log->acked && !drop)
         return TERN_E_FULL;
-    uint32_t lost = tern_log_load_head(log, log->oldest, &head) && head.first > log->acked ? head.first : log->acked;
+    uint32_t lost =
+        tern_log_load_head(log, log->oldest, &head) && head.first > log->acked ? head.first : log->acked;
     if (next > lost)
         log->stats.dropped += next - lost;
     if (log->unmarked == log->oldest)
@@ -537,7 +539,7 @@ static int prepare(struct tern_log *log, bool drop)
     log->ready_at = log->ready + tern_log_entries(log);
     log->ahead = TERN_NO_ADDRESS;
     log->failures = 0;
-    log->flags &= (uint8_t)~(LOG_READY_SUSPECT | LOG_WANTED);
+    log->flags &= (uint8_t) ~(LOG_READY_SUSPECT | LOG_WANTED);
     return TERN_AGAIN;
 }
 
@@ -549,7 +551,8 @@ int tern_log_service(struct tern_log *log, bool drop)
             return status;
     }
     bool fits = room(log) != 0;
-    if ((log->flags & LOG_NOTE_DUE) != 0 && (log->flags & LOG_PLACED) == 0 && (fits || log->ready != TERN_NO_ADDRESS)) {
+    if ((log->flags & LOG_NOTE_DUE) != 0 && (log->flags & LOG_PLACED) == 0 &&
+        (fits || log->ready != TERN_NO_ADDRESS)) {
         int status = fits ? emit_notes(log, 1) : open_sector(log);
         if (status == TERN_E_FLASH)
             leave_sector(log);

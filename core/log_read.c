@@ -88,9 +88,11 @@ static bool consider(struct search *search, struct tern_log_chunk *chunk)
         cursor->damaged = true;
     search->waits = false;
     search->end = next;
-    bool bare = commits && next == cursor->is.chunk.first && next == search->sequence && cursor->entry != search->hint;
+    bool bare = commits && next == cursor->is.chunk.first && next == search->sequence &&
+                cursor->entry != search->hint;
     if (next > search->sequence || bare) {
-        bool has = cursor->is.chunk.committed > search->sequence && cursor->is.chunk.committed > cursor->is.chunk.first;
+        bool has = cursor->is.chunk.committed > search->sequence &&
+                   cursor->is.chunk.committed > cursor->is.chunk.first;
         search->waits = !has && !bare && next > search->settled;
         take(search, chunk);
         return !search->waits;
@@ -142,8 +144,9 @@ static int find(const struct tern_log *log, struct search *search, struct tern_l
         enter(&search->cursor, log, locate(log, search->sequence));
     }
     int status = run(search, chunk);
-    if (status == TERN_OK && chunk->reason == TERN_GAP_REFUSED && !hinted && chunk->first > search->sequence &&
-        tern_log_load_head(log, log->oldest, &head) && head.first > search->sequence)
+    if (status == TERN_OK && chunk->reason == TERN_GAP_REFUSED && !hinted &&
+        chunk->first > search->sequence && tern_log_load_head(log, log->oldest, &head) &&
+        head.first > search->sequence)
         chunk->reason = TERN_GAP_OVERFLOW;
     return status;
 }
@@ -162,11 +165,13 @@ int tern_log_find(struct tern_log *log, uint32_t sequence, struct tern_log_chunk
     return status;
 }
 
-int tern_log_read(const struct tern_log *log, const struct tern_log_chunk *chunk, uint32_t offset, void *data, uint32_t size)
+int tern_log_read(const struct tern_log *log, const struct tern_log_chunk *chunk, uint32_t offset, void *data,
+                  uint32_t size)
 {
     if (!is_there(log, chunk))
         return TERN_E_CORRUPT;
-    return log->flash->read(log->flash->context, chunk->address + offset, data, size) == 0 ? TERN_OK : TERN_E_FLASH;
+    return log->flash->read(log->flash->context, chunk->address + offset, data, size) == 0 ? TERN_OK
+                                                                                           : TERN_E_FLASH;
 }
 
 int tern_log_segment_crc(const struct tern_log *log, uint32_t sequence, uint32_t *crc)

@@ -88,7 +88,8 @@ static bool load_note(const struct tern_log *log, uint32_t address, struct tern_
 {
     uint8_t raw[NOTE_SIZE];
     tern_log_load(log, address, raw, NOTE_SIZE);
-    if ((raw[0] & 0xF8u) != NOTE_TYPE || tern_log_seal(log, raw, NOTE_SEALED) != tern_load32(raw + NOTE_SEALED))
+    if ((raw[0] & 0xF8u) != NOTE_TYPE ||
+        tern_log_seal(log, raw, NOTE_SEALED) != tern_load32(raw + NOTE_SEALED))
         return false;
     note->reach_log2 = (uint8_t)((raw[0] & 7u) + REACH_LOG2);
     note->generation = tern_load32(raw + 1);
@@ -116,7 +117,8 @@ bool tern_log_load_head(const struct tern_log *log, uint32_t sector, struct tern
     uint32_t limit = at + HEAD_WITHIN;
     if (limit > sector + log->flash->sector_size)
         limit = sector + log->flash->sector_size;
-    for (limit -= NOTE_SIZE; (at = tern_log_used(log, at, limit)) < limit; at += (uint32_t)1 << log->unit_log2)
+    for (limit -= NOTE_SIZE; (at = tern_log_used(log, at, limit)) < limit;
+         at += (uint32_t)1 << log->unit_log2)
         if (load_note(log, at, note))
             return true;
     return false;
@@ -132,7 +134,8 @@ uint32_t tern_log_follower(const struct tern_log *log, uint32_t sector, uint32_t
         sector = tern_log_after(log, sector);
         head.first = log->next;
         head.generation = 0;
-    } while (sector != log->newest && !(tern_log_load_head(log, sector, &head) && head.generation > generation));
+    } while (sector != log->newest &&
+             !(tern_log_load_head(log, sector, &head) && head.generation > generation));
     if (sector == log->newest)
         (void)tern_log_load_head(log, sector, &head);
     *first = head.first;
@@ -193,7 +196,8 @@ static bool scan_chunk(struct tern_log_cursor *cursor)
 }
 
 /* The CRC of the chunk's segment with records that ends before `sequence`. */
-int tern_log_crc_at(const struct tern_log *log, const struct tern_log_chunk *chunk, uint32_t sequence, uint32_t *crc)
+int tern_log_crc_at(const struct tern_log *log, const struct tern_log_chunk *chunk, uint32_t sequence,
+                    uint32_t *crc)
 {
     struct view view = {log, chunk->address};
     struct tern_source source = {read_view, &view};
@@ -291,7 +295,8 @@ uint8_t tern_log_scan(struct tern_log_cursor *cursor)
 }
 
 /* Finds a schema in a sector. */
-bool tern_log_schema_in(const struct tern_log *log, uint32_t sector, uint32_t hash, struct tern_log_cursor *cursor)
+bool tern_log_schema_in(const struct tern_log *log, uint32_t sector, uint32_t hash,
+                        struct tern_log_cursor *cursor)
 {
     tern_log_enter(cursor, log, sector);
     uint8_t kind;

@@ -19,20 +19,21 @@
 #define HASH_SIZE      4u
 #define UNIT_MAX       32u
 #define HEAD_WITHIN    512u /* a sector's head begins in so many bytes of its entries */
-#define ENTRY_SIZE_MIN 8u  /* no entry is shorter */
-#define BLANK_SLACK    64u /* two of the largest units */
+#define ENTRY_SIZE_MIN 8u   /* no entry is shorter */
+#define BLANK_SLACK    64u  /* two of the largest units */
 
 #define NOTES_ENOUGH 3u /* so many copies at the log's end need no further one */
 
 enum tern_log_flags {
-    LOG_SUSPECT = 1,        /* the unit at `write` may have been touched by a program that a power cut ended */
-    LOG_READY_SUSPECT = 2,  /* the same of the sector ahead */
-    LOG_NOTE_DUE = 4,       /* a note goes before anything else: what flash holds of the last one, or of records, may not last */
-    LOG_MOVE = 8,           /* the open chunk goes to the sector ahead */
-    LOG_PLACED = 16,        /* the open chunk has an address, and its schemas stand before it */
-    LOG_WANTED = 32,        /* somebody waits for a sector ahead */
-    LOG_LEFT = 64,           /* the newest sector failed, and takes nothing more */
-    LOG_ACK_DUE = 128       /* an acknowledgement may be marked */
+    LOG_SUSPECT = 1,       /* the unit at `write` may have been touched by a program that a power cut ended */
+    LOG_READY_SUSPECT = 2, /* the same of the sector ahead */
+    LOG_NOTE_DUE =
+        4, /* a note goes before anything else: what flash holds of the last one, or of records, may not last */
+    LOG_MOVE = 8,     /* the open chunk goes to the sector ahead */
+    LOG_PLACED = 16,  /* the open chunk has an address, and its schemas stand before it */
+    LOG_WANTED = 32,  /* somebody waits for a sector ahead */
+    LOG_LEFT = 64,    /* the newest sector failed, and takes nothing more */
+    LOG_ACK_DUE = 128 /* an acknowledgement may be marked */
 };
 
 /* The entries that the scanner tells apart. */
@@ -93,7 +94,9 @@ bool tern_log_is_proven(const struct tern_log *log, uint32_t address);
 uint32_t tern_log_follower(const struct tern_log *log, uint32_t sector, uint32_t *first);
 void tern_log_enter(struct tern_log_cursor *cursor, const struct tern_log *log, uint32_t sector);
 uint8_t tern_log_scan(struct tern_log_cursor *cursor);
-int tern_log_crc_at(const struct tern_log *log, const struct tern_log_chunk *chunk, uint32_t sequence, uint32_t *crc);
-bool tern_log_schema_in(const struct tern_log *log, uint32_t sector, uint32_t hash, struct tern_log_cursor *cursor);
+int tern_log_crc_at(const struct tern_log *log, const struct tern_log_chunk *chunk, uint32_t sequence,
+                    uint32_t *crc);
+bool tern_log_schema_in(const struct tern_log *log, uint32_t sector, uint32_t hash,
+                        struct tern_log_cursor *cursor);
 
 #endif

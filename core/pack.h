@@ -76,16 +76,6 @@ struct tern_pack {
     struct tern_pack_column kind; /* op and table of the records: a column like any other */
 };
 
-/* Bytes of models for tables with `columns` columns together, and what text and bytes columns need beside.
- * The memory is aligned as a uint64_t is. */
-#define TERN_MODELS_SIZE(columns) (112u + 72u * (columns))
-#define TERN_MODELS_TEXT          368u
-
-/* Codecs (chunk.h): for tables of numbers only, and for all. A lane whose tables name one of them does best
- * to name it for all. */
-extern const struct tern_codec tern_packed;
-extern const struct tern_codec tern_packed_text;
-
 #define TERN_PACK_HEAD ((sizeof(struct tern_pack) + 7u) & ~(size_t)7u)
 #define TERN_PACK_TEXT ((sizeof(struct tern_pack_text) + 7u) & ~(size_t)7u)
 

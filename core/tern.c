@@ -51,10 +51,16 @@ static uint8_t unit_log2(const struct tern_flash *flash)
     return log2;
 }
 
+static bool models_are_allowed(const struct tern_lane *lane)
+{
+    return lane->models_size == 0 ||
+           (lane->models != NULL && (uintptr_t)lane->models % sizeof(uint64_t) == 0);
+}
+
 static int open_lane(struct tern_lane *lane, uint8_t number)
 {
     if (lane->flash == NULL || lane->chunk_data == NULL || lane->chunk_size < TERN_CHUNK_MIN ||
-        lane->chunk_size > TERN_CHUNK_MAX || lane->overflow > TERN_WAIT)
+        lane->chunk_size > TERN_CHUNK_MAX || lane->overflow > TERN_WAIT || !models_are_allowed(lane))
         return TERN_E_ARGUMENT;
     memset(&lane->chunk, 0, sizeof(lane->chunk));
     memset(&lane->sender, 0, sizeof(lane->sender));

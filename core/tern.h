@@ -102,8 +102,16 @@ struct tern_column {
 
 struct tern_codec;
 
-/* How a table's records are written into chunks. A firmware links only the codecs that its tables name. */
+/* How a table's records are written into chunks: as plain CSV; packed, for tables of numbers; packed, for all tables. A firmware links
+ * only the codecs that its tables name. The packed ones need tern_lane.models; the tables of a lane best name the same one. */
 extern const struct tern_codec tern_csv;
+extern const struct tern_codec tern_packed;
+extern const struct tern_codec tern_packed_text;
+
+/* Bytes of tern_lane.models, aligned as a uint64_t: for packed tables with so many columns together that share a chunk, and what text
+ * and bytes columns need beside. */
+#define TERN_MODELS_SIZE(columns) (112u + 72u * (columns))
+#define TERN_MODELS_TEXT          368u
 
 struct tern_table {
     const char *name;
@@ -133,8 +141,10 @@ enum tern_table_flags { TERN_DEDUP = 1 };
     {                                                                                                        \
         (name), (columns), (codec), (uint8_t)(sizeof(columns) / sizeof((columns)[0])), (uint8_t)(mode), 0, 0 \
     }
-/* A table whose columns are the array `columns`, in lane 0. */
-#define TERN_TABLE(name, mode, columns) TERN_TABLE_CODED(name, mode, columns, &tern_csv)
+/* A table whose columns are the array `columns`, in lane 0: plain, packed, packed with text or bytes columns. */
+#define TERN_TABLE(name, mode, columns)             TERN_TABLE_CODED(name, mode, columns, &tern_csv)
+#define TERN_TABLE_PACKED(name, mode, columns)      TERN_TABLE_CODED(name, mode, columns, &tern_packed)
+#define TERN_TABLE_PACKED_TEXT(name, mode, columns) TERN_TABLE_CODED(name, mode, columns, &tern_packed_text)
 
 /* One column of a row. Booleans, integers and times as they are; a decimal scaled to its declared digits; an unsigned 64-bit
  * value as its bit pattern. Text and bytes by pointer and length. */
@@ -316,8 +326,8 @@ struct tern_lane {
     const struct tern_flash *flash; /* required */
     uint8_t *chunk_data;            /* required: where a chunk is built */
     uint16_t chunk_size;            /* required: TERN_CHUNK_MIN to TERN_CHUNK_MAX; 512 is a good default */
-    uint16_t models_size;           /* bytes of models */
-    void *models;                   /* for packed chunks: see TERN_MODELS_SIZE() */
+    uint16_t models_size;           /* bytes of models; 0: plain CSV only */
+    void *models;                   /* for packed chunks: TERN_MODELS_SIZE() bytes */
     uint8_t overflow;               /* enum tern_overflow */
     /* Private. */
     uint8_t batch;     /* an explicit batch is open */

@@ -370,7 +370,7 @@ static void write_state(struct tern_csv_manifest *manifest)
     }
 }
 
-static int rewrite(struct tern_csv_manifest *manifest, struct tern_sink *sink)
+int tern_csv_manifest_rewrite(struct tern_csv_manifest *manifest, struct tern_sink *sink)
 {
     write_state(manifest);
     if (manifest->record.failed)
@@ -397,7 +397,7 @@ int tern_csv_manifest_trim(struct tern_csv_manifest *manifest, struct tern_sink 
 {
     if (manifest->size < TRIM_SIZE || manifest->size < 4 * manifest->size_when_new)
         return TERN_HOST_OK;
-    return rewrite(manifest, sink);
+    return tern_csv_manifest_rewrite(manifest, sink);
 }
 
 static int read_file(struct tern_csv_manifest *manifest, struct tern_sink *sink)
@@ -437,7 +437,7 @@ int tern_csv_manifest_open(struct tern_csv_manifest *manifest, int folder, struc
         return read_file(manifest, sink);
     if (errno != ENOENT)
         return tern_sink_fail(sink, TERN_HOST_E_SYSTEM, "cannot open %s: %s", NAME, strerror(errno));
-    return rewrite(manifest, sink);
+    return tern_csv_manifest_rewrite(manifest, sink);
 }
 
 void tern_csv_manifest_close(struct tern_csv_manifest *manifest)

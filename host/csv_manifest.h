@@ -77,6 +77,9 @@ int tern_csv_record_write(struct tern_csv_manifest *manifest, struct tern_sink *
 /* Takes a segment that is done out of memory; the file forgets it when it is next rewritten. */
 void tern_csv_manifest_drop(struct tern_csv_manifest *manifest, struct tern_csv_segment *segment);
 
+/* Writes the manifest anew: what it says is durable then, whatever became of writes before. */
+int tern_csv_manifest_rewrite(struct tern_csv_manifest *manifest, struct tern_sink *sink);
+
 /* Writes the manifest anew when it is much longer than what it says. */
 int tern_csv_manifest_trim(struct tern_csv_manifest *manifest, struct tern_sink *sink);
 

@@ -282,6 +282,7 @@ static void report_damage(const struct tern_journal *journal, uint32_t number, u
 /* What replaying one file showed. */
 struct replayed {
     uint64_t end;    /* behind the last valid entry */
+    uint64_t synced; /* what was durable when that was appended */
     bool is_corrupt; /* damage in the middle */
     bool is_torn;    /* damage at the end only */
 };
@@ -310,6 +311,7 @@ static int replay_scan(struct tern_journal *journal, struct tern_journal_scan *s
         int status = tern_journal_scan_next(scan, &found);
         if (status == 1) {
             journal->config.replay(journal->config.context, found.position, found.body, found.size);
+            replayed->synced = found.synced;
             continue;
         }
         replayed->end = scan->position;
@@ -380,6 +382,22 @@ static int find_start(struct tern_journal *journal, size_t *start)
                 TERN_HOST_E_CORRUPT);
 }
 
+/* Writes the last write's bytes once more, and makes them durable. When the process before ended after an fdatasync that failed, they may
+ * read well and yet not be on the disk, and the kernel would not write them again. */
+static bool write_again(int descriptor, uint64_t from, uint64_t to)
+{
+    uint8_t *piece = malloc(TERN_JOURNAL_AHEAD);
+    bool good = piece != NULL;
+    while (good && from < to) {
+        size_t got, size = to - from < TERN_JOURNAL_AHEAD ? (size_t)(to - from) : TERN_JOURNAL_AHEAD;
+        good = tern_journal_pread(descriptor, piece, size, from, &got) == 0 && got == size &&
+               tern_journal_pwrite(descriptor, piece, size, from) == 0;
+        from += size;
+    }
+    free(piece);
+    return good && fdatasync(descriptor) == 0;
+}
+
 /* Goes on in the newest file, its torn tail cut. */
 static int take_up(struct tern_journal *journal, int descriptor, const struct tern_journal_header *header,
                    const struct replayed *replayed)
@@ -388,14 +406,14 @@ static int take_up(struct tern_journal *journal, int descriptor, const struct te
     journal->base = header->base;
     journal->state_end = header->state_end;
     journal->synced = journal->durable = replayed->end;
-    if (file_size(descriptor) <= replayed->end - header->base && !replayed->is_corrupt)
-        return TERN_HOST_OK;
-    if (!replayed->is_corrupt) {
+    uint64_t end = replayed->end - header->base;
+    bool torn = file_size(descriptor) > end;
+    if (torn && !replayed->is_corrupt)
         tern_journal_report(journal, TERN_INFO, "journal-tail-cut", "", 0,
                             "the last write before the stop was incomplete and had not been acknowledged");
-        if (ftruncate(descriptor, (off_t)(replayed->end - header->base)) == 0 && fdatasync(descriptor) == 0)
-            return TERN_HOST_OK;
-    }
+    if (!replayed->is_corrupt && (!torn || ftruncate(descriptor, (off_t)end) == 0) &&
+        write_again(descriptor, replayed->synced - header->base, end))
+        return TERN_HOST_OK;
     /* Evidence stays as it is: nothing is cut off or appended. */
     journal->ceiling = header->base + (file_size(descriptor) + 7) / 8 * 8;
     journal->synced = journal->durable = journal->ceiling;
@@ -409,7 +427,7 @@ static int recover_files(struct tern_journal *journal, size_t start)
     for (size_t i = start; i < journal->file_count && status == TERN_HOST_OK; i++) {
         bool newest = i + 1 == journal->file_count;
         struct tern_journal_header header;
-        struct replayed replayed = {0, false, false};
+        struct replayed replayed = {0, 0, false, false};
         int descriptor = open_file(journal, journal->files[i].number, O_RDWR, &header);
         if (descriptor < 0)
             return descriptor;

@@ -36,6 +36,7 @@ struct csv_sink {
     uint32_t segment_seconds;
     uint64_t segment_bytes;
     struct tern_csv_manifest manifest;
+    bool unsure; /* whether the last record of the manifest counts is known only when it is read again */
     bool folder_changed; /* a file was made since the folder was last made durable */
 };
 
@@ -240,6 +241,10 @@ static void disconnect(struct tern_sink *sink)
 static int recover(struct csv_sink *csv)
 {
     int status = tern_csv_manifest_open(&csv->manifest, csv->folder, &csv->sink);
+    csv->unsure = false;
+    /* After a failed fdatasync, perhaps of a process before, the file may read well and yet not be on the disk. */
+    if (status == TERN_HOST_OK)
+        status = tern_csv_manifest_rewrite(&csv->manifest, &csv->sink);
     if (status == TERN_HOST_OK)
         status = remove_strays(csv);
     for (struct tern_csv_segment *segment = csv->manifest.segments; segment != NULL && status == TERN_HOST_OK;
@@ -356,7 +361,9 @@ static int commit(struct tern_sink *sink, const struct tern_sink_commit *commit)
         return status;
     tern_csv_record_cursor(&csv->manifest, commit->store, commit->slot, commit->cursor);
     complete_segments(csv, false);
+    csv->unsure = true;
     status = tern_csv_record_write(&csv->manifest, sink);
+    csv->unsure = status != TERN_HOST_OK;
     for (struct tern_csv_segment *segment = csv->manifest.segments; segment != NULL; segment = segment->next)
         segment->is_touched = false;
     if (status == TERN_HOST_OK)
@@ -364,11 +371,13 @@ static int commit(struct tern_sink *sink, const struct tern_sink_commit *commit)
     return status == TERN_HOST_OK ? tern_csv_manifest_trim(&csv->manifest, sink) : status;
 }
 
-/* What was written behind the committed lengths is cut off. Where that fails the descriptor goes too, so that the next transaction fails
- * and the folder is opened again. */
+/* What was written behind the committed lengths is cut off. Where that fails the descriptor goes too, so that the next transaction
+ * fails and the folder is opened again. Nothing is cut while it is not known whether the commit counts: opening again tells. */
 static void rollback(struct tern_sink *sink)
 {
     struct csv_sink *csv = (struct csv_sink *)sink;
+    if (csv->unsure)
+        return;
     for (struct tern_csv_segment *segment = csv->manifest.segments, *next; segment != NULL; segment = next) {
         next = segment->next;
         tern_buffer_clear(&segment->buffer);

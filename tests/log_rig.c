@@ -218,7 +218,8 @@ static bool fail(struct rig *rig, const char *what)
 }
 
 /* The identities in a segment's payload: lines "+index,id". */
-static bool check_payload(struct rig *rig, const uint8_t *data, const struct tern_segment *segment, uint32_t from)
+static bool check_payload(struct rig *rig, const uint8_t *data, const struct tern_segment *segment,
+                          uint32_t from)
 {
     const char *text = (const char *)data + segment->payload;
     const char *end = text + segment->size;
@@ -241,7 +242,8 @@ static bool check_schemas(struct rig *rig, const uint8_t *data, const struct ter
         uint32_t hash = tern_load32(data + segment->tables + 4 * i);
         uint32_t address, size;
         if (tern_log_find_schema(&rig->log, hash, &address, &size) != TERN_OK)
-            return rig->lenient || segment->first < rig->floor || fail(rig, "a chunk's schema is not in the log");
+            return rig->lenient || segment->first < rig->floor ||
+                   fail(rig, "a chunk's schema is not in the log");
     }
     return true;
 }

@@ -28,15 +28,16 @@ struct rig {
     uint32_t tail;  /* behind the newest record put */
     uint32_t last;  /* behind the newest record of the commit before */
     uint32_t floor; /* records below may have been dropped to make room */
-    uint32_t excused[2]; /* of these, from and up to, any may be missing: their program was cut, and read well at first */
-    uint32_t epoch;      /* in force */
+    uint32_t excused
+        [2]; /* of these, from and up to, any may be missing: their program was cut, and read well at first */
+    uint32_t epoch;       /* in force */
     uint32_t epoch_maybe; /* what a cut may have put in force, or as `epoch` */
     uint32_t epoch_firm;  /* in force, and used: no later start may see another before it */
     uint32_t acked;       /* the most that was ever acknowledged */
     /* After rig_check(): */
-    uint32_t oldest;  /* the oldest record found */
-    uint32_t missing; /* records between that were not there */
-    uint8_t reason;   /* why, as the last gap says */
+    uint32_t oldest;   /* the oldest record found */
+    uint32_t missing;  /* records between that were not there */
+    uint8_t reason;    /* why, as the last gap says */
     const char *wrong; /* the first broken promise, or NULL */
 };
 

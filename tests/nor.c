@@ -2,7 +2,6 @@
 #include "nor.h"
 
 #include <stdlib.h>
-#include <stdio.h>
 #include <string.h>
 
 enum { ERASED, PROGRAMMED, TORN };
@@ -111,13 +110,6 @@ static void check_units(struct nor *nor, uint32_t address, const uint8_t *data, 
         bool in_slot = offset >= nor->slot_from && offset < nor->slot_to;
         if (nor->states[unit] == ERASED || (torn && (in_slot || all_are(data + at, nor->unit, 0))))
             continue;
-        if (getenv("NORDUMP")) {
-            printf("program %x size %u at unit %x states %d\n", address, size, address + at, nor->states[unit]);
-            for (uint32_t i = 0; i < nor->size; i++)
-                printf("%s%02x%s", i % 32 == 0 ? "\n" : " ", nor->cells[i], nor->states[i/nor->unit]==2? "T" : " ");
-            printf("\n");
-            fflush(stdout); abort();
-        }
         violate(nor, torn ? "a torn unit was programmed" : "a unit was programmed twice");
     }
 }
@@ -145,8 +137,8 @@ static int nor_program(void *context, uint32_t address, const void *data, uint32
         return -1;
     bool fails = planned(nor, NOR_PROGRAM) || is_bad(nor, address);
     nor->bytes[NOR_PROGRAM] += size;
-    if (size == 0 || size > sector || address >= nor->size || address % nor->unit != 0 || size % nor->unit != 0 ||
-        address / sector != (address + size - 1) / sector) {
+    if (size == 0 || size > sector || address >= nor->size || address % nor->unit != 0 ||
+        size % nor->unit != 0 || address / sector != (address + size - 1) / sector) {
         violate(nor, "a program of this address and size is not allowed");
         return -1;
     }
@@ -185,8 +177,10 @@ static int nor_erase(void *context, uint32_t address)
     nor->erases[address / sector]++;
     bool cut = is_cut(nor, sector);
     if (fails && !cut) {
-        if (nor->fault == NOR_HALF)
+        if (nor->fault == NOR_HALF) {
             change(nor, address, NULL, sector / 2, false);
+            set_states(nor, address, sector / 2, true, false);
+        }
         return nor->fault == NOR_ERROR ? -1 : 0;
     }
     change(nor, address, NULL, sector, cut);

@@ -16,7 +16,11 @@ enum nor_tear {
     NOR_RISING  /* every bit reads as not done, until nor_age() is called */
 };
 
-enum nor_fault { NOR_ERROR, NOR_NOTHING /* returns 0 and does nothing */, NOR_HALF /* does a part and returns 0 */ };
+enum nor_fault {
+    NOR_ERROR,
+    NOR_NOTHING /* returns 0 and does nothing */,
+    NOR_HALF /* does a part and returns 0 */
+};
 
 enum nor_operation { NOR_READ, NOR_PROGRAM, NOR_ERASE };
 

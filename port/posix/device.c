@@ -40,6 +40,7 @@ static const char usage[] =
     "  --types LIST     NAME=TYPE,...; others are inferred. Types: bool, u8 to u64, i8 to i64, time_s, "
     "time_ms,\n"
     "                   decimal(N), float(N), text(N); with ? behind for columns that may be NULL\n"
+    "  --packed         packed chunks: a tenth of the bytes, for more work\n"
     "  --commit N       rows a commit, 1 to 4000 (1000)\n"
     "  --chunk N        bytes a chunk, 64 to 4096 (4096)\n"
     "  --unit N         program unit of the flash: 1, 2, 4, 8, 16 or 32 (1)\n"
@@ -54,7 +55,7 @@ struct options {
     const char *connect, *id, *flash, *file;
     struct csv_options csv;
     unsigned long commit, chunk, unit, sector, sectors, wait;
-    bool sync, quiet;
+    bool sync, quiet, packed;
 };
 
 struct device {
@@ -66,6 +67,7 @@ struct device {
     struct csv_file file;
     struct csv_table table;
     uint8_t chunk[CHUNK_SIZE];
+    uint64_t models[(TERN_MODELS_SIZE(TERN_COLUMNS_MAX) + TERN_MODELS_TEXT) / sizeof(uint64_t) + 1];
     uint8_t frame[FRAME_SIZE];
     uint32_t first; /* sequence of the file's first row */
     unsigned long put;
@@ -138,6 +140,8 @@ static bool take_flag(struct options *options, const char *name)
         options->sync = true;
     else if (strcmp(name, "--quiet") == 0)
         options->quiet = true;
+    else if (strcmp(name, "--packed") == 0)
+        options->packed = true;
     else
         return false;
     return true;
@@ -289,6 +293,9 @@ static int open_device(struct device *device, const struct options *options)
     device->lane.chunk_data = device->chunk;
     device->lane.chunk_size = (uint16_t)options->chunk;
     device->lane.overflow = TERN_WAIT;
+    device->lane.models = device->models;
+    device->lane.models_size = sizeof(device->models);
+    device->table.table.codec = options->packed ? &tern_packed_text : &tern_csv;
     device->config = (struct tern_config){.id = options->id,
                                           .lanes = &device->lane,
                                           .lane_count = 1,

@@ -6,7 +6,6 @@
 
 #include "../log_rig.h"
 
-#include "../../core/crc32c.h"
 #include "../../core/log_scan.h"
 
 #include <inttypes.h>
@@ -16,28 +15,6 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-
-/* ---- A quicker CRC than the device's ------------------------------------------------------------------------------------- */
-
-static uint32_t crc_table[8][256];
-
-static void crc_prepare(void)
-{
-    for (uint32_t i = 0; i < 256; i++) {
-        uint32_t crc = i;
-        for (int bit = 0; bit < 8; bit++)
-            crc = (crc >> 1) ^ (0x82F63B78u & (0u - (crc & 1u)));
-        crc_table[0][i] = crc;
-    }
-}
-
-uint32_t tern_crc32c(uint32_t crc, const void *data, size_t size)
-{
-    const uint8_t *byte = data;
-    for (crc = ~crc; size != 0; size--)
-        crc = (crc >> 8) ^ crc_table[0][(crc ^ *byte++) & 0xFF];
-    return ~crc;
-}
 
 /* ---- Counting ------------------------------------------------------------------------------------------------------------ */
 
@@ -70,12 +47,12 @@ enum branch {
 };
 
 static const char *const branch_names[BRANCHES] = {
-    "empty_log",        "tail_clean",         "tail_dirty",       "tail_at_end",
-    "uncommitted_void", "commit_kept",        "commit_lost",      "head_unproven",
-    "head_copy_used",   "schema_unproven",    "note_unproven",    "ready_found",
-    "ready_rejected",   "unit_burnt",         "went_round_damage", "ack_found",
-    "ack_torn",         "epoch_old",          "epoch_new",        "old_sector_back",
-    "unit_unreadable",  "moved_after_failure", "sector_retired",  "erase_repeated",
+    "empty_log",        "tail_clean",          "tail_dirty",        "tail_at_end",
+    "uncommitted_void", "commit_kept",         "commit_lost",       "head_unproven",
+    "head_copy_used",   "schema_unproven",     "note_unproven",     "ready_found",
+    "ready_rejected",   "unit_burnt",          "went_round_damage", "ack_found",
+    "ack_torn",         "epoch_old",           "epoch_new",         "old_sector_back",
+    "unit_unreadable",  "moved_after_failure", "sector_retired",    "erase_repeated",
 };
 
 struct result {
@@ -139,7 +116,7 @@ static char details[2][48];
 
 static void violation(const char *what)
 {
-    if (result.violations < 12 && getenv("DUMP") != NULL)
+    if (result.violations < 5)
         fprintf(stderr, "%s%s%s: %s\n", story, details[0], details[1], what);
     if (result.violations++ == 0)
         snprintf(result.first, sizeof(result.first), "%s: %s%s: %s", story, details[0], details[1], what);
@@ -149,10 +126,10 @@ enum action { PUT, PUT_THREE, SPILL, BATCH, ABORTED, SERVICE, ACK, EPOCH, OTHER_
 
 static enum action action_of(unsigned step)
 {
-    static const enum action actions[] = {PUT,   SERVICE, PUT,     PUT_THREE, OTHER_TABLE, SERVICE, BATCH,   PUT,
-                                          START, SERVICE, PUT,     ABORTED,   PUT,         ACK,     SERVICE, EPOCH,
-                                          PUT,   SERVICE, SPILL,   ABORTED,   PUT,         START,   PUT,     SERVICE,
-                                          ACK,   SERVICE, PUT_THREE, OTHER_TABLE};
+    static const enum action actions[] = {
+        PUT, SERVICE, PUT, PUT_THREE, OTHER_TABLE, SERVICE, BATCH,     PUT,        START, SERVICE,
+        PUT, ABORTED, PUT, ACK,       SERVICE,     EPOCH,   PUT,       SERVICE,    SPILL, ABORTED,
+        PUT, START,   PUT, SERVICE,   ACK,         SERVICE, PUT_THREE, OTHER_TABLE};
     return actions[step % (sizeof(actions) / sizeof(actions[0]))];
 }
 
@@ -267,37 +244,11 @@ static void classify(const struct rig *rig, const struct rig *before)
         result.branches[OLD_SECTOR_BACK]++;
 }
 
-static void dump(const struct rig *rig)
-{
-    const struct tern_log *log = &rig->log;
-    printf("next %u pending %u rig next %u floor %u newest %x oldest %x write %x flags %x missing %u ready %x\n", log->next, log->pending,
-           rig->next, rig->floor, log->newest, log->oldest, log->write, log->flags, rig->missing, log->ready);
-    struct tern_log_chunk found;
-    struct tern_log log2 = rig->log;
-    found.address = TERN_NO_ADDRESS;
-    for (uint32_t seq = 1; tern_log_find(&log2, seq, &found) == TERN_OK; seq = found.next) {
-        printf("find %u: at %x first %u next %u size %u reason %u settled %u", seq, found.address, found.first, found.next, found.size, found.reason, log2.settled);
-        for (uint32_t i = found.first; i < found.next; i++)
-            printf(" %u", rig->ids[i]);
-        printf("\n");
-        if (seq == found.next)
-            break;
-    }
-    for (uint32_t i = 0; i < rig->nor->size; i++)
-        printf("%s%02x%s", i % 32 == 0 ? "\n" : " ", rig->nor->cells[i], rig->nor->weak[i] ? "*" : "");
-    printf("\n");
-}
-
 static void verify(struct rig *rig)
 {
     if (rig_check(rig, false) && rig->nor->violations == 0)
         return;
     violation(rig->wrong != NULL ? rig->wrong : rig->nor->violation);
-    if (getenv("DUMP") != NULL && *getenv("DUMP") == '2') {
-        printf("%s%s%s %s\n", story, details[0], details[1], rig->wrong);
-        dump(rig);
-        exit(1);
-    }
     rig->wrong = NULL;
     rig->nor->violations = 0;
 }
@@ -392,7 +343,8 @@ static bool one_cut(const struct rig *from, doing *what, unsigned step, unsigned
     if (!cut)
         return false;
     plan.last_size = size;
-    uint64_t hash = mix(mix(mix((uint64_t)(life->sector_size * 64 + life->unit) * 2 + life->ecc, rig->nor->cells, rig->nor->size),
+    uint64_t hash = mix(mix(mix((uint64_t)(life->sector_size * 64 + life->unit) * 2 + life->ecc,
+                                rig->nor->cells, rig->nor->size),
                             rig->nor->weak, rig->nor->size),
                         rig->nor->states, life->ecc ? rig->nor->units : 0);
     result.visits++;
@@ -408,7 +360,8 @@ static bool one_cut(const struct rig *from, doing *what, unsigned step, unsigned
 }
 
 /* Cuts change number `change` of what is done in every way. Returns whether there is such a change. */
-static bool cut_change(const struct rig *from, doing *what, unsigned step, uint32_t change, unsigned depth, unsigned more)
+static bool cut_change(const struct rig *from, doing *what, unsigned step, uint32_t change, unsigned depth,
+                       unsigned more)
 {
     struct nor *nor = &nors[depth];
     uint32_t size = 1;
@@ -484,8 +437,8 @@ static void cut_in_a_row(unsigned cuts, uint64_t seed)
     struct nor nor;
     open_rig(&rig, &nor);
     nor.random = seed;
-    snprintf(story, sizeof(story), "sector %" PRIu32 " x %" PRIu32 ", unit %u, %u cuts in a row, seed %u", life->sector_size,
-             life->sectors, life->unit, cuts, (unsigned)seed);
+    snprintf(story, sizeof(story), "sector %" PRIu32 " x %" PRIu32 ", unit %u, %u cuts in a row, seed %u",
+             life->sector_size, life->sectors, life->unit, cuts, (unsigned)seed);
     details[0][0] = details[1][0] = 0;
     if (rig_mount(&rig) != TERN_OK)
         violation("the first mount failed");
@@ -493,6 +446,7 @@ static void cut_in_a_row(unsigned cuts, uint64_t seed)
         nor_start(&nor);
         nor.random += seed + i;
         uint64_t draw = (seed * 2654435761u + i) * 0x9E3779B97F4A7C15u >> 20;
+        /* Of many fading programs in a row the oracle cannot tell which had been seen; pairs of them are tried above. */
         nor.tear = (enum nor_tear)(draw % 5 == NOR_FADING ? NOR_RANDOM : draw % 5);
         nor.extent = (uint32_t)(draw / 5 % 64);
         nor.cut_at = 1 + (uint32_t)(draw / 320 % 9);
@@ -517,7 +471,9 @@ static void fail_in_turn(enum nor_operation operation, enum nor_fault fault, uin
         struct rig rig;
         struct nor nor;
         open_rig(&rig, &nor);
-        snprintf(story, sizeof(story), "sector %" PRIu32 " x %" PRIu32 ", unit %u, operation %d number %" PRIu32 " fails as %d, %" PRIu32 " times",
+        snprintf(story, sizeof(story),
+                 "sector %" PRIu32 " x %" PRIu32 ", unit %u, operation %d number %" PRIu32
+                 " fails as %d, %" PRIu32 " times",
                  life->sector_size, life->sectors, life->unit, operation, at, fault, count);
         nor.fail_at[operation] = at;
         nor.fail_count = count;
@@ -562,7 +518,9 @@ static void flip_every_bit(void)
         for (uint32_t bit = 0; step % 7 == 6 && bit < nor.size * 8; bit++) {
             struct rig *rig = &rigs[0];
             rig_copy(rig, &base);
-            snprintf(story, sizeof(story), "sector %" PRIu32 " x %" PRIu32 ", unit %u, step %u, bit %" PRIu32 " of byte %" PRIx32 " flipped",
+            snprintf(story, sizeof(story),
+                     "sector %" PRIu32 " x %" PRIu32 ", unit %u, step %u, bit %" PRIu32 " of byte %" PRIx32
+                     " flipped",
                      life->sector_size, life->sectors, life->unit, step, bit % 8, bit / 8);
             rig->nor->cells[bit / 8] ^= (uint8_t)(1u << bit % 8);
             rig->lenient = true;
@@ -598,14 +556,16 @@ static void all_but_cuts(void)
             for (uint32_t count = 1; count <= 100; count = count * 4 + 1)
                 if (operation != NOR_READ || (fault == NOR_ERROR && count == 1))
                     fail_in_turn((enum nor_operation)operation, (enum nor_fault)fault, count);
-    flip_every_bit();
+    if (life->sector_size * life->sectors <= 1536)
+        flip_every_bit();
 }
 
 static const struct life lives[] = {
-    {256, 3, 1, 64, false, true, 84, 28},  {320, 3, 4, 64, false, true, 84, 28},  {384, 3, 8, 80, true, true, 84, 28},
-    {448, 3, 16, 128, true, true, 84, 28}, {640, 3, 32, 160, true, true, 84, 28}, {512, 2, 1, 96, false, true, 84, 0},
-    {512, 4, 2, 128, false, true, 84, 0},  {1024, 3, 8, 256, false, true, 84, 0}, {4096, 2, 1, 512, false, true, 84, 0},
-    {256, 3, 2, 64, true, false, 84, 14},
+    {256, 3, 1, 64, false, true, 56, 28},  {320, 3, 4, 64, false, true, 56, 28},
+    {384, 3, 8, 80, true, true, 56, 28},   {448, 3, 16, 128, true, true, 56, 28},
+    {640, 3, 32, 160, true, true, 56, 28}, {512, 2, 1, 96, false, true, 84, 0},
+    {512, 4, 2, 128, false, true, 84, 0},  {1024, 3, 8, 256, false, true, 84, 0},
+    {4096, 2, 1, 512, false, true, 84, 0}, {256, 3, 2, 64, true, false, 84, 14},
 };
 
 static void run_share(unsigned worker, unsigned workers, double seconds)
@@ -619,8 +579,7 @@ static void run_share(unsigned worker, unsigned workers, double seconds)
             break;
         life = &lives[i];
         uint64_t before = result.states;
-        if (getenv("SKIP") == NULL)
-            live();
+        live();
         details[0][0] = details[1][0] = 0;
         all_but_cuts();
         fprintf(stderr, "life %u: %" PRIu64 " states\n", i, result.states - before);
@@ -636,7 +595,6 @@ int main(int argc, char **argv)
     struct result total;
     int pipes[WORKERS][2];
     memset(&total, 0, sizeof(total));
-    crc_prepare();
     for (unsigned i = 0; i < WORKERS; i++) {
         if (pipe(pipes[i]) != 0)
             return 1;
