@@ -54,10 +54,11 @@ static bool is_there(const struct tern_log *log, const struct tern_log_chunk *ch
 struct search {
     struct tern_log_cursor cursor;
     uint32_t sequence;
-    uint32_t hint;    /* address of the chunk found before */
-    uint32_t settled; /* records below are committed, from the hint on */
-    uint32_t end;     /* sequence behind the last record that waits */
-    bool waits;       /* a chunk has been found, whose records wait for a later commit */
+    uint32_t hint;       /* address of the chunk found before */
+    uint32_t settled;    /* records below are committed, from the hint on */
+    uint32_t generation; /* of the last head passed */
+    uint32_t end;        /* sequence behind the last record that waits */
+    bool waits;          /* a chunk has been found, whose records wait for a later commit */
 };
 
 static void take(struct search *search, struct tern_log_chunk *chunk)
@@ -101,15 +102,23 @@ static bool consider(struct search *search, struct tern_log_chunk *chunk)
     return false;
 }
 
-/* Goes on to the next sector. */
+/* Goes on to the next sector, past those with an older head: they are left over, and would make void what waits. */
 static bool advance(struct search *search)
 {
     struct tern_log_cursor *cursor = &search->cursor;
     struct tern_log_note head;
-    if (cursor->sector == cursor->log->newest)
+    bool headed = tern_log_load_head(cursor->log, cursor->sector, &head);
+    uint32_t sector = cursor->sector;
+    if (sector == cursor->log->newest)
         return false;
-    enter(cursor, cursor->log, tern_log_after(cursor->log, cursor->sector));
-    if (!tern_log_load_head(cursor->log, cursor->sector, &head))
+    if (headed)
+        search->generation = head.generation;
+    do {
+        sector = tern_log_after(cursor->log, sector);
+        headed = tern_log_load_head(cursor->log, sector, &head);
+    } while (headed && head.generation < search->generation && sector != cursor->log->newest);
+    enter(cursor, cursor->log, sector);
+    if (!headed)
         cursor->damaged = true;
     return true;
 }
@@ -135,6 +144,7 @@ static int find(const struct tern_log *log, struct search *search, struct tern_l
     if (log->newest == TERN_NO_ADDRESS)
         return TERN_AGAIN;
     search->waits = false;
+    search->generation = 0;
     search->cursor.damaged = false;
     if (hinted) {
         enter(&search->cursor, log, tern_log_sector(log, search->hint));

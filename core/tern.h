@@ -199,7 +199,8 @@ struct tern_flash {
     /* Copies `size` bytes. Any alignment. On flash with ECC, a unit torn by a power cut may fail: return an error for it. */
     int (*read)(void *context, uint32_t address, void *data, uint32_t size);
     /* Writes `size` bytes of erased flash: address and size are multiples of program_unit, within one sector, and no unit is
-     * written twice between erases. Returns when the bytes are durable. */
+     * written twice between erases, with one exception: a unit that reads as erased after a power cut in its program may be given once
+     * more, all zeros; an error is then as good as success. Returns when the bytes are durable. */
     int (*program)(void *context, uint32_t address, const void *data, uint32_t size);
     /* Erases the sector at `address` to all FF. May return TERN_AGAIN while the chip is busy: it is called again, with the same
      * address and nothing else touching that sector in between, until it returns 0 or an error. */

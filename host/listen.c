@@ -22,7 +22,9 @@
 #define SERIAL_SCHEME "serial:"
 #define ADDRESS_MAX   255 /* a host name has at most 253 characters */
 #define PATH_SIZE     256
-#define BACKLOG       4096 /* a whole fleet may come back at once after a power cut */
+#define SEND_BUFFER                                                                                          \
+    16384 /* answers are small, and a device that does not read must not fill the kernel's memory either */
+#define BACKLOG 4096 /* a whole fleet may come back at once after a power cut */
 
 enum tern_endpoint tern_endpoint_kind(const char *url)
 {
@@ -150,6 +152,8 @@ int tern_listen_accept(int listener, char name[TERN_ENDPOINT_SIZE])
     int descriptor = accept4(listener, (struct sockaddr *)&address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (descriptor < 0)
         return -1;
+    int send_buffer = SEND_BUFFER;
+    setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof send_buffer);
     setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on,
                sizeof on); /* an ACK that waits holds the device's window */
     name_of((struct sockaddr *)&address, size, name);

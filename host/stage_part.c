@@ -155,7 +155,8 @@ bool tern_range_is_bare(const struct tern_range *range)
 static bool begins_chunk(const struct tern_range *range, uint32_t first, uint32_t offset)
 {
     const struct tern_stage_position *taken = &range->face.taken;
-    bool is_later = taken->first == 0 || first > taken->first || (first == taken->first && tern_range_is_bare(range));
+    bool is_later =
+        taken->first == 0 || first > taken->first || (first == taken->first && tern_range_is_bare(range));
     return offset == 0 && first <= taken->next && is_later;
 }
 

@@ -167,7 +167,7 @@ int rig_commit(struct rig *rig)
     if (status == TERN_OK)
         status = flush(rig, true);
     if (status == TERN_OK) {
-        rig->last = rig->next;
+        rig->last = rig->chunk.first < rig->next ? rig->chunk.first : rig->next;
         rig->next = rig->maybe = rig->tail;
         rig->in_batch = false;
         note_epoch(rig);

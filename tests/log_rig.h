@@ -26,7 +26,7 @@ struct rig {
     uint32_t next;  /* behind the newest record whose commit returned TERN_OK */
     uint32_t maybe; /* behind the newest record of the commit that was cut, or as `next` */
     uint32_t tail;  /* behind the newest record put */
-    uint32_t last;  /* behind the newest record of the commit before */
+    uint32_t last;  /* what stands before it is neither in the newest commit nor in the newest chunk */
     uint32_t floor; /* records below may have been dropped to make room */
     uint32_t excused
         [2]; /* of these, from and up to, any may be missing: their program was cut, and read well at first */

@@ -46,7 +46,7 @@ echo "gateway_rss_start $(resident) KiB"
     --types 'celsius=decimal(2),humidity=decimal(1),note=text(24)?' "$WORK/rows.csv" 2>"$WORK/device.log" &
 DEVICE=$!
 # When which row is in the table: read from the database itself, without disturbing it much.
-"$TOOLS/watch" "$WORK/x.db" climate "$ROWS" "$STEP" >"$WORK/times" || fail "the rows did not all arrive"
+"$TOOLS/watch" "$WORK/x.db" "$ROWS" "$STEP" >"$WORK/times" || fail "the rows did not all arrive"
 wait "$DEVICE" || fail "the device did not end well"
 DEVICE=
 echo "gateway_rss_end $(resident) KiB"

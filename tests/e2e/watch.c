@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Watches a table grow, and prints how fast: watch FILE TABLE ROWS STEP. Rows count from the first look that finds any or finds the
- * database missing; a step's time is interpolated between the looks around it. */
+/* Watches the rows of one device come into a database, and prints how fast: watch FILE ROWS STEP. A step's time is interpolated between the
+ * looks around it; the first step begins with the look before the first row. */
 #include "../../host/sql/sqlite_api.h"
 
 #include <stdio.h>
@@ -17,16 +17,15 @@ static double now(void)
     return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-/* The device's rows are numbered without holes, so that the largest number is the count; 0 while there is no table. */
-static long long look(const struct tern_sqlite_api *api, const char *file, const char *table)
+/* The checkpoint stands in the transaction of the rows, and is found without reading them; 0 while there is none. */
+static long long look(const struct tern_sqlite_api *api, const char *file)
 {
     struct sqlite3 *database = NULL;
     struct sqlite3_stmt *statement = NULL;
-    char sql[200];
     long long rows = 0;
-    snprintf(sql, sizeof sql, "SELECT tern_id & 4294967295 FROM %s ORDER BY at DESC LIMIT 1", table);
     if (api->open_v2(file, &database, OPEN_READONLY, NULL) == 0 &&
-        api->prepare_v2(database, sql, -1, &statement, NULL) == 0 && api->step(statement) == ROW)
+        api->prepare_v2(database, "SELECT max(applied) FROM tern_checkpoint", -1, &statement, NULL) == 0 &&
+        api->step(statement) == ROW)
         rows = api->column_int64(statement, 0);
     if (statement != NULL)
         api->finalize(statement);
@@ -40,12 +39,12 @@ int main(int argc, char **argv)
     double at[STEPS_MAX + 1], start = now(), before = start;
     long long seen = 0, next = 0;
     char error[400];
-    if (argc != 5 || tern_sqlite_load(&api, error, sizeof error) != 0)
+    if (argc != 4 || tern_sqlite_load(&api, error, sizeof error) != 0)
         return 2;
-    long long rows = atoll(argv[3]), step = atoll(argv[4]), steps = 0;
+    long long rows = atoll(argv[2]), step = atoll(argv[3]), steps = 0;
     while (seen < rows && now() - start < GIVE_UP_SECONDS && steps < STEPS_MAX) {
         usleep(LOOK_US);
-        long long found = look(&api, argv[1], argv[2]);
+        long long found = look(&api, argv[1]);
         double time = now();
         if (seen == 0 && found != 0) {
             at[0] = before;

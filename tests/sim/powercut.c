@@ -504,7 +504,7 @@ static void fail_in_turn(enum nor_operation operation, enum nor_fault fault, uin
     }
 }
 
-/* Every bit of the flash is flipped in turn. What is lost is reported, or is the newest commit. */
+/* Every bit of the flash is flipped in turn. What is lost is reported, or is in the newest chunk or commit. */
 static void flip_every_bit(void)
 {
     struct rig base;
@@ -527,7 +527,7 @@ static void flip_every_bit(void)
             if (tern_log_mount(&rig->log, &rig->nor->flash, 0) != TERN_OK)
                 violation("the mount failed");
             if (rig->log.next < rig->last || rig->log.next > rig->next)
-                violation("more is lost than the newest commit");
+                violation("more is lost than the newest chunk");
             rig->next = rig->log.next;
             if (!rig_check(rig, true))
                 violation(rig->wrong);
