@@ -11,7 +11,6 @@
 #define EPOCH_COPIES   2u
 #define CHECK_MAX      1024u /* bytes of an erased sector that one call looks at */
 #define REACH_LOG2_MAX 12u
-#define SECTOR_ROOMY   1024u /* bytes of a sector that can spare room for notes */
 #define ERASE_TRIES    3u
 #define NOT_ERASED     0xFFFFFFFFu /* of checked */
 
@@ -253,25 +252,10 @@ static uint32_t room(const struct tern_log *log)
     return left < spare ? 0 : left - spare;
 }
 
-/* An epoch must find its place even when the whole ring is full: without one nothing can be sent, and what cannot be sent is never
- * acknowledged. In small sectors that is kept free for the first epoch alone, which every device needs. */
-static uint32_t kept_room(const struct tern_log *log)
-{
-    bool keeps = log->epochs[0].epoch == 0 || log->flash->sector_size >= SECTOR_ROOMY;
-    return keeps ? NOTES_ENOUGH * note_size(log) : 0;
-}
-
-static uint32_t chunk_room(const struct tern_log *log)
-{
-    uint32_t left = room(log);
-    uint32_t kept = kept_room(log);
-    return left < kept ? 0 : left - kept;
-}
-
 /* Everything that goes in front of the open chunk. */
 static int place(struct tern_log *log)
 {
-    bool moves = (log->flags & LOG_MOVE) != 0 || chunk_room(log) < log->capacity;
+    bool moves = (log->flags & LOG_MOVE) != 0 || room(log) < log->capacity;
     int status = moves ? open_sector(log) : emit_notes(log, (log->flags & LOG_NOTE_DUE) != 0);
     if (status == TERN_OK && log->home != TERN_NO_ADDRESS && log->home != log->newest)
         status = copy_schemas(log, log->home);
@@ -298,14 +282,14 @@ int tern_log_open(struct tern_log *log, const struct tern_table *table, uint32_t
                   uint16_t least)
 {
     uint32_t schema = schema_entry_size(log, table);
-    uint32_t frame = tern_log_entries(log) + 2 * note_size(log) + kept_room(log) + unit_of(log);
+    uint32_t frame = tern_log_entries(log) + 2 * note_size(log) + unit_of(log);
     bool has = log->newest != TERN_NO_ADDRESS && tern_log_has_schema(log, hash);
     uint32_t reach = (uint32_t)1 << log->reach_log2;
     if (log->pending > 0xFFFFFFFFu - TERN_CHUNK_ROWS_MAX)
         return TERN_E_FULL;
     log->table = has ? NULL : table;
     log->home = log->newest;
-    log->capacity = fit(log, chunk_room(log), has ? 0 : schema, wanted < reach ? wanted : (uint16_t)reach);
+    log->capacity = fit(log, room(log), has ? 0 : schema, wanted < reach ? wanted : (uint16_t)reach);
     if (log->capacity >= least)
         return log->capacity;
     log->capacity = fit(log, log->flash->sector_size, frame + schema, wanted);
@@ -379,6 +363,39 @@ void tern_log_note_epoch(struct tern_log *log, const struct tern_epoch *epoch)
     log->epochs[0] = *epoch;
 }
 
+/* Puts the epoch where two sectors would keep their acknowledgement: it must find a place when the ring is full and what a start left
+ * behind fills its newest sector. Nothing is lost by it but the mark, and with that some sending twice. */
+static int program_spare_epoch(struct tern_log *log, const struct tern_epoch *epoch)
+{
+    uint8_t slot[UNIT_MAX];
+    uint32_t size = tern_log_align(log, ACK_SIZE);
+    uint32_t sector = log->newest;
+    uint8_t copies = 0;
+    if (log->newest == TERN_NO_ADDRESS)
+        return TERN_E_FULL;
+    memset(slot, 0xFF, sizeof(slot));
+    tern_store32(slot, epoch->epoch);
+    tern_store32(slot + 4, epoch->base);
+    tern_store32(slot + ACK_SEALED, ~tern_log_seal(log, slot, ACK_SEALED));
+    do {
+        struct tern_log_note head;
+        uint32_t at = sector + tern_log_align(log, MARK_SIZE);
+        bool is_free =
+            tern_log_load_head(log, sector, &head) && tern_log_used(log, at, at + size) == at + size;
+        if (is_free && program(log, at, slot, size) == TERN_OK)
+            copies++;
+        sector = tern_log_after(log, sector);
+    } while (sector != log->newest && copies < EPOCH_COPIES);
+    return copies != 0 ? TERN_OK : TERN_E_FULL;
+}
+
+static int store_epoch(struct tern_log *log, const struct tern_epoch *epoch)
+{
+    if (room(log) >= EPOCH_COPIES * note_size(log))
+        return emit_notes(log, EPOCH_COPIES);
+    return log->ready != TERN_NO_ADDRESS ? open_sector(log) : program_spare_epoch(log, epoch);
+}
+
 int tern_log_set_epoch(struct tern_log *log, uint32_t epoch, uint32_t base)
 {
     struct tern_epoch before[2] = {log->epochs[0], log->epochs[1]};
@@ -387,7 +404,7 @@ int tern_log_set_epoch(struct tern_log *log, uint32_t epoch, uint32_t base)
     if (before[1].epoch != 0 && base > before[0].base && log->acked < before[0].base)
         return TERN_E_FULL;
     tern_log_note_epoch(log, &now);
-    status = room(log) >= EPOCH_COPIES * note_size(log) ? emit_notes(log, EPOCH_COPIES) : open_sector(log);
+    status = store_epoch(log, &now);
     if (status != TERN_E_FULL)
         log->flags &= (uint8_t)~LOG_PLACED;
     if (status == TERN_OK)

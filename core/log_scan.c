@@ -153,6 +153,16 @@ bool tern_log_load_ack(const struct tern_log *log, uint32_t sector, uint64_t *st
     return true;
 }
 
+/* The same place may hold an epoch instead, told apart by its seal being turned over. */
+bool tern_log_load_spare_epoch(const struct tern_log *log, uint32_t sector, struct tern_epoch *epoch)
+{
+    uint8_t raw[ACK_SIZE];
+    tern_log_load(log, sector + tern_log_align(log, MARK_SIZE), raw, ACK_SIZE);
+    epoch->epoch = tern_load32(raw);
+    epoch->base = tern_load32(raw + 4);
+    return tern_log_seal(log, raw, ACK_SEALED) == ~tern_load32(raw + ACK_SEALED) && epoch->epoch != 0;
+}
+
 /* ---- Entries ------------------------------------------------------------------------------------------------------------- */
 
 /* Where a chunk's bytes are. */

@@ -90,6 +90,7 @@ uint32_t tern_log_seal(const struct tern_log *log, const uint8_t *data, size_t s
 void tern_log_prefix(const struct tern_log *log, uint8_t prefix[PREFIX_SIZE]);
 uint32_t tern_log_used(const struct tern_log *log, uint32_t from, uint32_t limit);
 bool tern_log_load_head(const struct tern_log *log, uint32_t sector, struct tern_log_note *note);
+bool tern_log_load_spare_epoch(const struct tern_log *log, uint32_t sector, struct tern_epoch *epoch);
 bool tern_log_is_proven(const struct tern_log *log, uint32_t address);
 uint32_t tern_log_follower(const struct tern_log *log, uint32_t sector, uint32_t *first);
 void tern_log_enter(struct tern_log_cursor *cursor, const struct tern_log *log, uint32_t sector);

@@ -418,8 +418,8 @@ int tern_begin(struct tern *tern, uint8_t lane);
 
 /* Makes everything put into any lane durable, and ends its batch. Programs at most the open chunk of each lane; erases only where no
  * erased sector stands ahead. Also the function to call on an early warning of power loss.
- * TERN_OK or TERN_VOLATILE: every record put since the last commit is safe. TERN_AGAIN: a batch that fills the ring waits for room: call
- * tern_poll() and commit again. TERN_E_FLASH: the records of the failing lane are not safe, and are forgotten, as by
+ * TERN_OK or TERN_VOLATILE: every record put since the last commit is safe. TERN_AGAIN: it waits for room: call
+ * tern_poll() and commit again (a put completes it, too, before it does anything else). TERN_E_FLASH: the records of the failing lane are not safe, and are forgotten, as by
  * tern_abort(); put them again. */
 int tern_commit(struct tern *tern);
 

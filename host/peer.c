@@ -13,6 +13,9 @@
 /* A chunk that is sent again and again and is never right will not get right: the device must be told, not starved. */
 #define BAD_CHUNKS_MAX 16
 
+/* A device says HELLO once a connection, and again after seconds of silence or when it changes its epoch. */
+#define HELLOS_A_SECOND 16
+
 #define LANE_HAS_ACKED 0x80u
 
 enum welcome { WELCOME_NONE, WELCOME_WAITS_FOR_SYNC, WELCOME_DUE };
@@ -152,6 +155,19 @@ static void open_session(struct tern_peer *peer, const struct tern_hello *hello,
     report_session(peer, hello);
 }
 
+/* Each HELLO is written to the staging store, so that a babbling device would fill it. */
+static bool is_hello_flood(struct tern_peer *peer, const struct tern_moment *now)
+{
+    if (now->monotonic - peer->hellos_at >= 1000) {
+        peer->hellos_at = now->monotonic;
+        peer->hellos = 0;
+    }
+    if (peer->hellos >= HELLOS_A_SECOND)
+        return true;
+    peer->hellos++;
+    return false;
+}
+
 static bool take_hello(struct tern_peer *peer, struct tern_input *body, const struct tern_moment *now)
 {
     struct tern_hello hello;
@@ -163,6 +179,10 @@ static bool take_hello(struct tern_peer *peer, struct tern_input *body, const st
         return false;
     if (version != TERN_PROTOCOL_VERSION) {
         tern_peer_refuse(peer, TERN_REFUSED_VERSION, "this gateway speaks protocol version 1");
+        return true;
+    }
+    if (is_hello_flood(peer, now)) {
+        tern_peer_refuse(peer, TERN_REFUSED_LIMIT, "too many HELLOs a second");
         return true;
     }
     switch (tern_hello_read(body, &hello, id, &reason, &text)) {

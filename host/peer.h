@@ -58,6 +58,8 @@ struct tern_peer {
     uint32_t wanted;  /* schema asked for, 0: none */
     uint32_t wanted_offset;
     int64_t wanted_at;
+    int64_t hellos_at; /* when the HELLOs counted last began to be */
+    uint8_t hellos;
     bool want;       /* a WANT is to be sent */
     uint8_t refused; /* reason of a REFUSED that is to be sent, 0: none */
     bool is_over;

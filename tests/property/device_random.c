@@ -46,6 +46,8 @@ static struct device device;
 static struct gateway gateway;
 static int64_t committed[IDS_MAX], open_ids[IDS_MAX];
 static uint32_t committed_count, open_count;
+static bool
+    commit_waits; /* it has been asked for, and any later put may complete it: ask for it again first */
 static uint64_t state;
 static unsigned loss; /* frames in a thousand that are lost, either way */
 static unsigned long delivered, lost_records;
@@ -286,6 +288,7 @@ static void start(void)
     CHECK_EQ(tern_open(&device.tern, &device.config), TERN_OK);
     CHECK_EQ(device.lane.overflow, overflow);
     open_count = 0;
+    commit_waits = false;
     hang_up();
 }
 
@@ -295,6 +298,7 @@ static void poll(void)
     if (wait < 0 && CHECK_EQ(wait, TERN_E_TOO_BIG)) {
         CHECK_EQ(tern_abort(&device.tern), TERN_OK);
         open_count = 0;
+        commit_waits = false;
     }
     device.now += wait > 0 ? (uint32_t)wait : 0;
 }
@@ -315,7 +319,8 @@ static void put(int64_t id)
 static void commit(void)
 {
     int status = tern_commit(&device.tern);
-    if (status == TERN_AGAIN)
+    commit_waits = status == TERN_AGAIN;
+    if (commit_waits)
         return;
     CHECK_EQ(status, TERN_OK);
     for (uint32_t i = 0; i < open_count; i++)
@@ -326,7 +331,9 @@ static void commit(void)
 
 static void step(int64_t id)
 {
-    unsigned what = chance(1000);
+    unsigned what = commit_waits ? 530 + chance(470) : chance(1000);
+    if (commit_waits && what >= 560 && what < 570)
+        what = 999;
     if (what < 500)
         put(id);
     else if (what < 560)

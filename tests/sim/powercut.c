@@ -26,7 +26,7 @@ enum branch {
     UNCOMMITTED_VOID,
     COMMIT_KEPT,
     COMMIT_LOST,
-    HEAD_UNPROVEN,
+    HEAD_SINGLE,
     HEAD_FIRST_COPY_BAD,
     SCHEMA_UNPROVEN,
     NOTE_UNPROVEN,
@@ -48,7 +48,7 @@ enum branch {
 
 static const char *const branch_names[BRANCHES] = {
     "empty_log",        "tail_clean",          "tail_dirty",        "tail_at_end",
-    "uncommitted_void", "commit_kept",         "commit_lost",       "head_unproven",
+    "uncommitted_void", "commit_kept",         "commit_lost",       "head_single",
     "head_copy_used",   "schema_unproven",     "note_unproven",     "ready_found",
     "ready_rejected",   "unit_burnt",          "went_round_damage", "ack_found",
     "ack_torn",         "epoch_old",           "epoch_new",         "old_sector_back",
@@ -193,11 +193,11 @@ static void classify_sector(const struct rig *rig, uint32_t sector)
     cursor.limit = sector + life->sector_size;
     cursor.damaged = false;
     uint8_t kind = tern_log_scan(&cursor);
-    if (kind == ENTRY_NOTE && !headed)
-        result.branches[HEAD_UNPROVEN]++;
     if (headed && (kind != ENTRY_NOTE || cursor.entry > first_entry + life->unit))
         result.branches[HEAD_FIRST_COPY_BAD]++;
+    unsigned heads = 0;
     for (; kind != ENTRY_END; kind = tern_log_scan(&cursor)) {
+        heads += kind == ENTRY_NOTE;
         bool proven = tern_log_is_proven(log, cursor.at);
         if (kind == ENTRY_SCHEMA && !proven)
             result.branches[SCHEMA_UNPROVEN]++;
@@ -207,6 +207,8 @@ static void classify_sector(const struct rig *rig, uint32_t sector)
             result.branches[WENT_ROUND_DAMAGE]++;
         cursor.damaged = false;
     }
+    if (headed && heads == 1)
+        result.branches[HEAD_SINGLE]++;
     if (sector == log->newest) {
         result.branches[cursor.dirty ? TAIL_DIRTY : TAIL_CLEAN]++;
         if (log->write == cursor.limit)

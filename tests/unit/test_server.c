@@ -131,15 +131,22 @@ static void attach(struct device *device, int descriptor, const char *id)
     device->socket = descriptor;
 }
 
-static void dial(struct device *device, const char *id)
+static void dial_with(struct device *device, const char *id, int receive_buffer)
 {
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_port = htons(tern_server_port(rig.server)),
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     attach(device, socket(AF_INET, SOCK_STREAM, 0), id);
+    if (receive_buffer != 0)
+        setsockopt(device->socket, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
     if (!CHECK(connect(device->socket, (struct sockaddr *)&address, sizeof address) == 0))
         exit(1);
     fcntl(device->socket, F_SETFL, O_NONBLOCK);
+}
+
+static void dial(struct device *device, const char *id)
+{
+    dial_with(device, id, 0);
 }
 
 static void hang_up(struct device *device)
@@ -391,27 +398,37 @@ static void the_descriptor_wakes_for_bytes_and_for_deadlines(void)
 
 static void a_device_that_never_reads_is_not_read_either(void)
 {
-    static struct client_stream hellos;
-    struct client_hello hello = client_good_hello;
-    setup();
-    dial(&one, "deaf");
-    dial(&two, "good");
-    int small = 4096;
-    setsockopt(one.socket, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
-    hello.id = "deaf";
-    hello.ranges = 16;
-    hellos.size = 0;
-    while (hellos.size < 60000)
-        client_put_hello(&hellos, &hello);
+    static struct client_stream again;
     int held_up = 0;
-    for (int turn = 0; turn < 3000 && held_up < 100; turn++) {
-        held_up = write(one.socket, hellos.bytes, hellos.size) > 0 ? 0 : held_up + 1;
+    setup();
+    dial_with(&one, "deaf", 16384);
+    dial(&two, "good");
+    push_rows(&one, 1, 5);
+    again.size = 0;
+    while (again.size < 60000)
+        client_put_chunk(&again, 1, 5, 900); /* each turn is answered with an ACK */
+    for (int turn = 0; turn < TURNS_MAX && held_up < 100; turn++) {
+        ssize_t size = write(one.socket, again.bytes, again.size);
+        held_up = size < 0 && errno == EAGAIN ? held_up + 1 : 0;
+        CHECK(size > 0 || errno == EAGAIN);
         tern_server_step(rig.server, 0);
     }
     CHECK_EQ(held_up, 100);
     push_rows(&two, 1, 20);
     hang_up(&one);
     hang_up(&two);
+    teardown();
+}
+
+static void a_flood_of_hellos_is_refused(void)
+{
+    setup();
+    dial(&one, "dev1");
+    for (int i = 0; i < 100; i++)
+        say_hello(&one);
+    CHECK(wait_for_end(&one, 1000));
+    CHECK_EQ(one.answers.reason, TERN_REFUSED_LIMIT);
+    hang_up(&one);
     teardown();
 }
 
@@ -541,6 +558,7 @@ int main(void)
     RUN(a_silent_connection_is_closed);
     RUN(the_descriptor_wakes_for_bytes_and_for_deadlines);
     RUN(a_device_that_never_reads_is_not_read_either);
+    RUN(a_flood_of_hellos_is_refused);
     RUN(one_too_many_is_turned_away);
     RUN(a_disk_that_fails_refuses_and_acknowledges_nothing);
     RUN(a_port_in_use_is_said_to_be);
