@@ -291,13 +291,13 @@ int tern_log_open(struct tern_log *log, const struct tern_table *table, uint32_t
     log->home = log->newest;
     log->capacity = fit(log, room(log), has ? 0 : schema, wanted < reach ? wanted : (uint16_t)reach);
     if (log->capacity >= least)
-        return log->capacity;
+        return (int)log->capacity;
     log->capacity = fit(log, log->flash->sector_size, frame + schema, wanted);
     log->table = table;
     log->home = TERN_NO_ADDRESS;
     log->flags |= LOG_MOVE | LOG_WANTED;
     if (log->capacity >= least && log->ready != TERN_NO_ADDRESS)
-        return log->capacity;
+        return (int)log->capacity;
     int status = log->capacity >= least ? TERN_E_FULL : TERN_E_TOO_BIG;
     log->minimum = frame + schema + tern_log_align(log, least);
     tern_log_close(log);

@@ -23,10 +23,11 @@ enum session_state { LINK_DOWN, SAY_HELLO, TALKING };
 
 /* Bits of struct tern_sender.state. */
 enum sender_state {
-    WELCOMED = 1,     /* in this session, or on trust behind a HELLO */
-    ACK_IS_EXACT = 2, /* log.acked comes from the gateway, not from a mark in flash */
-    TWO_RANGES = 4,   /* the HELLO listed the epoch before, too */
-    ON_TRUST = 8      /* records went out right behind the HELLO, and its WELCOME has not come yet */
+    WELCOMED = 1,      /* in this session, or on trust behind a HELLO */
+    ACK_IS_EXACT = 2,  /* log.acked comes from the gateway, not from a mark in flash */
+    TWO_RANGES = 4,    /* the HELLO listed the epoch before, too */
+    ON_TRUST = 8,      /* records went out right behind the HELLO, and its WELCOME has not come yet */
+    LOOKED_BEHIND = 16 /* behind the newest record no commit without one stands, or it has been sent */
 };
 
 /* ---- Ranges ---------------------------------------------------------------------------------------------------------------- */
@@ -258,13 +259,25 @@ static int send_part(struct tern *tern, struct tern_lane *lane, const struct ter
     end_frame(tern, &output);
     sender->offset = (uint16_t)(sender->offset + size);
     sender->sent += size;
-    if (sender->offset == sender->size)
+    if (sender->offset == sender->size && sender->sequence != sender->next) {
         sender->sequence = sender->next;
+        sender->state &= (uint8_t)~LOOKED_BEHIND;
+    }
     if (sender->mark == 0 && sender->offset == sender->size) {
         sender->mark = sender->next;
         sender->mark_sent = sender->sent;
     }
     return TERN_OK;
+}
+
+/* Behind the newest record there may be one more chunk: a commit that holds none, without which a batch would not appear. */
+static bool has_sent_all(struct tern_sender *sender, const struct tern_log *log)
+{
+    bool looked = (sender->state & LOOKED_BEHIND) != 0;
+    if (sender->sequence < log->next)
+        return false;
+    sender->state |= LOOKED_BEHIND;
+    return looked;
 }
 
 /* One frame of this lane, if it has one to send. TERN_OK: a frame is ready; TERN_AGAIN: none; or an error. */
@@ -275,13 +288,16 @@ static int send_lane(struct tern *tern, struct tern_lane *lane)
     struct tern_log_chunk chunk;
     /* A chunk once begun is finished, so that a window smaller than a chunk does not hold it for ever. */
     bool shut = !is_begun(sender) && sender->sent - sender->confirmed >= sender->window;
-    if ((sender->state & WELCOMED) == 0 || shut || sender->sequence >= log->next)
+    if ((sender->state & WELCOMED) == 0 || shut || has_sent_all(sender, log))
         return TERN_AGAIN;
     int status = find_chunk(lane, &chunk);
     if (status < 0) {
-        sender->address = TERN_NO_ADDRESS; /* the place at hand may be gone: look from the start the next time */
+        sender->address =
+            TERN_NO_ADDRESS; /* the place at hand may be gone: look from the start the next time */
         return status;
     }
+    if (status == TERN_AGAIN && sender->sequence >= log->next)
+        return TERN_AGAIN;
     uint32_t border =
         sender->sequence < log->epochs[0].base && log->epochs[1].epoch != 0 ? log->epochs[0].base : log->next;
     uint32_t there = status == TERN_OK && chunk.first < border ? chunk.first : border;

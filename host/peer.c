@@ -162,10 +162,7 @@ static bool is_hello_flood(struct tern_peer *peer, const struct tern_moment *now
         peer->hellos_at = now->monotonic;
         peer->hellos = 0;
     }
-    if (peer->hellos >= HELLOS_A_SECOND)
-        return true;
-    peer->hellos++;
-    return false;
+    return ++peer->hellos > HELLOS_A_SECOND;
 }
 
 static bool take_hello(struct tern_peer *peer, struct tern_input *body, const struct tern_moment *now)
@@ -182,7 +179,8 @@ static bool take_hello(struct tern_peer *peer, struct tern_input *body, const st
         return true;
     }
     if (is_hello_flood(peer, now)) {
-        tern_peer_refuse(peer, TERN_REFUSED_LIMIT, "too many HELLOs a second");
+        if (peer->device != NULL) /* else it has been told, or never was anybody */
+            tern_peer_refuse(peer, TERN_REFUSED_LIMIT, "too many HELLOs a second");
         return true;
     }
     switch (tern_hello_read(body, &hello, id, &reason, &text)) {

@@ -59,7 +59,7 @@ struct tern_peer {
     uint32_t wanted_offset;
     int64_t wanted_at;
     int64_t hellos_at; /* when the HELLOs counted last began to be */
-    uint8_t hellos;
+    uint32_t hellos;
     bool want;       /* a WANT is to be sent */
     uint8_t refused; /* reason of a REFUSED that is to be sent, 0: none */
     bool is_over;

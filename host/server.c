@@ -28,11 +28,10 @@
 #define RETRY_MS       1000 /* sync, lost serial ports, accept without free descriptors */
 #define NEVER          INT64_MAX
 #define CLOCK_EPOCH_MS 1735689600000 /* 2025-01-01: a clock before that has not been set */
-#define WINDOW_DEFAULT 524288u /* about what arrives during a slow fdatasync */
+#define WINDOW_DEFAULT 524288u       /* about what arrives during a slow fdatasync */
 
-/* A place to listen at, or an unused one. */
 struct listener {
-    int descriptor; /* -1: none */
+    int descriptor;
 };
 
 struct tern_server {

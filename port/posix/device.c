@@ -161,6 +161,8 @@ static int check_options(const struct options *options)
         return misuse("give either --key COLUMN or --append", "");
     if (options->file == NULL)
         return misuse("the CSV file is missing", "");
+    if ((options->unit & (options->unit - 1)) != 0)
+        return misuse("--unit must be 1, 2, 4, 8, 16 or 32", "");
     return 0;
 }
 
@@ -272,9 +274,6 @@ static const char *open_error(int status)
     if (status == TERN_E_FORMAT)
         return "the flash file was written by another version of tern; keep it for that version and take "
                "another file";
-    if (status == TERN_E_ARGUMENT)
-        return "--id must be 1 to 32 of A-Z a-z 0-9 . _ : - and begin with a letter or digit; --unit a power "
-               "of two";
     return "the flash file cannot be read";
 }
 
@@ -304,6 +303,9 @@ static int open_device(struct device *device, const struct options *options)
                                           .frame = device->frame,
                                           .frame_size = sizeof(device->frame)};
     int status = tern_open(&device->tern, &device->config);
+    if (status == TERN_E_ARGUMENT)
+        return misuse("--id must be 1 to 32 of A-Z a-z 0-9 . _ : - and begin with a letter or digit",
+                      options->id);
     if (status != TERN_OK)
         return complain(open_error(status));
     if (find_start(device, options, &device->put, message) != 0)

@@ -156,7 +156,7 @@ static void take_segment(const struct tern_segment *segment)
             gateway.last_crc = 0;
         }
     }
-    if (gateway.next == segment->first + segment->rows)
+    if (segment->rows != 0 && gateway.next == segment->first + segment->rows)
         gateway.last_crc = segment->crc;
 }
 
