@@ -37,23 +37,24 @@ enum tern_level { TERN_DEBUG, TERN_INFO, TERN_WARN, TERN_ERROR };
 
 /* One event: `event` is a short constant name, `fields` is logfmt (`device=dev1 rows=512 msg="..."`). Valid during the call. */
 struct tern_report {
-    void (*call)(void *context, enum tern_level level, const char *event, const char *fields); /* NULL: silence */
+    void (*call)(void *context, enum tern_level level, const char *event,
+                 const char *fields); /* NULL: silence */
     void *context;
 };
 
 struct tern_host;
 
 struct tern_host_config {
-    const char *stage;           /* required: the staging folder, made if missing */
-    const char *const *sinks;    /* destinations as URLs: sqlite:FILE, csv:DIR */
-    size_t sink_count;           /* 0: stage only */
-    struct tern_report report;   /* where events go */
-    uint32_t window;             /* bytes a lane may have under way, 0: 524288 */
-    uint32_t connections;        /* at most at once, 0: 16384 */
-    uint32_t hello_seconds;      /* a connection without a valid HELLO is closed after this, 0: 10 */
-    uint32_t idle_seconds;       /* a silent connection is closed after this, 0: 300 */
-    uint32_t segment_seconds;    /* csv: a segment is closed at this age, 0: 60 */
-    uint64_t segment_bytes;      /* csv: and at this size, 0: 64 MiB */
+    const char *stage;         /* required: the staging folder, made if missing */
+    const char *const *sinks;  /* destinations as URLs: sqlite:FILE, csv:DIR */
+    size_t sink_count;         /* 0: stage only */
+    struct tern_report report; /* where events go */
+    uint32_t window;           /* bytes a lane may have under way, 0: 524288 */
+    uint32_t connections;      /* at most at once, 0: 16384 */
+    uint32_t hello_seconds;    /* a connection without a valid HELLO is closed after this, 0: 10 */
+    uint32_t idle_seconds;     /* a silent connection is closed after this, 0: 300 */
+    uint32_t segment_seconds;  /* csv: a segment is closed at this age, 0: 60 */
+    uint64_t segment_bytes;    /* csv: and at this size, 0: 64 MiB */
 };
 
 /* Opens the staging store (recovering it when the last process died) and every destination, and starts to import what is

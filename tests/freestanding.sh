@@ -33,7 +33,7 @@ check() { # name, compiler, nm, size, flags...
         echo "$defined" | grep -qx -- "$symbol" && continue
         case $symbol in
         memcpy | memmove | memset | memcmp) ;;
-        __aeabi_* | __gnu_thumb1_case_* | __*di3 | __*si3 | __*si4 | __*hi3 | __*hi4 | __*qi3 | __*di2 | __*si2 | __riscv_* | __tablejump2__ | __do_copy_data | __do_clear_bss | \
+        __aeabi_* | __gnu_thumb1_case_* | __*di3 | __*si3 | __*si4 | __*hi3 | __*hi4 | __*qi3 | __*di2 | __*si2 | __riscv_* | __tablejump2__ | __*di*_s8 | __do_copy_data | __do_clear_bss | \
             __mulsi3 | __prologue_saves__ | __epilogue_restores__) ;;
         *) echo "$symbol" ;;
         esac
