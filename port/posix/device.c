@@ -362,7 +362,7 @@ static int put_some(struct device *device, unsigned long rows)
 static void wait_for_link(const struct device *device, int32_t milliseconds)
 {
     struct pollfd watch = {.fd = device->link.socket, .events = POLLIN};
-    if (device->tern.frame_next < device->tern.frame_end)
+    if (device->link.connecting || device->tern.frame_next < device->tern.frame_end)
         watch.events |= POLLOUT;
     poll(&watch, watch.fd >= 0 ? 1 : 0, milliseconds > 1000 ? 1000 : milliseconds);
 }
@@ -422,7 +422,7 @@ static int run(struct device *device, const struct options *options)
         int32_t wait = poll_device(device);
         if (wait < 0)
             return complain("flash: a read or write failed; is the disk full?");
-        if (put == 0 && wait > 0)
+        if (put == 0 && wait > 0 && tern_backlog(&device->tern) != 0)
             wait_for_link(device, wait);
         if (!keep_watch(device, options, &watch)) {
             show_progress(device, options->id);
