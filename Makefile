@@ -28,8 +28,8 @@ host_obj  := $(host_src:%.c=$(B)/%.o)
 posix_obj := $(posix_src:%.c=$(B)/%.o)
 help_obj  := $(test_help:%.c=$(B)/%.o)
 
-.PHONY: all help check check-all demo freestanding size powercut sim fuzz fuzz-replay coverage format format-check tidy clean \
-        bench-wire bench-e2e tests sanitize
+.PHONY: all help check check-all demo freestanding size powercut fuzz coverage coverage-tests format format-check clean \
+        bench-wire bench-e2e bench-stage tests sanitize sanitize-run
 .SECONDARY:
 
 all: $(B)/libtern.a $(B)/libtern_host.a $(B)/tern-device $(B)/tern-gateway
@@ -108,7 +108,7 @@ powercut: $(B)/tests/sim/powercut
 freestanding:
 	@sh tests/freestanding.sh
 
-# make size                   code, RAM and stack a target, against the budgets
+# make size                   code a target and module, and RAM, in bytes
 size:
 	@sh tests/size/size.sh
 
@@ -121,6 +121,7 @@ sanitize-run: $(units) $(props)
 # make coverage               branches a file
 coverage:
 	@sh tests/coverage.sh
+coverage-tests: $(units) $(props) $(sims)
 
 # make fuzz SECONDS=60        each target with libFuzzer
 SECONDS ?= 60
@@ -152,6 +153,10 @@ $(B)/tests/bench/bench_wire: $(B)/tests/bench/bench_wire.o $(B)/libtern_posix.a 
 # make bench-e2e              rows a second from tern-device to SQLite
 bench-e2e: all $(e2e_tools) $(benches)
 	@sh tests/bench/bench_e2e.sh
+
+# make bench-stage            rows a second accepted and imported, without the network
+bench-stage: $(B)/tests/bench/bench_stage
+	@$<
 
 clean:
 	rm -rf build

@@ -14,7 +14,7 @@ for source in fuzz/fuzz_*.c; do
     if "$out/$name" -max_total_time="$seconds" -print_final_stats=1 -artifact_prefix="fuzz/regressions/$name-" "$out/corpus/$name" "$corpus" \
         >"$out/$name.log" 2>&1; then
         passed=$((passed + 1))
-        awk -v name="$name" '/number_of_executed_units/ { units = $2 } /average_exec_per_sec/ { printf "fuzz_%s %d executions/s\n", name, $2 }' "$out/$name.log"
+        awk -v name="$name" '/number_of_executed_units/ { units = $2 } /average_exec_per_sec/ { printf "%s %d executions/s\n", name, $2 }' "$out/$name.log"
     else
         failed=$((failed + 1))
         echo "FAIL $name"
