@@ -12,6 +12,7 @@
 #define CHECK_MAX      1024u /* bytes of an erased sector that one call looks at */
 #define REACH_LOG2_MAX 12u
 #define ERASE_TRIES    3u
+#define SECTOR_ROOMY   1024u       /* bytes of a sector that can spare room for notes */
 #define NOT_ERASED     0xFFFFFFFFu /* of checked */
 
 static uint32_t unit_of(const struct tern_log *log)
@@ -252,10 +253,25 @@ static uint32_t room(const struct tern_log *log)
     return left < spare ? 0 : left - spare;
 }
 
+/* An epoch should find its place among the entries even when the whole ring is full. In small sectors that is kept free for the first
+ * epoch alone, which every device needs. */
+static uint32_t kept_room(const struct tern_log *log)
+{
+    bool keeps = log->epochs[0].epoch == 0 || log->flash->sector_size >= SECTOR_ROOMY;
+    return keeps ? NOTES_ENOUGH * note_size(log) : 0;
+}
+
+static uint32_t chunk_room(const struct tern_log *log)
+{
+    uint32_t left = room(log);
+    uint32_t kept = kept_room(log);
+    return left < kept ? 0 : left - kept;
+}
+
 /* Everything that goes in front of the open chunk. */
 static int place(struct tern_log *log)
 {
-    bool moves = (log->flags & LOG_MOVE) != 0 || room(log) < log->capacity;
+    bool moves = (log->flags & LOG_MOVE) != 0 || chunk_room(log) < log->capacity;
     int status = moves ? open_sector(log) : emit_notes(log, (log->flags & LOG_NOTE_DUE) != 0);
     if (status == TERN_OK && log->home != TERN_NO_ADDRESS && log->home != log->newest)
         status = copy_schemas(log, log->home);
@@ -282,14 +298,14 @@ int tern_log_open(struct tern_log *log, const struct tern_table *table, uint32_t
                   uint16_t least)
 {
     uint32_t schema = schema_entry_size(log, table);
-    uint32_t frame = tern_log_entries(log) + 2 * note_size(log) + unit_of(log);
+    uint32_t frame = tern_log_entries(log) + 2 * note_size(log) + kept_room(log) + unit_of(log);
     bool has = log->newest != TERN_NO_ADDRESS && tern_log_has_schema(log, hash);
     uint32_t reach = (uint32_t)1 << log->reach_log2;
     if (log->pending > 0xFFFFFFFFu - TERN_CHUNK_ROWS_MAX)
         return TERN_E_FULL;
     log->table = has ? NULL : table;
     log->home = log->newest;
-    log->capacity = fit(log, room(log), has ? 0 : schema, wanted < reach ? wanted : (uint16_t)reach);
+    log->capacity = fit(log, chunk_room(log), has ? 0 : schema, wanted < reach ? wanted : (uint16_t)reach);
     if (log->capacity >= least)
         return (int)log->capacity;
     log->capacity = fit(log, log->flash->sector_size, frame + schema, wanted);
@@ -363,30 +379,32 @@ void tern_log_note_epoch(struct tern_log *log, const struct tern_epoch *epoch)
     log->epochs[0] = *epoch;
 }
 
-/* Puts the epoch where two sectors would keep their acknowledgement: it must find a place when the ring is full and what a start left
- * behind fills its newest sector. Nothing is lost by it but the mark, and with that some sending twice. */
-static int program_spare_epoch(struct tern_log *log, const struct tern_epoch *epoch)
+/* Puts the epoch where a sector would keep its acknowledgement, unless something is there. */
+static int program_slot(struct tern_log *log, uint32_t sector, const struct tern_epoch *epoch)
 {
     uint8_t slot[UNIT_MAX];
     uint32_t size = tern_log_align(log, ACK_SIZE);
-    uint32_t sector = log->newest;
-    uint8_t copies = 0;
-    if (log->newest == TERN_NO_ADDRESS)
+    uint32_t at = sector + tern_log_align(log, MARK_SIZE);
+    if (tern_log_used(log, at, at + size) != at + size)
         return TERN_E_FULL;
     memset(slot, 0xFF, sizeof(slot));
     tern_store32(slot, epoch->epoch);
     tern_store32(slot + 4, epoch->base);
     tern_store32(slot + ACK_SEALED, ~tern_log_seal(log, slot, ACK_SEALED));
-    do {
-        struct tern_log_note head;
-        uint32_t at = sector + tern_log_align(log, MARK_SIZE);
-        bool is_free =
-            tern_log_load_head(log, sector, &head) && tern_log_used(log, at, at + size) == at + size;
-        if (is_free && program(log, at, slot, size) == TERN_OK)
-            copies++;
-        sector = tern_log_after(log, sector);
-    } while (sector != log->newest && copies < EPOCH_COPIES);
-    return copies != 0 ? TERN_OK : TERN_E_FULL;
+    return program(log, at, slot, size);
+}
+
+/* The epoch must find a place when the ring is full and what a start left behind fills its newest sector, too. Nothing is lost by it but
+ * two marks, and with them some sending twice. The newest sector's slot is a must, and first: the oldest may be erased before the next
+ * head repeats the epoch, and is only there for when the other cannot be read. */
+static int program_spare_epoch(struct tern_log *log, const struct tern_epoch *epoch)
+{
+    /* A sector that was given up may have no head, and would not be found again. */
+    bool usable = log->newest != TERN_NO_ADDRESS && (log->flags & LOG_LEFT) == 0;
+    int status = usable ? program_slot(log, log->newest, epoch) : TERN_E_FULL;
+    if (status == TERN_OK && log->oldest != log->newest)
+        (void)program_slot(log, log->oldest, epoch);
+    return status;
 }
 
 static int store_epoch(struct tern_log *log, const struct tern_epoch *epoch)

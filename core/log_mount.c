@@ -164,16 +164,14 @@ static void read_newest(struct tern_log *log)
     }
 }
 
-/* An epoch that found no room among the entries of a full ring. It is newer than all of them. */
-static void recall_spare_epoch(struct tern_log *log)
+/* An epoch that found no room among the entries of a full ring. It is newer than all of them, and repeated when there is room. */
+static void recall_spare_epoch(struct tern_log *log, uint32_t sector)
 {
     struct tern_epoch epoch;
-    uint32_t sector = log->newest;
-    do {
-        sector = tern_log_after(log, sector);
-        if (tern_log_load_spare_epoch(log, sector, &epoch) && epoch.epoch > log->epochs[0].epoch)
-            tern_log_note_epoch(log, &epoch);
-    } while (sector != log->newest);
+    if (!tern_log_load_spare_epoch(log, sector, &epoch) || epoch.epoch <= log->epochs[0].epoch)
+        return;
+    tern_log_note_epoch(log, &epoch);
+    log->flags |= LOG_NOTE_DUE;
 }
 
 int tern_log_mount(struct tern_log *log, const struct tern_flash *flash, uint8_t lane)
@@ -195,7 +193,8 @@ int tern_log_mount(struct tern_log *log, const struct tern_flash *flash, uint8_t
     if (log->newest == TERN_NO_ADDRESS)
         return TERN_OK;
     read_newest(log);
-    recall_spare_epoch(log);
+    recall_spare_epoch(log, log->newest);
+    recall_spare_epoch(log, log->oldest);
     log->pending = log->next;
     return TERN_OK;
 }

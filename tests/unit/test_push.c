@@ -182,7 +182,7 @@ static void run(uint32_t milliseconds)
             return;
         bench.now += (uint32_t)wait < left ? (uint32_t)wait : left;
     }
-    CHECK(!"the device never rests");
+    CHECK_EQ(0, 1); /* the device never rests */
 }
 
 /* ---- The gateway by hand ---------------------------------------------------------------------------------------------------- */
