@@ -11,6 +11,7 @@
 
 #include "import_turn.h"
 #include "log.h"
+#include "deadline.h"
 
 #define ROWS          65536u
 #define MILLISECONDS  250u
@@ -141,14 +142,7 @@ static void succeed(struct tern_import *import)
 /* Waits on the condition, at most so long, or until stop. */
 static void pause_thread(struct tern_import *import, uint32_t milliseconds)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += milliseconds / 1000;
-    until.tv_nsec += (long)(milliseconds % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_nsec -= 1000000000;
-        until.tv_sec++;
-    }
+    struct timespec until = tern_deadline(milliseconds);
     pthread_mutex_lock(&import->mutex);
     for (int error = 0; error == 0 && !import->stop;)
         error = pthread_cond_timedwait(&import->changed, &import->mutex, &until);
@@ -297,14 +291,7 @@ void tern_import_status(struct tern_import *import, struct tern_import_status *s
 
 int tern_import_drain(struct tern_import *import, int milliseconds)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += milliseconds / 1000;
-    until.tv_nsec += (long)(milliseconds % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_nsec -= 1000000000;
-        until.tv_sec++;
-    }
+    struct timespec until = tern_deadline(milliseconds);
     pthread_mutex_lock(&import->mutex);
     import->draining = true;
     import->drained = false;

@@ -12,6 +12,7 @@
 
 #include "../core/bytes.h"
 #include "journal_open.h"
+#include "deadline.h"
 
 #define PIECE (1u << 20) /* of a new file, written at once */
 
@@ -295,14 +296,7 @@ uint64_t tern_journal_end(struct tern_journal *journal)
 
 void tern_journal_wait(struct tern_journal *journal, uint64_t position, int milliseconds)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += milliseconds / 1000;
-    until.tv_nsec += (long)(milliseconds % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_nsec -= 1000000000;
-        until.tv_sec++;
-    }
+    struct timespec until = tern_deadline(milliseconds);
     pthread_mutex_lock(&journal->mutex);
     unsigned wakes = journal->wakes;
     int error = 0;
