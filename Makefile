@@ -28,7 +28,7 @@ host_obj  := $(host_src:%.c=$(B)/%.o)
 posix_obj := $(posix_src:%.c=$(B)/%.o)
 help_obj  := $(test_help:%.c=$(B)/%.o)
 
-.PHONY: all help check check-all demo freestanding size powercut fuzz coverage coverage-tests format format-check clean \
+.PHONY: all help check check-all demo freestanding size powercut fault fuzz coverage coverage-tests format format-check clean \
         bench-wire bench-e2e bench-stage tests sanitize sanitize-run
 .SECONDARY:
 
@@ -84,9 +84,16 @@ $(B)/tern-gateway: $(B)/host/gateway.o $(B)/libtern_host.a
 $(B)/tests/%: $(B)/tests/%.o $(help_obj) $(B)/libtern_posix.a $(B)/libtern_host.a
 	$(CC) $(CFLAGS) $^ $(LIBS) -o $@
 
+# What the fault tests preload into the gateway, and the test itself.
+$(B)/tests/fault/preload.so: tests/fault/preload.c tests/fault/control.h
+	@mkdir -p $(@D)
+	$(CC) $(HOST) $(CFLAGS) -fPIC -shared -pthread $< -o $@ -ldl
+$(B)/tests/fault/faults: $(B)/tests/fault/faults.o $(B)/tests/fault/device.o $(help_obj) $(B)/libtern_posix.a $(B)/libtern_host.a
+	$(CC) $(CFLAGS) $^ $(LIBS) -o $@
+
 # ---- Tests ----------------------------------------------------------------------------------------------------------------
 
-tests: all $(units) $(props) $(sims) $(e2e_tools) $(replays)
+tests: all $(units) $(props) $(sims) $(e2e_tools) $(replays) $(B)/tests/fault/faults $(B)/tests/fault/preload.so
 
 # make check                  what needs libc alone (and SQLite's library where it is there)
 check: tests
@@ -103,6 +110,10 @@ demo: all $(e2e_tools)
 # make powercut               torn states of the log: every operation, every byte
 powercut: $(B)/tests/sim/powercut
 	@$<
+
+# make fault                  the gateway killed, cut off and refused at every system call
+fault: all $(e2e_tools) $(B)/tests/fault/faults $(B)/tests/fault/preload.so
+	@FAULT_LIBRARY=$(B)/tests/fault/preload.so FAULT_GATEWAY=$(B)/tern-gateway FAULT_DBDUMP=$(B)/tests/e2e/dbdump $(B)/tests/fault/faults $(FAULT)
 
 # make freestanding           the core for four targets without any library, and what it then lacks
 freestanding:

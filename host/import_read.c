@@ -166,8 +166,9 @@ static int decode_chain(struct tern_import *import, size_t count, uint32_t run_f
     int status = TERN_OK;
     while (count-- > 0 && status == TERN_OK) {
         struct tern_entry entry;
-        if (tern_stage_fetch(import->reader, import->chain[count], &entry) != TERN_HOST_OK)
-            return TERN_E_CORRUPT;
+        int found = tern_stage_fetch(import->reader, import->chain[count], &entry);
+        if (found != TERN_HOST_OK)
+            return found == TERN_HOST_E_CORRUPT ? TERN_E_CORRUPT : STOP_MEMORY;
         if (entry.kind == TERN_ENTRY_GAP) {
             tern_turn_miss(&import->turn, entry.first, entry.last, entry.reason);
             continue;
@@ -189,8 +190,11 @@ static int64_t find_chain(struct tern_import *import, const struct tern_entry *l
     uint32_t run_first = last->run_first, first = last->first;
     while (position != 0 && first > run_first) {
         struct tern_entry entry;
-        if (tern_stage_fetch(import->reader, position, &entry) != TERN_HOST_OK ||
-            (entry.kind != TERN_ENTRY_CHUNK && entry.kind != TERN_ENTRY_GAP) || entry.first >= first)
+        int found = tern_stage_fetch(import->reader, position, &entry);
+        if (found != TERN_HOST_OK && found != TERN_HOST_E_CORRUPT)
+            return STOP_MEMORY; /* that it cannot be read now does not say that it is damaged */
+        if (found != TERN_HOST_OK || (entry.kind != TERN_ENTRY_CHUNK && entry.kind != TERN_ENTRY_GAP) ||
+            entry.first >= first)
             return TERN_E_CORRUPT;
         if (count == import->chain_room) {
             size_t room = count == 0 ? 64 : count * 2;

@@ -414,6 +414,9 @@ static int take_up(struct tern_journal *journal, int descriptor, const struct te
     if (!replayed->is_corrupt && (!torn || ftruncate(descriptor, (off_t)end) == 0) &&
         write_again(descriptor, replayed->synced - header->base, end))
         return TERN_HOST_OK;
+    if (!replayed->is_corrupt)
+        tern_journal_report(journal, TERN_WARN, "journal-write-failed", "", errno,
+                            "the newest journal file takes no writes; going on in a new one");
     /* Evidence stays as it is: nothing is cut off or appended. */
     journal->ceiling = header->base + (file_size(descriptor) + 7) / 8 * 8;
     journal->synced = journal->durable = journal->ceiling;

@@ -133,8 +133,11 @@ static int finish_segments(struct csv_sink *csv)
             continue;
         open_name(hidden, segment);
         final_name(name, segment);
-        if (fchmodat(csv->folder, hidden, 0440, 0) == 0 &&
-            renameat(csv->folder, hidden, csv->folder, name) != 0)
+        /* Where it is not there, it has its name already. */
+        bool there = fchmodat(csv->folder, hidden, 0440, 0) == 0;
+        if (!there && errno != ENOENT)
+            return fail(csv, "cannot make read-only", hidden);
+        if (there && renameat(csv->folder, hidden, csv->folder, name) != 0)
             return fail(csv, "cannot rename to", name);
         renamed = true;
     }
