@@ -29,7 +29,7 @@ posix_obj := $(posix_src:%.c=$(B)/%.o)
 help_obj  := $(test_help:%.c=$(B)/%.o)
 
 .PHONY: all help check check-all demo freestanding size powercut fault fuzz coverage coverage-tests format format-check clean \
-        bench-wire bench-e2e bench-stage tests sanitize sanitize-run
+        bench-wire bench-e2e bench-dedup bench-stage tests sanitize sanitize-run
 .SECONDARY:
 
 all: $(B)/libtern.a $(B)/libtern_host.a $(B)/tern-device $(B)/tern-gateway
@@ -164,6 +164,10 @@ $(B)/tests/bench/bench_wire: $(B)/tests/bench/bench_wire.o $(B)/libtern_posix.a 
 # make bench-e2e              rows a second from tern-device to SQLite
 bench-e2e: all $(e2e_tools) $(benches)
 	@sh tests/bench/bench_e2e.sh
+
+# make bench-dedup            what dedup saves of a stream in which each reading arrives five times, and its RAM
+bench-dedup: $(B)/tests/bench/bench_dedup
+	@$<
 
 # make bench-stage            rows a second accepted and imported, without the network
 bench-stage: $(B)/tests/bench/bench_stage

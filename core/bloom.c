@@ -3,52 +3,55 @@
 
 #include "bytes.h"
 
-#define BITS_A_KEY 8u
-
 void tern_bloom_open(struct tern_bloom *bloom, void *memory, uint32_t size, uint32_t limit)
 {
     bloom->bits = memory;
-    bloom->half = size >> 1;
-    bloom->limit = limit != 0 ? limit : bloom->half * 8u / BITS_A_KEY;
+    bloom->size = size;
+    bloom->limit = limit != 0 ? limit : size >> 1;
     bloom->keys = 0;
-    bloom->second = 0;
+    bloom->half = 1;
     memset(memory, 0, (size_t)size);
 }
 
-/* Goes to the key's places in one half, and with `mark` sets their bits. Returns whether all of them were set. The product's upper
- * half spreads a point over any number of bits, without a division. */
-static bool visit(const struct tern_bloom *bloom, uint8_t second, uint64_t hash, bool mark)
+/* The product's upper half spreads a point over any number of cells, without a division. */
+static uint32_t place(const struct tern_bloom *bloom, uint32_t point)
+{
+    return (uint32_t)((uint64_t)point * (bloom->size * 4u) >> 32);
+}
+
+/* The halves in which all of the key's cells are marked. Its cells get the marks `mark`. */
+static uint8_t visit(const struct tern_bloom *bloom, uint64_t hash, uint8_t mark)
 {
     uint32_t point = (uint32_t)hash;
     uint32_t step = (uint32_t)(hash >> 32) | 1u;
-    bool all = true;
+    uint8_t halves = 3;
     for (uint8_t i = TERN_BLOOM_PROBES; i != 0; i--, point += step) {
-        uint32_t at = (uint32_t)((uint64_t)point * (bloom->half * 8u) >> 32);
-        uint8_t *byte = bloom->bits + (second ? bloom->half : 0) + (at >> 3);
-        uint8_t bit = (uint8_t)(1u << (at & 7u));
-        if ((*byte & bit) == 0)
-            all = false;
-        if (mark)
-            *byte |= bit;
+        uint32_t at = place(bloom, point);
+        uint8_t *byte = bloom->bits + (at >> 2);
+        uint8_t shift = (uint8_t)((at & 3u) << 1);
+        halves = (uint8_t)(halves & *byte >> shift);
+        *byte = (uint8_t)(*byte | mark << shift);
     }
-    return all;
+    return halves;
 }
 
 bool tern_bloom_has(const struct tern_bloom *bloom, uint64_t hash)
 {
-    return visit(bloom, 0, hash, false) || visit(bloom, 1, hash, false);
+    return visit(bloom, hash, 0) != 0;
 }
 
-void tern_bloom_add(struct tern_bloom *bloom, uint64_t hash)
+bool tern_bloom_add(struct tern_bloom *bloom, uint64_t hash)
 {
-    if (visit(bloom, bloom->second, hash, true))
-        return;
-    if (bloom->keys++ == bloom->limit) {
-        bloom->second ^= 1u;
-        bloom->keys = 1;
-        memset(bloom->bits + (bloom->second ? bloom->half : 0), 0, (size_t)bloom->half);
-        (void)visit(bloom, bloom->second, hash, true);
+    uint8_t halves = visit(bloom, hash, bloom->half);
+    if ((halves & bloom->half) == 0 && bloom->keys++ == bloom->limit) {
+        /* A mark of every cell in a byte at once: 0x55 or 0xAA. */
+        uint8_t marks = (uint8_t)(bloom->half * 0x55u);
+        bloom->half ^= 3u;
+        bloom->keys = 0;
+        for (uint32_t i = 0; i < bloom->size; i++)
+            bloom->bits[i] &= marks;
     }
+    return halves != 0;
 }
 
 /* Two multiplicative hashes with different constants, each stirred after every byte so that its upper bits, which place() looks at

@@ -16,29 +16,22 @@
 #define TERN_BLOOM_H
 
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+
+#include "tern.h"
 
 #define TERN_BLOOM_MIN    16u /* bytes of memory */
 #define TERN_BLOOM_PROBES 4u
 
-struct tern_bloom {
-    uint8_t *bits;
-    uint32_t half;  /* bytes of one of the two */
-    uint32_t limit; /* keys that a half takes */
-    uint32_t keys;  /* that the half in use has taken */
-    uint8_t second; /* which half is in use */
-};
-
-/* Begins an empty filter over `size` bytes, TERN_BLOOM_MIN to 2^29; an odd last byte is not used. `limit` 0: one key for 8 bits
+/* Begins an empty filter over `size` bytes, TERN_BLOOM_MIN to 2^29. `limit` 0: one key for 8 bits
  * of a half. The memory is cleared, and must live as long as the filter. */
 void tern_bloom_open(struct tern_bloom *bloom, void *memory, uint32_t size, uint32_t limit);
 
 /* False: the key was surely not among the newest `limit` ones. */
 bool tern_bloom_has(const struct tern_bloom *bloom, uint64_t hash);
 
-/* Adds a key. It counts towards the limit if it adds a bit to the half in use. */
-void tern_bloom_add(struct tern_bloom *bloom, uint64_t hash);
+/* Adds a key, and returns what tern_bloom_has() would have said before. It counts towards the limit if it adds a bit to the half in
+ * use. */
+bool tern_bloom_add(struct tern_bloom *bloom, uint64_t hash);
 
 /* A hash for it: start with any number, the same each time, and pass each result on. Needs no 64-bit arithmetic. Not secret: who chooses
  * the keys can make them collide, and gains false "maybes" by it. */

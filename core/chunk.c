@@ -179,6 +179,11 @@ void tern_chunk_close(struct tern_chunk *chunk)
     chunk->segment_rows = 0;
 }
 
+uint8_t *tern_chunk_payload(const struct tern_chunk *chunk)
+{
+    return chunk->data + front(chunk);
+}
+
 uint32_t tern_chunk_next(const struct tern_chunk *chunk)
 {
     return chunk->first + chunk->rows + chunk->segment_rows;

@@ -28,6 +28,9 @@ void tern_chunk_drop(struct tern_chunk *chunk);
 /* No chunk is open after this. */
 void tern_chunk_close(struct tern_chunk *chunk);
 
+/* Where the open segment's payload is. */
+uint8_t *tern_chunk_payload(const struct tern_chunk *chunk);
+
 /* The sequence behind the newest record put. */
 uint32_t tern_chunk_next(const struct tern_chunk *chunk);
 

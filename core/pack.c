@@ -136,5 +136,15 @@ static uint16_t finish(struct tern_chunk *chunk, uint8_t *payload)
     return size;
 }
 
+uint8_t *tern_pack_peek(const struct tern_chunk *chunk, uint16_t *size)
+{
+    const struct tern_pack *pack = chunk->models;
+    uint8_t *payload = tern_chunk_payload(chunk);
+    for (uint8_t i = 0; i < 4; i++)
+        payload[pack->position + i] = (uint8_t)(pack->low >> (24 - 8 * i));
+    *size = (uint16_t)(pack->position + 4);
+    return payload;
+}
+
 const struct tern_codec tern_packed = {8, open_numbers, declare, put, finish};
 const struct tern_codec tern_packed_text = {8, open_with_text, declare, put, finish};

@@ -130,6 +130,7 @@ static bool name_is_taken(const struct tern_table *table, uint8_t column)
 int tern_schema_check(const struct tern_table *table)
 {
     uint8_t keys = 0;
+    bool counts = false;
     if (table->column_count == 0 || table->column_count > TERN_COLUMNS_MAX || table->mode > TERN_OVERWRITE ||
         table->flags > TERN_DEDUP || !name_is_allowed(table->name))
         return TERN_E_SCHEMA;
@@ -137,7 +138,11 @@ int tern_schema_check(const struct tern_table *table)
         if (!column_is_allowed(&table->columns[i]) || name_is_taken(table, i))
             return TERN_E_SCHEMA;
         keys = (uint8_t)(keys + (table->columns[i].flags & TERN_KEY));
+        counts = counts || table->columns[i].flags >> 2 == TERN_ADD >> 2;
     }
+    /* Two equal puts count twice, and two equal rows of a snapshot are its business. */
+    if (table->flags == TERN_DEDUP && (counts || table->mode == TERN_OVERWRITE))
+        return TERN_E_SCHEMA;
     if ((table->mode == TERN_MERGE && keys == 0) || (table->mode == TERN_APPEND && keys != 0))
         return TERN_E_SCHEMA;
     return tern_schema_size(table) <= TERN_SCHEMA_MAX ? TERN_OK : TERN_E_SCHEMA;

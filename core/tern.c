@@ -226,6 +226,9 @@ static int put(struct tern *tern, const struct tern_table *table, uint8_t op, co
     status = program_due(lane);
     if (status != TERN_OK)
         return status == TERN_E_FULL ? no_room(lane) : status;
+    if (op == TERN_OP_PUT && (table->flags & TERN_DEDUP) != 0 && lane->dedup != NULL &&
+        lane->dedup->repeats(lane->dedup, lane, table, row))
+        return TERN_OK;
     status = chunk_takes(lane, table) ? tern_chunk_put(&lane->chunk, table, op, row) : TERN_E_TOO_BIG;
     return status == TERN_E_TOO_BIG ? put_new_chunk(lane, table, op, row) : status;
 }

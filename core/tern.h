@@ -322,6 +322,66 @@ struct tern_sender {
     uint8_t reason;  /* of the gap in front of the chunk */
 };
 
+/* A Bloom filter: see bloom.h. */
+struct tern_bloom {
+    uint8_t *bits;  /* cells of two bits, one for each half */
+    uint32_t size;  /* bytes */
+    uint32_t limit; /* keys that a half takes */
+    uint32_t keys;  /* that the half in use has taken */
+    uint8_t half;   /* which is in use: 1 or 2 */
+};
+
+/* Reads packed payloads: see unpack.h. */
+struct tern_unpack {
+    struct tern_pack *pack;
+    size_t models_size;
+    uint8_t *texts;
+    size_t texts_size;
+    const struct tern_table *tables[TERN_CHUNK_TABLES_MAX];
+    uint16_t size; /* of the payload */
+    uint16_t rows; /* left in the segment */
+    uint8_t table_count;
+};
+
+enum tern_dedup_outcome {
+    TERN_DEDUP_UNFOUNDED, /* nothing of its key was within reach: as a rule the filter's false positive */
+    TERN_DEDUP_CHANGED,   /* the newest record of its key says something else */
+    TERN_DEDUP_SUPPRESSED /* the newest record of its key says the same: counted, not stored */
+};
+
+struct tern_lane;
+
+/* Dedup of a lane's tables (core/DEDUP.md): a put into a table with TERN_DEDUP is not stored when the newest record of its key says
+ * the same. A lane without it stores everything. */
+struct tern_dedup {
+    /* Public: set before tern_dedup_open(). All memory is the caller's. */
+    const struct tern_table *const *tables; /* required: every table of the lane; all of them packed */
+    void *models;                           /* required: a second set of models, to decode with */
+    uint8_t *buffer;                        /* required: tern_lane.chunk_size bytes */
+    struct tern_value *values;              /* required: as many as the widest table has columns */
+    uint8_t *texts;       /* bytes for the text and bytes columns of one record; may be NULL */
+    uint16_t models_size; /* bytes: as tern_lane.models_size */
+    uint16_t texts_size;
+    uint8_t table_count;
+    uint8_t reach;  /* required: chunks in flash that one put looks through at most; 4 is a good start */
+    uint8_t newest; /* private */
+    /* Public, to be read; may be set to zero at any time. */
+    uint32_t puts;      /* into tables with TERN_DEDUP */
+    uint32_t checks[3]; /* of them, how many were compared with the log, by enum tern_dedup_outcome */
+    /* Private. */
+    const struct tern_table *table;
+    const struct tern_value *row;
+    int (*repeats)(struct tern_dedup *dedup, struct tern_lane *lane, const struct tern_table *table,
+                   const struct tern_value *row);
+    struct tern_unpack unpack;
+    struct tern_bloom bloom;
+};
+
+/* Makes `dedup` ready with an empty filter of `size` bytes, 16 or more, that are the caller's; then set tern_lane.dedup, and open.
+ * The filter remembers the newest size / 2 records at least, and asks flash in vain for about 1 put in 20. After a
+ * restart it is empty, and the first repeat of a record is stored once more. Needs no flash, and cannot fail. */
+void tern_dedup_open(struct tern_dedup *dedup, void *filter, uint32_t size);
+
 struct tern_lane {
     /* Public: set before tern_open(). */
     const struct tern_flash *flash; /* required */
@@ -329,6 +389,7 @@ struct tern_lane {
     uint16_t chunk_size;            /* required: TERN_CHUNK_MIN to TERN_CHUNK_MAX; 512 is a good default */
     uint16_t models_size;           /* bytes of models; 0: plain CSV only */
     void *models;                   /* for packed chunks: TERN_MODELS_SIZE() bytes */
+    struct tern_dedup *dedup;       /* NULL: every record is stored */
     uint8_t overflow;               /* enum tern_overflow */
     /* Private. */
     uint8_t batch;     /* an explicit batch is open */

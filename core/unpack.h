@@ -15,17 +15,6 @@
 
 #include "pack.h"
 
-struct tern_unpack {
-    struct tern_pack *pack;
-    size_t models_size;
-    uint8_t *texts;
-    size_t texts_size;
-    const struct tern_table *tables[TERN_CHUNK_TABLES_MAX];
-    uint16_t size; /* of the payload */
-    uint16_t rows; /* left in the segment */
-    uint8_t table_count;
-};
-
 struct tern_unpack_record {
     uint8_t op;
     uint8_t index; /* of the table */

@@ -83,6 +83,22 @@ static void wrong_tables_are_refused(void)
     CHECK_EQ(check_columns(&one, 1, TERN_APPEND), TERN_E_SCHEMA);
 }
 
+static void dedup_of_counters_and_snapshots_is_refused(void)
+{
+    struct tern_column of[] = {{"a", TERN_I32, TERN_KEY}, {"n", TERN_I32, TERN_MAX}};
+    struct tern_table declared = {"t", of, &tern_csv, 2, TERN_MERGE, TERN_DEDUP, 0};
+    CHECK_EQ(tern_schema_check(&declared), TERN_OK);
+    of[1].flags = TERN_ADD;
+    CHECK_EQ(tern_schema_check(&declared), TERN_E_SCHEMA);
+    declared.flags = 0;
+    CHECK_EQ(tern_schema_check(&declared), TERN_OK);
+    of[1].flags = 0;
+    declared.mode = TERN_OVERWRITE;
+    CHECK_EQ(tern_schema_check(&declared), TERN_OK);
+    declared.flags = TERN_DEDUP;
+    CHECK_EQ(tern_schema_check(&declared), TERN_E_SCHEMA);
+}
+
 static void a_cut_or_lengthened_schema_is_refused(void)
 {
     static struct tern_schema decoded;
@@ -133,6 +149,7 @@ int main(void)
 {
     RUN(a_schema_comes_back);
     RUN(wrong_tables_are_refused);
+    RUN(dedup_of_counters_and_snapshots_is_refused);
     RUN(a_cut_or_lengthened_schema_is_refused);
     RUN(any_changed_byte_is_refused_or_another_schema);
     RUN(the_largest_schema_fits_and_no_larger);
