@@ -12,7 +12,7 @@ HOST    := -std=c11 -D_GNU_SOURCE $(WARN)
 LIBS    := -pthread -ldl -lm
 
 core_src  := $(wildcard core/*.c)
-host_main := host/gateway.c
+host_main := host/gateway.c $(wildcard host/cmd*.c)
 host_src  := $(filter-out $(host_main),$(wildcard host/*.c host/sql/*.c))
 posix_src := $(filter-out port/posix/device.c,$(wildcard port/posix/*.c))
 test_help := $(wildcard tests/*.c)
@@ -25,6 +25,7 @@ replays   := $(patsubst fuzz/%.c,$(B)/fuzz/%,$(wildcard fuzz/fuzz_*.c))
 
 core_obj  := $(core_src:%.c=$(B)/%.o)
 host_obj  := $(host_src:%.c=$(B)/%.o)
+main_obj  := $(host_main:%.c=$(B)/%.o)
 posix_obj := $(posix_src:%.c=$(B)/%.o)
 help_obj  := $(test_help:%.c=$(B)/%.o)
 
@@ -78,7 +79,7 @@ $(B)/tern-device: $(B)/port/posix/device.o $(B)/libtern_posix.a $(B)/libtern.a
 	$(CC) $(CFLAGS) $^ -o $@
 
 # make build/tern-gateway     the reference gateway
-$(B)/tern-gateway: $(B)/host/gateway.o $(B)/libtern_host.a
+$(B)/tern-gateway: $(main_obj) $(B)/libtern_posix.a $(B)/libtern_host.a
 	$(CC) $(CFLAGS) $^ $(LIBS) -o $@
 
 $(B)/tests/%: $(B)/tests/%.o $(help_obj) $(B)/libtern_posix.a $(B)/libtern_host.a

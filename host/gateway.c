@@ -14,9 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cmd.h"
 #include "log.h"
-#include "options.h"
-#include "tern_host.h"
 
 #define VERSION       "0.1.0"
 #define DRAIN_DEFAULT 30  /* seconds; a service manager usually kills after 90 */
@@ -117,6 +116,12 @@ static void fill_config(struct tern_host_config *config, const struct tern_optio
     config->idle_seconds = (uint32_t)tern_options_number(options, TERN_OPTION_IDLE_SECONDS);
     config->segment_seconds = (uint32_t)tern_options_number(options, TERN_OPTION_SEGMENT_SECONDS);
     config->segment_bytes = tern_options_number(options, TERN_OPTION_SEGMENT_BYTES);
+    config->keep_days = (uint32_t)tern_options_number(options, TERN_OPTION_KEEP_DAYS);
+    config->keep_bytes = tern_options_number(options, TERN_OPTION_KEEP_BYTES);
+    config->reserve_bytes = tern_options_number(options, TERN_OPTION_DISK_RESERVE);
+    config->when_full = tern_options_text(options, TERN_OPTION_WHEN_FULL);
+    const char *from = tern_options_text(options, TERN_OPTION_FROM);
+    config->from_now = from != NULL && strcmp(from, "now") == 0;
 }
 
 /* ---- Running -------------------------------------------------------------------------------------------------------------- */
@@ -212,13 +217,51 @@ static int drain(struct gateway *gateway)
     return EXIT_STOPPED;
 }
 
+/* ---- Commands ------------------------------------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help;
+} commands[] = {
+    {"status", tern_cmd_status, "destinations and devices of a staging folder"},
+    {"sinks", tern_cmd_sinks, "pauses, resumes and forgets destinations of a staging folder"},
+};
+#define COMMANDS (sizeof commands / sizeof commands[0])
+
+static void help(void)
+{
+    printf("tern-gateway takes records from devices, keeps them in a staging folder and merges them into "
+           "databases.\n\n"
+           "  tern-gateway --listen tcp://127.0.0.1:7766 --stage stage --sink sqlite:climate.db\n\n");
+    tern_options_list(TERN_COMMAND_SERVE);
+    printf("\nSIGTERM and SIGINT: stop when the destinations have caught up; a second one: at once. SIGHUP: "
+           "read the\n"
+           "file again (log-level). Exit status: 0 stopped, 1 failure, 2 usage. The log goes to standard "
+           "error.\n\nOther commands (each has --help):\n");
+    for (size_t i = 0; i < COMMANDS; i++)
+        printf("  tern-gateway %-9s %s\n", commands[i].name, commands[i].help);
+}
+
+/* The exit status of the command that the first word names; -1: it names none. */
+static int run_command(int argc, char **argv)
+{
+    for (size_t i = 0; i < COMMANDS && argc > 1; i++)
+        if (strcmp(argv[1], commands[i].name) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    return -1;
+}
+
 int main(int argc, char **argv)
 {
     static struct gateway gateway;
+    int command = run_command(argc, argv);
+    if (command >= 0)
+        return command;
     if (!read_options(&gateway.options, argc, argv))
         return complain(gateway.options.is_failure ? EXIT_FAILED : EXIT_USAGE, gateway.options.error);
     if (tern_options_text(&gateway.options, TERN_OPTION_HELP) != NULL) {
-        tern_options_help();
+        help();
         return EXIT_STOPPED;
     }
     if (tern_options_text(&gateway.options, TERN_OPTION_VERSION) != NULL) {

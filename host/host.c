@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "import.h"
+#include "keeper.h"
 #include "log.h"
 #include "server.h"
 #include "stage.h"
@@ -19,6 +20,7 @@ struct tern_host {
     pthread_mutex_t report_lock;
     struct tern_stage *stage;
     struct tern_server *server;
+    struct tern_keeper *keeper;
     struct tern_import *imports[SINKS_MAX];
     size_t import_count;
 };
@@ -62,10 +64,46 @@ static int check_config(const struct tern_host_config *config)
     return TERN_HOST_OK;
 }
 
+static int open_sink(struct tern_host *host, const struct tern_host_config *config, const char *url)
+{
+    struct tern_import_config import = {.report = report_of(host),
+                                        .segment_seconds = config->segment_seconds,
+                                        .segment_bytes = config->segment_bytes};
+    if (!tern_keeper_admits(host->keeper, url, &import.from))
+        return TERN_HOST_OK;
+    struct tern_import **place = &host->imports[host->import_count];
+    int error = tern_import_open(place, host->stage, url, &import);
+    if (error != TERN_HOST_OK)
+        return error;
+    host->import_count++;
+    return tern_keeper_watch(host->keeper, url, import.from, *place);
+}
+
+static void tick(void *context)
+{
+    tern_keeper_tick(context);
+}
+
+static int open_keeper(struct tern_host *host, const struct tern_host_config *config)
+{
+    struct tern_keeper_config keeper = {.stage = host->stage,
+                                        .directory = config->stage,
+                                        .report = report_of(host),
+                                        .keep_days = config->keep_days,
+                                        .keep_bytes = config->keep_bytes,
+                                        .reserve_bytes = config->reserve_bytes,
+                                        .when_full = config->when_full,
+                                        .from_now = config->from_now != 0};
+    return tern_keeper_open(&host->keeper, &keeper);
+}
+
 static int open_parts(struct tern_host *host, const struct tern_host_config *config)
 {
     struct tern_stage_config stage = {.directory = config->stage, .report = report_of(host)};
     int error = tern_stage_open(&host->stage, &stage);
+    if (error != TERN_HOST_OK)
+        return error;
+    error = open_keeper(host, config);
     if (error != TERN_HOST_OK)
         return error;
     struct tern_server_config server = {.stage = host->stage,
@@ -73,15 +111,14 @@ static int open_parts(struct tern_host *host, const struct tern_host_config *con
                                         .window = config->window,
                                         .connections = config->connections,
                                         .hello_seconds = config->hello_seconds,
-                                        .idle_seconds = config->idle_seconds};
+                                        .idle_seconds = config->idle_seconds,
+                                        .tick = tick,
+                                        .tick_context = host->keeper};
     error = tern_server_open(&host->server, &server);
-    struct tern_import_config import = {.report = report_of(host),
-                                        .segment_seconds = config->segment_seconds,
-                                        .segment_bytes = config->segment_bytes};
-    for (size_t i = 0; error == TERN_HOST_OK && i < config->sink_count; i++) {
-        error = tern_import_open(&host->imports[i], host->stage, config->sinks[i], &import);
-        host->import_count += error == TERN_HOST_OK;
-    }
+    for (size_t i = 0; error == TERN_HOST_OK && i < config->sink_count; i++)
+        error = open_sink(host, config, config->sinks[i]);
+    if (error == TERN_HOST_OK)
+        tern_keeper_ready(host->keeper);
     return error;
 }
 
@@ -143,6 +180,8 @@ int tern_host_drain(struct tern_host *host, int milliseconds)
         if (error != TERN_HOST_OK)
             result = error;
     }
+    if (result == TERN_HOST_OK)
+        tern_keeper_finish(host->keeper);
     return result;
 }
 
@@ -151,8 +190,10 @@ void tern_host_close(struct tern_host *host)
     if (host == NULL)
         return;
     tern_server_close(host->server);
+    tern_keeper_finish(host->keeper);
     for (size_t i = 0; i < host->import_count; i++)
         tern_import_close(host->imports[i]);
+    tern_keeper_close(host->keeper);
     tern_stage_close(host->stage);
     pthread_mutex_destroy(&host->report_lock);
     free(host);

@@ -83,9 +83,14 @@ static int open_reader(struct tern_import *import)
             "back; reading it from its beginning");
         cursor = 0;
     }
+    if (cursor == 0)
+        cursor = import->config.from;
+    import->past_oldest = cursor < tern_stage_oldest(import->stage);
     status = tern_stage_reader_open(import->stage, cursor, &import->reader);
     if (status != TERN_HOST_OK)
         return tern_sink_fail(import->sink, TERN_HOST_E_SYSTEM, "the journal cannot be opened for reading");
+    if (import->past_oldest)
+        tern_stage_reader_states(import->reader);
     import->position = import->written = cursor;
     for (unsigned i = 0; i < TERN_IMPORT_CHUNKS; i++)
         import->chunks[i].device = NULL;

@@ -16,17 +16,20 @@ struct tern_import_config {
     uint32_t milliseconds;    /* or what can be read in so long, 0: 250 */
     uint32_t segment_seconds; /* csv: a segment is closed at this age, 0: 60 */
     uint64_t segment_bytes;   /* csv: and at this size, 0: 64 MiB */
+    uint64_t
+        from; /* where a destination without a cursor begins; records before are no gap unless later ones follow */
 };
 
 struct tern_import_status {
-    uint64_t cursor;  /* everything before it is in the destination, but for what is held */
-    uint64_t end;     /* behind the newest durable entry: end - cursor is the lag in bytes */
-    uint64_t rows;    /* brought in since open */
-    uint64_t batches; /* transactions */
-    uint64_t known;   /* records that were there already */
-    bool failing;     /* the destination cannot be reached or refuses; it is tried again */
-    uint32_t held;    /* ranges held for a reason that was reported */
-    char error[256];  /* the last error, empty: none */
+    uint64_t cursor;   /* everything before it is in the destination, but for what is held */
+    uint64_t end;      /* behind the newest durable entry: end - cursor is the lag in bytes */
+    uint64_t rows;     /* brought in since open */
+    uint64_t batches;  /* transactions */
+    uint64_t known;    /* records that were there already */
+    bool failing;      /* the destination cannot be reached or refuses; it is tried again */
+    uint32_t held;     /* ranges held for a reason that was reported */
+    uint64_t rejected; /* records that the destination refused since open */
+    char error[256];   /* the last error, empty: none */
 };
 
 /* Starts the thread. `url` is SCHEME:REST. The stage must outlive the import. TERN_HOST_E_ARGUMENT: an unknown or impossible URL;

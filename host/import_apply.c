@@ -213,6 +213,9 @@ static void reject(void *context, struct tern_sink_row *row, const char *reason)
     tern_import_report(applying->import, TERN_ERROR, "record-rejected", row->device, message);
     row->rejected = true;
     applying->rejected++;
+    pthread_mutex_lock(&applying->import->mutex);
+    applying->import->status.rejected++;
+    pthread_mutex_unlock(&applying->import->mutex);
     for (size_t i = 0; i < turn->unit_count; i++) {
         struct tern_turn_unit *unit = &turn->units[i];
         if (unit->batch && &turn->rows[unit->rows] <= whole && whole < &turn->rows[unit->rows_end])
@@ -248,6 +251,7 @@ static int read_marks(struct applying *applying)
     for (size_t i = 0; i < import->turn.range_count; i++) {
         struct tern_turn_range *range = applying->ranges[i];
         tern_mark_reset(&range->mark, range->base);
+        range->mark.skipped = import->past_oldest || import->config.from != 0 ? TERN_GAP_RETENTION : 0;
         int status = import->sink->ops->read_mark(import->sink, &range->mark);
         if (status != TERN_HOST_OK)
             return status;

@@ -272,8 +272,24 @@ static int settle(struct tern_import *import, const struct tern_entry *entry, in
     return hold_range(import, entry, message);
 }
 
+/* The state that the oldest file begins with says what was committed before it, and is gone. */
+static int read_state(struct tern_import *import, const struct tern_entry *entry)
+{
+    struct tern_turn *turn = &import->turn;
+    if (entry->run_first <= entry->base)
+        return TERN_OK;
+    uint32_t range = tern_turn_find_range(turn, entry->device, entry->lane, entry->epoch, entry->base);
+    tern_turn_begin(turn, range, entry->base);
+    tern_turn_miss(turn, entry->base, entry->run_first - 1, TERN_GAP_RETENTION);
+    tern_turn_commit(turn, entry->run_first, false);
+    tern_turn_end(turn);
+    return turn->failed ? STOP_MEMORY : TERN_OK;
+}
+
 static int read_entry(struct tern_import *import, const struct tern_entry *entry)
 {
+    if (entry->kind == TERN_ENTRY_STATE)
+        return settle(import, entry, read_state(import, entry));
     bool ends_run = (entry->kind == TERN_ENTRY_CHUNK && entry->commits) ||
                     (entry->kind == TERN_ENTRY_GAP && entry->run_first >= entry->first);
     if (!ends_run || find_hold(import, entry) != NULL)

@@ -50,6 +50,7 @@ struct tern_import {
     uint64_t position; /* of the next entry to read */
     uint64_t seen; /* the end of the journal before the last read: what is worth waiting for is behind it */
     uint64_t written; /* the cursor that the destination has */
+    bool past_oldest; /* the store no longer has all that is behind the destination's cursor */
     struct tern_import_chunk *chunks;
     struct tern_import_hold *holds;
     size_t hold_count;

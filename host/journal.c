@@ -41,7 +41,8 @@ static bool reserve(struct tern_journal *journal, size_t more)
 bool tern_journal_has_room(struct tern_journal *journal)
 {
     size_t most = tern_journal_entry_size(TERN_JOURNAL_BODY_MAX);
-    return journal->size + most <= TERN_JOURNAL_BUFFER_MAX && reserve(journal, most);
+    return !journal->config.read_only && !journal->held && journal->size + most <= TERN_JOURNAL_BUFFER_MAX &&
+           reserve(journal, most);
 }
 
 uint64_t tern_journal_append(struct tern_journal *journal, const uint8_t *body, size_t size)

@@ -43,7 +43,9 @@ struct tern_journal_config {
     const char *directory; /* made if missing; its parent must be there */
     struct tern_report report;
     uint64_t file_bytes; /* a new file is begun when this one has grown by so much, 0: the default */
-    void *context;       /* of the functions below */
+    bool
+        read_only; /* for a look beside a gateway that runs: takes no lock, changes nothing, appends nothing */
+    void *context; /* of the functions below */
     /* Recovery: one entry, in order, its CRC right. */
     void (*replay)(void *context, uint64_t position, const uint8_t *body, size_t size);
     /* A new file: gives everything that recovery must know to tern_journal_put_state(). 0 or an error, which is passed on. */
@@ -72,6 +74,25 @@ bool tern_journal_has_room(struct tern_journal *journal);
 /* Makes everything appended durable. After a failure nothing more is written to that file: a new one is begun, from memory. While
  * that fails too, an error, and nothing appended counts as durable; the next call tries again. */
 int tern_journal_sync(struct tern_journal *journal);
+
+/* Which files are no longer wanted. */
+struct tern_journal_limits {
+    uint64_t position; /* what is before it may go: everyone has read it */
+    int64_t before;    /* Unix seconds: files last written before this go, 0: none for its age */
+    uint64_t bytes;    /* and the oldest ones while all together are larger than this, 0: none for its size */
+};
+
+/* How many of the oldest files may go. The one before the file that holds limits->position stays: entries lead back into it. */
+size_t tern_journal_spare(struct tern_journal *journal, const struct tern_journal_limits *limits);
+
+/* Removes them, with a report each. Returns how many are gone. */
+size_t tern_journal_trim(struct tern_journal *journal, const struct tern_journal_limits *limits);
+
+/* While held nothing more is taken, as if there were no room. */
+void tern_journal_hold(struct tern_journal *journal, bool held);
+
+/* Where the oldest file begins: what was before it is gone. */
+uint64_t tern_journal_oldest(struct tern_journal *journal);
 
 /* To be called from snapshot(): one entry of state. Returns its position in the new file, or 0: an error. */
 uint64_t tern_journal_put_state(struct tern_journal_state *state, const uint8_t *body, size_t size);

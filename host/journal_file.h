@@ -38,6 +38,7 @@ struct tern_journal {
     size_t capacity;
     bool broken;  /* the newest file may take no more writes */
     bool alarmed; /* the failure has been reported */
+    bool held;    /* takes no more entries */
     /* Shared with readers. */
     pthread_mutex_t mutex;
     pthread_cond_t changed;

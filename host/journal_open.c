@@ -41,8 +41,8 @@ static int keep_folder(struct tern_journal *journal)
 
 static int open_folder(struct tern_journal *journal)
 {
-    bool made = mkdir(journal->directory, 0750) == 0;
-    if (!made && errno != EEXIST)
+    bool made = !journal->config.read_only && mkdir(journal->directory, 0750) == 0;
+    if (!made && !journal->config.read_only && errno != EEXIST)
         return fail(journal, "", errno,
                     "cannot make the staging folder: its parent must exist and be writable",
                     TERN_HOST_E_SYSTEM);
@@ -407,6 +407,8 @@ static int take_up(struct tern_journal *journal, int descriptor, const struct te
     journal->state_end = header->state_end;
     journal->synced = journal->durable = replayed->end;
     uint64_t end = replayed->end - header->base;
+    if (journal->config.read_only)
+        return TERN_HOST_OK;
     bool torn = file_size(descriptor) > end;
     if (torn && !replayed->is_corrupt)
         tern_journal_report(journal, TERN_INFO, "journal-tail-cut", "", 0,
@@ -445,7 +447,7 @@ static int recover_files(struct tern_journal *journal, size_t start)
     if (status == TERN_HOST_OK) {
         /* Behind the newest readable file stands one without a readable header. */
         journal->synced = journal->durable = journal->ceiling;
-        status = tern_journal_begin_file(journal);
+        status = journal->config.read_only ? TERN_HOST_OK : tern_journal_begin_file(journal);
     }
     return status;
 }
@@ -460,6 +462,8 @@ static int recover(struct tern_journal *journal, bool is_new)
         return fail(journal, "store", 0,
                     "the store file is missing but journal files are there: restore it from a copy",
                     TERN_HOST_E_CORRUPT);
+    if (journal->config.read_only && (is_new || journal->file_count == 0))
+        return fail(journal, "", 0, "there is no staging store in this folder", TERN_HOST_E_ARGUMENT);
     if (journal->file_count == 0) {
         /* Positions begin again, so that this is another store to every destination, even where an id is left from one whose files
          * were taken away. */
@@ -506,7 +510,7 @@ int tern_journal_open(struct tern_journal **out, const struct tern_journal_confi
     if (status == TERN_HOST_OK)
         status = read_store(journal);
     if (status >= 0)
-        status = take_lock(journal);
+        status = config->read_only ? TERN_HOST_OK : take_lock(journal);
     if (status == TERN_HOST_OK)
         status = read_store(journal);
     if (status >= 0)

@@ -106,6 +106,14 @@ static int extend(struct tern_journal_reader *reader)
 {
     struct tern_journal_scan *scan = &reader->scan;
     struct place place = find_place(reader->journal, scan->base);
+    if (place.number != reader->number) {
+        struct tern_fields fields;
+        tern_fields_begin(&fields);
+        tern_fields_number(&fields, "file", reader->number);
+        tern_fields_text(&fields, "msg", "removed while it was read: a reader was given up by retention");
+        tern_report_event(&reader->journal->config.report, TERN_WARN, "journal-passed-over", &fields);
+        return TERN_HOST_E_SYSTEM;
+    }
     if (place.end > scan->position) {
         scan->end = place.end;
         return 1;

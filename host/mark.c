@@ -40,6 +40,7 @@ void tern_mark_reset(struct tern_mark *mark, uint32_t base)
 {
     mark->known = mark->changed = mark->failed = false;
     mark->applied = base - 1;
+    mark->skipped = 0;
     mark->gaps.count = mark->before.count = 0;
 }
 
@@ -91,6 +92,11 @@ static void fill(struct tern_mark *mark, struct tern_gap *gap, uint32_t sequence
     }
 }
 
+static uint8_t skip_reason(const struct tern_mark *mark)
+{
+    return mark->skipped != 0 ? mark->skipped : TERN_GAP_DAMAGED;
+}
+
 bool tern_mark_take(struct tern_mark *mark, uint32_t sequence, int64_t now)
 {
     if (sequence <= mark->applied) {
@@ -101,7 +107,7 @@ bool tern_mark_take(struct tern_mark *mark, uint32_t sequence, int64_t now)
         return true;
     }
     if (sequence > mark->applied + 1)
-        tern_mark_miss(mark, mark->applied + 1, sequence - 1, TERN_GAP_DAMAGED, now);
+        tern_mark_miss(mark, mark->applied + 1, sequence - 1, skip_reason(mark), now);
     mark->applied = sequence;
     mark->changed = true;
     return true;
@@ -112,7 +118,7 @@ void tern_mark_miss(struct tern_mark *mark, uint32_t first, uint32_t last, uint8
     if (last <= mark->applied)
         return;
     if (first > mark->applied + 1)
-        tern_mark_miss(mark, mark->applied + 1, first - 1, TERN_GAP_DAMAGED, now);
+        tern_mark_miss(mark, mark->applied + 1, first - 1, skip_reason(mark), now);
     first = mark->applied + 1;
     mark->applied = last;
     mark->changed = true;

@@ -10,27 +10,31 @@
 
 #define LINE_SIZE 4096
 
-enum value { NOTHING, TEXT, URL, NUMBER, LEVEL };
+enum value { NOTHING, TEXT, URL, NUMBER, LEVEL, FROM };
+
+#define BIT(command) (1u << (command))
+#define ALL          (~0u)
 
 static const struct option {
     const char *name, *argument, *help;
     enum value value;
     bool several;
     uint64_t least, most; /* of a number */
+    unsigned commands;    /* that have it, by bit; 0: the gateway itself alone */
 } table[TERN_OPTION_COUNT] = {
     [TERN_OPTION_LISTEN] = {"listen", "URL",
                             "where devices arrive: tcp://ADDRESS:PORT (port 0: any free one)\n"
                             "or serial:DEVICE?baud=N; may be given several times",
                             URL, true, 0, 0},
-    [TERN_OPTION_STAGE] = {"stage", "DIR", "the staging folder, made if missing", TEXT, false, 0, 0},
+    [TERN_OPTION_STAGE] = {"stage", "DIR", "the staging folder, made if missing", TEXT, false, 0, 0, ALL},
     [TERN_OPTION_SINK] = {"sink", "URL",
                           "a destination: sqlite:FILE or csv:DIR; may be given several times;\n"
                           "without one, records are staged only",
                           URL, true, 0, 0},
     [TERN_OPTION_CONFIG] = {"config", "FILE", "lines `name = value` with the names of these options", TEXT,
-                            false, 0, 0},
+                            false, 0, 0, ALL},
     [TERN_OPTION_LOG_LEVEL] = {"log-level", "LEVEL", "debug, info (default), warn or error", LEVEL, false, 0,
-                               0},
+                               0, ALL},
     [TERN_OPTION_WINDOW] = {"window", "BYTES", "what a device may have under way (524288)", NUMBER, false,
                             1024, 1048576},
     [TERN_OPTION_CONNECTIONS] = {"connections", "N", "at most at once (16384)", NUMBER, false, 1, 1000000},
@@ -44,11 +48,36 @@ static const struct option {
                                    4096, (uint64_t)1 << 40},
     [TERN_OPTION_DRAIN_SECONDS] = {"drain-seconds", "N", "how long SIGTERM waits for the destinations (30)",
                                    NUMBER, false, 1, 86400},
-    [TERN_OPTION_HELP] = {"help", NULL, "this text", NOTHING, false, 0, 0},
+    [TERN_OPTION_KEEP_DAYS] = {"keep-days", "N", "what every destination has stays so long (7)", NUMBER,
+                               false, 1, 36500},
+    [TERN_OPTION_KEEP_BYTES] = {"keep-bytes", "N", "but at most so many bytes of it (no limit)", NUMBER,
+                                false, 1 << 20, (uint64_t)1 << 60},
+    [TERN_OPTION_DISK_RESERVE] = {"disk-reserve", "BYTES", "of the disk that stay free (16777216)", NUMBER,
+                                  false, 4096, (uint64_t)1 << 60},
+    [TERN_OPTION_WHEN_FULL] = {"when-full", "RULE",
+                               "hold (default): take no more records; or detach=URL: give that\n"
+                               "destination up, so that what it misses becomes a gap",
+                               TEXT, false, 0, 0},
+    [TERN_OPTION_FROM] = {"from", "WHEN", "where a new destination begins: start (default) or now", FROM,
+                          false, 0, 0},
+    [TERN_OPTION_PAUSE] = {"pause", "URL", "give it nothing, and keep its records", URL, true, 0, 0,
+                           BIT(TERN_COMMAND_SINKS)},
+    [TERN_OPTION_RESUME] = {"resume", "URL", "go on with it", URL, true, 0, 0, BIT(TERN_COMMAND_SINKS)},
+    [TERN_OPTION_FORGET] = {"forget", "URL", "keep nothing for it any more", URL, true, 0, 0,
+                            BIT(TERN_COMMAND_SINKS)},
+    [TERN_OPTION_JSON] = {"json", NULL, "for programs: one JSON object", NOTHING, false, 0, 0,
+                          BIT(TERN_COMMAND_STATUS)},
+    [TERN_OPTION_HELP] = {"help", NULL, "this text", NOTHING, false, 0, 0, ALL},
     [TERN_OPTION_VERSION] = {"version", NULL, "the version", NOTHING, false, 0, 0},
 };
 
 #define DISTANCE_NAME_MAX 32
+
+static bool belongs(enum tern_option option, enum tern_command command)
+{
+    unsigned commands = table[option].commands == 0 ? BIT(TERN_COMMAND_SERVE) : table[option].commands;
+    return (commands & BIT(command)) != 0;
+}
 
 static size_t least_of(size_t a, size_t b, size_t c)
 {
@@ -77,11 +106,12 @@ static size_t distance(const char *a, const char *b)
 }
 
 /* Writes a question about the nearest name, or nothing when none is near. */
-static void suggest(char *text, size_t size, const char *dashes, const char *word)
+static void suggest(enum tern_command command, char *text, size_t size, const char *dashes, const char *word)
 {
-    size_t best = 0, length = strlen(word);
-    for (size_t i = 1; i < TERN_OPTION_COUNT; i++)
-        if (distance(table[i].name, word) < distance(table[best].name, word))
+    size_t best = TERN_OPTION_HELP, length = strlen(word);
+    for (size_t i = 0; i < TERN_OPTION_COUNT; i++)
+        if (belongs((enum tern_option)i, command) &&
+            distance(table[i].name, word) < distance(table[best].name, word))
             best = i;
     text[0] = '\0';
     if (distance(table[best].name, word) <= (length > 6 ? 3 : length / 2))
@@ -134,6 +164,8 @@ static bool check_value(struct tern_options *options, const struct option *optio
                  (unsigned long long)option->least, (unsigned long long)option->most, value);
     else if (option->value == LEVEL && !tern_level_find(value, &level))
         snprintf(error, size, "%s must be debug, info, warn or error, not '%s'", option->name, value);
+    else if (option->value == FROM && strcmp(value, "start") != 0 && strcmp(value, "now") != 0)
+        snprintf(error, size, "%s must be start or now, not '%s'", option->name, value);
     else if (value[0] == '\0')
         snprintf(error, size, "%s needs a value", option->name);
     else
@@ -163,10 +195,28 @@ static bool add_value(struct tern_options *options, enum tern_option option, con
 static bool unknown_word(struct tern_options *options, const char *word, const char *name)
 {
     char question[64];
-    suggest(question, sizeof question, "--", name);
+    suggest(options->command, question, sizeof question, "--", name);
     snprintf(options->error, sizeof options->error, "unknown word '%.100s'%s (--help lists the options)",
              word, question);
     return false;
+}
+
+static bool takes_operands(enum tern_command command)
+{
+    (void)command;
+    return false;
+}
+
+static bool add_operand(struct tern_options *options, const char *word)
+{
+    struct tern_option_values *operands = &options->operands;
+    if (operands->count == TERN_OPTION_VALUES_MAX ||
+        (operands->values[operands->count] = strdup(word)) == NULL) {
+        snprintf(options->error, sizeof options->error, "at most %d files at a time", TERN_OPTION_VALUES_MAX);
+        return false;
+    }
+    operands->count++;
+    return true;
 }
 
 /* Takes one option off the command line and moves *at behind it. */
@@ -177,11 +227,14 @@ static bool take_word(struct tern_options *options, int argc, char **argv, int *
     const char *word = argv[(*at)++];
     const char *begin = word + strspn(word, "-");
     size_t size = strcspn(begin, "=");
+    if (begin == word && takes_operands(options->command))
+        return add_operand(options, word);
     if (size > DISTANCE_NAME_MAX)
         return unknown_word(options, word, "");
     memcpy(name, begin, size);
     name[size] = '\0';
-    if (strncmp(word, "--", 2) != 0 || begin != word + 2 || !find_option(name, &option))
+    if (strncmp(word, "--", 2) != 0 || begin != word + 2 || !find_option(name, &option) ||
+        !belongs(option, options->command))
         return unknown_word(options, word, name);
     const char *value = begin[size] == '=' ? begin + size + 1 : NULL;
     if (table[option].value == NOTHING)
@@ -240,18 +293,18 @@ static bool take_line(struct tern_options *found, char *line)
     char *name = trim(text);
     if (!find_option(name, &option) || table[option].value == NOTHING || option == TERN_OPTION_CONFIG) {
         char question[64];
-        suggest(question, sizeof question, "", name);
+        suggest(TERN_COMMAND_SERVE, question, sizeof question, "", name);
         snprintf(found->error, sizeof found->error, "unknown name '%.60s'%s", name, question);
         return false;
     }
     return add_value(found, option, trim(equals + 1));
 }
 
-/* Moves what `options` does not have yet. */
+/* Moves what `options` does not have yet and can have. */
 static void merge(struct tern_options *options, struct tern_options *found)
 {
     for (int i = 0; i < TERN_OPTION_COUNT; i++) {
-        if (options->of[i].count == 0) {
+        if (options->of[i].count == 0 && belongs((enum tern_option)i, options->command)) {
             options->of[i] = found->of[i];
             found->of[i].count = 0;
         }
@@ -332,17 +385,11 @@ static void help_line(const struct option *option)
     putchar('\n');
 }
 
-void tern_options_help(void)
+void tern_options_list(enum tern_command command)
 {
-    printf("tern-gateway takes records from devices, keeps them in a staging folder and merges them into "
-           "databases.\n\n"
-           "  tern-gateway --listen tcp://127.0.0.1:7766 --stage stage --sink sqlite:climate.db\n\n");
     for (size_t i = 0; i < TERN_OPTION_COUNT; i++)
-        help_line(&table[i]);
-    printf("\nSIGTERM and SIGINT: stop when the destinations have caught up; a second one: at once. SIGHUP: "
-           "read the\n"
-           "file again (log-level). Exit status: 0 stopped, 1 failure, 2 usage. The log goes to standard "
-           "error.\n");
+        if (belongs((enum tern_option)i, command))
+            help_line(&table[i]);
 }
 
 void tern_options_free(struct tern_options *options)
@@ -350,4 +397,6 @@ void tern_options_free(struct tern_options *options)
     for (size_t i = 0; i < TERN_OPTION_COUNT; i++)
         while (options->of[i].count > 0)
             free(options->of[i].values[--options->of[i].count]);
+    while (options->operands.count > 0)
+        free(options->operands.values[--options->operands.count]);
 }

@@ -20,10 +20,22 @@ enum tern_option {
     TERN_OPTION_SEGMENT_SECONDS,
     TERN_OPTION_SEGMENT_BYTES,
     TERN_OPTION_DRAIN_SECONDS,
+    TERN_OPTION_KEEP_DAYS,
+    TERN_OPTION_KEEP_BYTES,
+    TERN_OPTION_DISK_RESERVE,
+    TERN_OPTION_WHEN_FULL,
+    TERN_OPTION_FROM,
+    TERN_OPTION_PAUSE,
+    TERN_OPTION_RESUME,
+    TERN_OPTION_FORGET,
+    TERN_OPTION_JSON,
     TERN_OPTION_HELP,
     TERN_OPTION_VERSION,
     TERN_OPTION_COUNT
 };
+
+/* Which words follow `tern-gateway`: each command has options of its own. */
+enum tern_command { TERN_COMMAND_SERVE, TERN_COMMAND_STATUS, TERN_COMMAND_SINKS };
 
 #define TERN_OPTION_VALUES_MAX 16 /* times that one option may be given */
 
@@ -34,9 +46,11 @@ struct tern_option_values {
 
 /* All zeros to begin with. */
 struct tern_options {
+    enum tern_command command; /* set before the functions below are called */
     struct tern_option_values of[TERN_OPTION_COUNT];
-    char error[400]; /* why a function below said false: one line, without an end */
-    bool is_failure; /* and it was not the words' fault: a file cannot be read */
+    struct tern_option_values operands; /* words without dashes, where the command takes them */
+    char error[400];                    /* why a function below said false: one line, without an end */
+    bool is_failure;                    /* and it was not the words' fault: a file cannot be read */
 };
 
 /* Reads the command line. False: a word is not known, a value is missing or cannot be right, or a URL holds a password, which
@@ -44,7 +58,8 @@ struct tern_options {
 bool tern_options_parse(struct tern_options *options, int argc, char **argv);
 
 /* Reads a file of lines `name = value` with # comments. Options that `options` already has are left as they are: the command
- * line wins. False as above, with file and line in the error, or when the file cannot be read. */
+ * line wins. Options of other commands are checked and passed over, so that one file serves all. False as above, with file and line
+ * in the error, or when the file cannot be read. */
 bool tern_options_read(struct tern_options *options, const char *path);
 
 /* The option's value, or NULL. */
@@ -56,8 +71,8 @@ uint64_t tern_options_number(const struct tern_options *options, enum tern_optio
 bool tern_options_equal(const struct tern_options *a, const struct tern_options *b, enum tern_option option);
 const char *tern_option_name(enum tern_option option);
 
-/* The text of --help. */
-void tern_options_help(void);
+/* Prints the options of a command. */
+void tern_options_list(enum tern_command command);
 
 void tern_options_free(struct tern_options *options);
 

@@ -26,6 +26,7 @@
     (4u << 20)              /* about what all connections together may bring in one turn: bounds its length */
 #define LINGER_MS      2000 /* for a device to read why it was refused */
 #define RETRY_MS       1000 /* sync, lost serial ports, accept without free descriptors */
+#define TICK_MS        1000
 #define NEVER          INT64_MAX
 #define CLOCK_EPOCH_MS 1735689600000 /* 2025-01-01: a clock before that has not been set */
 #define WINDOW_DEFAULT 524288u       /* about what arrives during a slow fdatasync */
@@ -47,6 +48,9 @@ struct tern_server {
     int64_t sync_at;   /* when to try a failed sync again, NEVER: it has not failed */
     int64_t accept_at; /* when to listen again, NEVER: we do */
     int64_t reopen_at; /* when to open lost serial ports again, NEVER: none is lost */
+    int64_t tick_at;   /* when to call the owner's tick, NEVER: it wants none */
+    void (*tick)(void *context);
+    void *tick_context;
     bool is_stopped;
     struct tern_moment now;
     struct tern_deadlines greeting, idle, lingering, untimed;
@@ -87,6 +91,7 @@ static void set_timer(struct tern_server *server)
 {
     int64_t at = earlier(earlier(due(&server->greeting), due(&server->idle)), due(&server->lingering));
     at = earlier(at, earlier(earlier(server->sync_at, server->accept_at), server->reopen_at));
+    at = earlier(at, server->tick_at);
     if (at >= server->timer_at)
         return;
     struct itimerspec when = {{0, 0}, {at / 1000, (at % 1000) * 1000000 + 1}};
@@ -458,6 +463,14 @@ static void keep_deadlines(struct tern_server *server)
     }
 }
 
+static void keep_house(struct tern_server *server)
+{
+    if (server->tick_at > server->now.monotonic)
+        return;
+    server->tick_at = server->now.monotonic + TICK_MS;
+    server->tick(server->tick_context);
+}
+
 static bool is_listener(const struct tern_server *server, const void *what)
 {
     for (size_t i = 0; i < server->listener_count; i++)
@@ -487,6 +500,7 @@ int tern_server_step(struct tern_server *server, int milliseconds)
     }
     keep_deadlines(server);
     sync_and_answer(server);
+    keep_house(server);
     set_timer(server);
     free_dead(server);
     return TERN_HOST_OK;
@@ -511,6 +525,9 @@ static void configure(struct tern_server *server, const struct tern_server_confi
     server->idle.limit = (int64_t)or_default(config->idle_seconds, 300) * 1000;
     server->lingering.limit = LINGER_MS;
     server->timer_at = server->sync_at = server->accept_at = server->reopen_at = NEVER;
+    server->tick = config->tick;
+    server->tick_context = config->tick_context;
+    server->tick_at = config->tick == NULL ? NEVER : 0;
     server->epoll = server->timer = -1;
 }
 

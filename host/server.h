@@ -15,6 +15,8 @@ struct tern_server_config {
     uint32_t connections;
     uint32_t hello_seconds;
     uint32_t idle_seconds;
+    void (*tick)(void *context); /* called about once a second from tern_server_step(), NULL: not wanted */
+    void *tick_context;
 };
 
 /* The functions return 0 or a negative enum tern_host_error, after an event that says why. */

@@ -71,6 +71,7 @@ int tern_stage_open(struct tern_stage **out, const struct tern_stage_config *con
     struct tern_journal_config journal = {.directory = config->directory,
                                           .report = config->report,
                                           .file_bytes = config->file_bytes,
+                                          .read_only = config->read_only,
                                           .context = stage,
                                           .replay = tern_stage_replay,
                                           .snapshot = tern_stage_snapshot,
@@ -81,7 +82,8 @@ int tern_stage_open(struct tern_stage **out, const struct tern_stage_config *con
         return status;
     }
     make_all_durable(stage);
-    report_opened(stage, config->directory);
+    if (!config->read_only)
+        report_opened(stage, config->directory);
     *out = stage;
     return TERN_HOST_OK;
 }

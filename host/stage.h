@@ -19,6 +19,7 @@ struct tern_stage_config {
     const char *directory;
     struct tern_report report;
     uint64_t file_bytes; /* a journal file is closed at this size, 0: 64 MiB */
+    bool read_only;      /* a look at a store that a gateway may be using: nothing is locked or changed */
 };
 
 /* Locks the folder, recovers the journal, reads the state of all devices into memory. */
@@ -100,6 +101,35 @@ int tern_stage_schema(struct tern_stage *stage, struct tern_device *device, uint
  * be acknowledged, and the next call tries again. Writes nothing when there is nothing new. */
 int tern_stage_sync(struct tern_stage *stage);
 
+/* ---- Retention ------------------------------------------------------------------------------------------------------------ */
+
+struct tern_journal_limits;
+
+/* Removes journal files that the limits allow to go and no open batch needs. Returns how many. */
+size_t tern_stage_trim(struct tern_stage *stage, const struct tern_journal_limits *limits);
+
+/* While held, nothing is taken: devices keep their records. */
+void tern_stage_hold(struct tern_stage *stage, bool held);
+
+/* Where the oldest kept entry can be. */
+uint64_t tern_stage_oldest(struct tern_stage *stage);
+
+/* ---- What is known of devices ----------------------------------------------------------------------------------------------- */
+
+struct tern_stage_about {
+    const char *device;
+    uint8_t lane;
+    uint32_t epoch;
+    uint32_t first, next; /* records [first, next) were taken or are in gaps */
+    uint64_t lost;        /* of them, in gaps */
+    bool in_batch;        /* the newest wait for their batch's end */
+    int64_t heard;        /* Unix milliseconds when records or gaps of it came last, 0: not known */
+};
+
+/* Calls for every range, device by device. From the thread that serves, or with a store that is read-only. */
+void tern_stage_list(struct tern_stage *stage,
+                     void (*call)(void *context, const struct tern_stage_about *about), void *context);
+
 /* ---- Reading, from any thread -------------------------------------------------------------------------------------------- */
 
 enum tern_entry_kind {
@@ -141,6 +171,8 @@ struct tern_stage_reader;
 /* Begins at `position` (0, or one before the oldest kept: at that). TERN_HOST_E_ARGUMENT: it is beyond the end. */
 int tern_stage_reader_open(struct tern_stage *stage, uint64_t position, struct tern_stage_reader **reader);
 void tern_stage_reader_close(struct tern_stage_reader *reader);
+/* Also gives the STATE entries that the next file begins with, until another entry follows them: what was before that file. */
+void tern_stage_reader_states(struct tern_stage_reader *reader);
 /* 1: an entry; 0: no durable entry yet; negative: error. Damaged entries are passed over, with a report. */
 int tern_stage_read(struct tern_stage_reader *reader, struct tern_entry *entry);
 /* Where the reader stands: at the end when tern_stage_read() gave 0. */

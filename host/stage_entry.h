@@ -25,9 +25,10 @@ struct tern_record {
     uint32_t chunk_first;
     uint32_t chunk_offset;
     uint32_t hash; /* SCHEMA: its hash; STATE: last_crc */
+    uint64_t lost; /* STATE: records that are in gaps */
     uint32_t boot; /* ANCHOR */
     uint64_t uptime;
-    int64_t received;
+    int64_t received; /* Unix milliseconds; STATE: when the device was heard last */
     uint64_t chunk_before;
     uint64_t run_before;
     const uint8_t *data; /* CHUNK, STATE: bytes of the chunk; SCHEMA: of the schema; DEVICE: the id */

@@ -122,6 +122,7 @@ static int write_growth(struct tern_stage *stage, struct tern_range *range, uint
     uint64_t position = tern_stage_append(stage, &record);
     if (position == 0)
         return TERN_HOST_E_SYSTEM;
+    range->heard = record.received;
     range->entry = position;
     range->written = (uint16_t)range->walk.offset;
     range->run_entry = range->run < face->taken.next ? position : 0;
@@ -209,6 +210,8 @@ int tern_stage_gap(struct tern_stage *stage, struct tern_stage_range *face, uint
     uint64_t position = tern_stage_append(stage, &record);
     if (position == 0)
         return TERN_HOST_E_SYSTEM;
+    range->heard = record.received;
+    range->lost += last + 1 - next;
     face->taken.next = last + 1;
     face->taken.last_crc = 0;
     range->run = in_run ? range->run : last + 1;

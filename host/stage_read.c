@@ -8,6 +8,7 @@
 struct tern_stage_reader {
     struct tern_stage *stage;
     struct tern_journal_reader *journal;
+    enum { NO_STATES, BEFORE_STATES, IN_STATES } states; /* that are wanted */
 };
 
 int tern_stage_reader_open(struct tern_stage *stage, uint64_t position, struct tern_stage_reader **out)
@@ -77,14 +78,30 @@ static bool translate(struct tern_stage *stage, const struct tern_journal_entry 
     return true;
 }
 
+static bool is_wanted(struct tern_stage_reader *reader, const struct tern_entry *entry)
+{
+    bool is_state = entry->kind == TERN_ENTRY_STATE;
+    if (is_state && reader->states == BEFORE_STATES)
+        reader->states = IN_STATES;
+    /* Schemas stand between the states of one file. */
+    if (!is_state && entry->kind != TERN_ENTRY_SCHEMA && reader->states == IN_STATES)
+        reader->states = NO_STATES;
+    return !is_state || reader->states == IN_STATES;
+}
+
 int tern_stage_read(struct tern_stage_reader *reader, struct tern_entry *entry)
 {
     struct tern_journal_entry found;
     int status;
     do {
         status = tern_journal_read(reader->journal, &found);
-    } while (status == 1 && (!translate(reader->stage, &found, entry) || entry->kind == TERN_ENTRY_STATE));
+    } while (status == 1 && (!translate(reader->stage, &found, entry) || !is_wanted(reader, entry)));
     return status;
+}
+
+void tern_stage_reader_states(struct tern_stage_reader *reader)
+{
+    reader->states = BEFORE_STATES;
 }
 
 uint64_t tern_stage_reader_position(const struct tern_stage_reader *reader)

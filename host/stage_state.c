@@ -253,6 +253,8 @@ static bool put_range(struct tern_journal_state *state, struct tern_range *range
         .base = face->base,
         .next = face->taken.next,
         .run = range->run,
+        .lost = range->lost,
+        .received = range->heard,
         .hash = face->taken.last_crc,
         .chunk_first = whole != 0 ? face->taken.first : 0,
         .run_before = range->run_entry,
@@ -322,6 +324,8 @@ static struct tern_range *replay_range(struct tern_stage *stage, const struct te
         range = tern_stage_add_range(device, record->lane, record->epoch, record->base);
     if (range != NULL)
         range->granted |= record->granted;
+    if (range != NULL && record->received > range->heard)
+        range->heard = record->received;
     return range;
 }
 
@@ -369,6 +373,7 @@ static bool replay_gap(struct tern_stage *stage, uint64_t position, const struct
     if (range == NULL)
         return false;
     bool in_run = record->run < record->first;
+    range->lost += record->next - record->first;
     range->face.taken.next = record->next;
     range->face.taken.last_crc = 0;
     range->run = in_run ? record->run : record->next;
@@ -388,6 +393,7 @@ static bool replay_state(struct tern_stage *stage, uint64_t position, const stru
     range->face.taken.last_crc = record->hash;
     range->run = record->run;
     range->run_entry = record->run_before;
+    range->lost = record->lost;
     tern_range_mark(range);
     return good;
 }

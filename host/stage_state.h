@@ -39,6 +39,8 @@ struct tern_range {
     uint64_t staged;       /* where a new file that is being written has them */
     uint32_t run;          /* behind the newest committed record */
     uint64_t run_entry;    /* the newest entry with records from `run` on, 0: none */
+    uint64_t lost;         /* records in gaps */
+    int64_t heard;         /* Unix milliseconds when anything came last, 0: not known */
 };
 
 struct tern_device {

@@ -55,6 +55,12 @@ struct tern_host_config {
     uint32_t idle_seconds;     /* a silent connection is closed after this, 0: 300 */
     uint32_t segment_seconds;  /* csv: a segment is closed at this age, 0: 60 */
     uint64_t segment_bytes;    /* csv: and at this size, 0: 64 MiB */
+    uint32_t keep_days;        /* what every destination has stays in the staging folder so long, 0: 7 */
+    uint64_t keep_bytes;       /* but at most so many bytes, 0: no limit */
+    uint64_t reserve_bytes;    /* of the disk that stay free, 0: 16 MiB */
+    const char
+        *when_full; /* NULL, "hold": takes no more records then; "detach=URL": gives that destination up */
+    int from_now;   /* a destination that is new to the folder gets only what comes from now on */
 };
 
 /* Opens the staging store (recovering it when the last process died) and every destination, and starts to import what is

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+#include "cmd.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "log.h"
+
+int tern_cmd_complain(int status, const char *message)
+{
+    fprintf(stderr, "tern-gateway: %s\n", message);
+    return status;
+}
+
+bool tern_cmd_begin(struct tern_options *options, enum tern_command command, const char *usage, int argc,
+                    char **argv, int *status)
+{
+    memset(options, 0, sizeof *options);
+    options->command = command;
+    bool good = tern_options_parse(options, argc, argv);
+    const char *file = tern_options_text(options, TERN_OPTION_CONFIG);
+    good = good && (file == NULL || tern_options_read(options, file));
+    *status = TERN_EXIT_OK;
+    if (good && tern_options_text(options, TERN_OPTION_HELP) != NULL) {
+        printf("%s\n\n", usage);
+        tern_options_list(command);
+        good = false;
+    } else if (!good) {
+        *status = tern_cmd_complain(options->is_failure ? TERN_EXIT_FAILED : TERN_EXIT_USAGE, options->error);
+    } else if (tern_options_text(options, TERN_OPTION_STAGE) == NULL) {
+        *status = tern_cmd_complain(TERN_EXIT_USAGE, "--stage DIR is missing: the gateway's staging folder");
+        good = false;
+    }
+    if (!good)
+        tern_options_free(options);
+    return good;
+}
+
+static void log_event(void *context, enum tern_level level, const char *event, const char *fields)
+{
+    struct timespec now;
+    enum tern_level least = TERN_WARN;
+    const char *name = context;
+    if (name != NULL)
+        tern_level_find(name, &least);
+    if (level < least)
+        return;
+    clock_gettime(CLOCK_REALTIME, &now);
+    tern_log_line(STDERR_FILENO, (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000, level, event, fields);
+}
+
+struct tern_report tern_cmd_report(const struct tern_options *options)
+{
+    return (struct tern_report){log_event, options->of[TERN_OPTION_LOG_LEVEL].values[0]};
+}

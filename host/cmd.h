@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* What the gateway program can do beside serving: one file a command, cmd_NAME.c, named in the table of gateway.c. Each gets the
+ * command line from its own name on, and returns the exit status. They print to standard output, unlike the library. */
+#ifndef TERN_CMD_H
+#define TERN_CMD_H
+
+#include "options.h"
+#include "tern_host.h"
+
+enum { TERN_EXIT_OK = 0, TERN_EXIT_FAILED = 1, TERN_EXIT_USAGE = 2 };
+
+int tern_cmd_status(int argc, char **argv);
+int tern_cmd_sinks(int argc, char **argv);
+
+/* Reads the command's options; --stage is required. True: go on. False: *status is the exit status, and what is to be said has been. */
+bool tern_cmd_begin(struct tern_options *options, enum tern_command command, const char *usage, int argc,
+                    char **argv, int *status);
+
+/* Events go to standard error, as the gateway's. */
+struct tern_report tern_cmd_report(const struct tern_options *options);
+
+/* Prints `tern-gateway: MESSAGE` to standard error and returns the status. */
+int tern_cmd_complain(int status, const char *message);
+
+#endif
