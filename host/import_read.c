@@ -92,20 +92,33 @@ static const struct tern_schema *give_schema(void *context, uint32_t hash)
     return tern_stage_find_schema(reading->import->stage, reading->entry->device, hash);
 }
 
-/* Makes the table ready on first sight. */
-static int prepare(struct tern_import *import, const struct tern_schema *schema, uint32_t hash)
+static struct tern_import_table *find_table(struct tern_import *import, const struct tern_schema *schema)
 {
     for (size_t i = import->table_count; i-- > 0;)
         if (import->tables[i].schema == schema)
-            return import->tables[i].refused ? STOP_REFUSED : TERN_OK;
+            return &import->tables[i];
     struct tern_import_table *tables = realloc(import->tables, (import->table_count + 1) * sizeof *tables);
     if (tables == NULL)
-        return STOP_MEMORY;
+        return NULL;
     import->tables = tables;
-    int status = import->sink->ops->prepare(import->sink, &schema->table, hash);
+    tables[import->table_count] = (struct tern_import_table){NULL, false, false};
+    return &tables[import->table_count];
+}
+
+/* Makes the table ready on first sight, and for deletes when the first one is met. */
+static int prepare(struct tern_import *import, const struct tern_schema *schema, uint32_t hash, uint8_t op)
+{
+    bool deletes = op == TERN_OP_DELETE;
+    struct tern_import_table *table = find_table(import, schema);
+    if (table == NULL)
+        return STOP_MEMORY;
+    if (table->schema != NULL && (table->refused || table->deletes || !deletes))
+        return table->refused ? STOP_REFUSED : TERN_OK;
+    int status = import->sink->ops->prepare(import->sink, &schema->table, hash, deletes);
     if (status != TERN_HOST_OK && status != TERN_HOST_E_ARGUMENT)
         return STOP_DATABASE;
-    tables[import->table_count++] = (struct tern_import_table){schema, status != TERN_HOST_OK};
+    import->table_count += table->schema == NULL;
+    *table = (struct tern_import_table){schema, status != TERN_HOST_OK, deletes};
     return status == TERN_HOST_OK ? TERN_OK : STOP_REFUSED;
 }
 
@@ -116,7 +129,7 @@ static int take_record(void *context, uint32_t sequence, const struct tern_schem
     struct tern_turn *turn = &reading->import->turn;
     if (sequence > reading->entry->last)
         return TERN_OK;
-    int status = prepare(reading->import, schema, hash);
+    int status = prepare(reading->import, schema, hash, op);
     if (status != TERN_OK)
         return status;
     if (turn->row_count >= TERN_TURN_ROWS_MAX)

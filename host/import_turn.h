@@ -34,6 +34,7 @@ struct tern_import_hold {
 struct tern_import_table {
     const struct tern_schema *schema;
     bool refused;
+    bool deletes; /* prepared for them too */
 };
 
 /* A worker: reads behind a cursor of its own and writes its own transactions. There is one now; several, each with some of

@@ -276,8 +276,9 @@ static int read_cursor(struct tern_sink *sink, uint64_t store, uint32_t slot, ui
 }
 
 /* Writes TABLE-HASH.schema beside the segments, once. */
-static int prepare(struct tern_sink *sink, const struct tern_table *table, uint32_t hash)
+static int prepare(struct tern_sink *sink, const struct tern_table *table, uint32_t hash, bool deletes)
 {
+    (void)deletes;
     struct csv_sink *csv = (struct csv_sink *)sink;
     char name[NAME_ROOM], temporary[NAME_ROOM + 8];
     snprintf(name, sizeof name, "%s-%08" PRIx32 ".schema", table->name, hash);
@@ -304,11 +305,12 @@ static int begin(struct tern_sink *sink)
     return TERN_HOST_OK;
 }
 
-static int read_mark(struct tern_sink *sink, struct tern_mark *mark)
+static int read_marks(struct tern_sink *sink, struct tern_mark *const *marks, size_t count)
 {
     struct csv_sink *csv = (struct csv_sink *)sink;
-    if (!tern_csv_manifest_read_mark(&csv->manifest, mark))
-        return tern_sink_fail(sink, TERN_HOST_E_SYSTEM, "out of memory");
+    for (size_t i = 0; i < count; i++)
+        if (!tern_csv_manifest_read_mark(&csv->manifest, marks[i]))
+            return tern_sink_fail(sink, TERN_HOST_E_SYSTEM, "out of memory");
     return TERN_HOST_OK;
 }
 
@@ -328,9 +330,10 @@ static int load(struct tern_sink *sink, const struct tern_sink_load *load)
     return status;
 }
 
-static int write_mark(struct tern_sink *sink, const struct tern_mark *mark)
+static int write_marks(struct tern_sink *sink, struct tern_mark *const *marks, size_t count)
 {
-    tern_csv_record_mark(&((struct csv_sink *)sink)->manifest, mark);
+    for (size_t i = 0; i < count; i++)
+        tern_csv_record_mark(&((struct csv_sink *)sink)->manifest, marks[i]);
     return TERN_HOST_OK;
 }
 
@@ -439,15 +442,16 @@ static void close_csv(struct tern_sink *sink)
 const struct tern_sink_ops tern_sink_csv = {
     .scheme = "csv",
     .folds = false,
+    .single = true,
     .open = open_csv,
     .connect = connect_folder,
     .disconnect = disconnect,
     .read_cursor = read_cursor,
     .prepare = prepare,
     .begin = begin,
-    .read_mark = read_mark,
+    .read_marks = read_marks,
     .load = load,
-    .write_mark = write_mark,
+    .write_marks = write_marks,
     .commit = commit,
     .rollback = rollback,
     .tick = tick,

@@ -87,6 +87,7 @@ void tern_turn_reset(struct tern_turn *turn)
         tern_mark_free(&turn->ranges[i].mark);
     turn->range_count = turn->row_count = turn->schema_count = turn->gap_count = turn->unit_count = 0;
     turn->block = NULL;
+    turn->bytes = 0;
     turn->failed = false;
     if (turn->place_count != 0)
         memset(turn->places, 0, turn->place_count * sizeof *turn->places);
@@ -187,6 +188,7 @@ void tern_turn_begin(struct tern_turn *turn, uint32_t range, uint32_t first)
 static bool copy_value(struct tern_turn *turn, struct tern_value *to, const struct tern_value *from)
 {
     *to = *from;
+    turn->bytes += from->is_null ? 0 : from->size == 0 ? 8 : from->size;
     if (from->is_null || from->size == 0)
         return true;
     void *bytes = allocate(turn, from->size);
@@ -220,13 +222,27 @@ void tern_turn_add(struct tern_turn *turn, uint32_t sequence, const struct tern_
     if (!GROW(turn, row))
         return;
     const struct tern_mark *mark = &turn->ranges[turn->open.range].mark;
+    int64_t id = (int64_t)((uint64_t)mark->epoch << 32 | sequence);
     struct tern_value *copy = copy_values(turn, &schema->table, op, values);
     turn->rows[turn->row_count++] = (struct tern_turn_row){
-        .sink = {(int64_t)((uint64_t)mark->epoch << 32 | sequence), mark->device, copy, op, false},
+        .sink = {.id = id, .first = id, .device = mark->device, .values = copy, .op = op},
         .schema = find_schema(turn, schema, hash),
         .range = turn->open.range,
         .sequence = sequence,
     };
+    turn->open.snapshots = turn->open.snapshots || op >= TERN_OP_SNAPSHOT_BEGIN;
+}
+
+struct tern_turn_row *tern_turn_copy(struct tern_turn *turn, const struct tern_turn_row *row, uint8_t columns,
+                                     struct tern_value **values)
+{
+    struct tern_turn_row *copy = allocate(turn, sizeof *copy);
+    *values = allocate(turn, columns * sizeof **values);
+    if (copy == NULL || *values == NULL)
+        return NULL;
+    *copy = *row;
+    copy->sink.values = *values;
+    return copy;
 }
 
 void tern_turn_miss(struct tern_turn *turn, uint32_t first, uint32_t last, uint8_t reason)
@@ -242,6 +258,7 @@ void tern_turn_commit(struct tern_turn *turn, uint32_t next, bool batch)
         return;
     if (!GROW(turn, unit))
         return;
+    batch = batch || open->snapshots;
     if (batch && turn->gap_count > open->gaps) {
         turn->row_count = open->rows;
         turn->gap_count = open->gaps + 1;

@@ -19,6 +19,7 @@ struct tern_turn_row {
     uint32_t schema;           /* index */
     uint32_t range;            /* index */
     uint32_t sequence;
+    const struct tern_turn_row *into; /* of a table with merge rules: the row that it was folded into, NULL */
 };
 
 struct tern_turn_schema {
@@ -39,7 +40,8 @@ struct tern_turn_unit {
     uint32_t first;
     uint32_t last;
     bool batch;
-    bool rejected; /* a row of the batch was: all of it counts as missing */
+    bool snapshots; /* it holds their marks */
+    bool rejected;  /* a row of the batch was: all of it counts as missing */
     size_t rows, rows_end;
     size_t gaps, gaps_end;
 };
@@ -55,7 +57,8 @@ struct tern_turn {
     size_t range_count, row_count, schema_count, gap_count, unit_count;
     size_t range_room, row_room, schema_room, gap_room, unit_room;
     struct tern_turn_block *blocks, *block;
-    bool failed; /* out of memory */
+    uint64_t bytes; /* of the rows' values: 8 a number */
+    bool failed;    /* out of memory */
     /* The run being read. */
     struct tern_turn_unit open;
     uint32_t *places; /* of ranges by hash: index + 1, 0 is free; more than half of them stay free */
@@ -75,6 +78,10 @@ void tern_turn_begin(struct tern_turn *turn, uint32_t range, uint32_t first);
 /* The run's next record, its values copied. */
 void tern_turn_add(struct tern_turn *turn, uint32_t sequence, const struct tern_schema *schema, uint32_t hash,
                    uint8_t op, const struct tern_value *values);
+
+/* A copy of the row with values of its own, all NULL, that lives as long as the turn. NULL: out of memory. */
+struct tern_turn_row *tern_turn_copy(struct tern_turn *turn, const struct tern_turn_row *row, uint8_t columns,
+                                     struct tern_value **values);
 
 /* Records of the run that are missing. */
 void tern_turn_miss(struct tern_turn *turn, uint32_t first, uint32_t last, uint8_t reason);

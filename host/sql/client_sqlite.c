@@ -23,9 +23,11 @@ enum {
 enum { TYPE_INTEGER = 1, TYPE_FLOAT = 2, TYPE_TEXT = 3, TYPE_BLOB = 4 };
 enum { OPEN_READWRITE = 2, OPEN_CREATE = 4, OPEN_NOMUTEX = 0x8000 };
 
+enum { CONSTRAINT_KEY = 1555, CONSTRAINT_UNIQUE = 2067 };
+
 #define BUSY_MILLISECONDS 5000    /* how long a lock of another program is waited for */
 #define OLDEST_VERSION    3024000 /* has upsert */
-#define ANSWER_COLUMNS    8
+#define ANSWER_COLUMNS    (TERN_COLUMNS_MAX + 8)
 #define STATEMENTS_ROOM   64
 
 const struct tern_sqlite_api *tern_sqlite_library;
@@ -43,12 +45,12 @@ struct symbol {
     }
 
 static const struct symbol symbols[] = {
-    SYMBOL(open_v2),     SYMBOL(close_v2),         SYMBOL(exec),        SYMBOL(busy_timeout),
-    SYMBOL(prepare_v2),  SYMBOL(bind_int64),       SYMBOL(bind_double), SYMBOL(bind_text),
-    SYMBOL(bind_blob),   SYMBOL(bind_null),        SYMBOL(step),        SYMBOL(reset),
-    SYMBOL(finalize),    SYMBOL(column_count),     SYMBOL(column_type), SYMBOL(column_int64),
-    SYMBOL(column_text), SYMBOL(column_bytes),     SYMBOL(changes),     SYMBOL(extended_errcode),
-    SYMBOL(errmsg),      SYMBOL(libversion_number)};
+    SYMBOL(open_v2),     SYMBOL(close_v2),          SYMBOL(exec),          SYMBOL(busy_timeout),
+    SYMBOL(prepare_v2),  SYMBOL(bind_int64),        SYMBOL(bind_double),   SYMBOL(bind_text),
+    SYMBOL(bind_blob),   SYMBOL(bind_null),         SYMBOL(step),          SYMBOL(reset),
+    SYMBOL(finalize),    SYMBOL(column_count),      SYMBOL(column_type),   SYMBOL(column_int64),
+    SYMBOL(column_text), SYMBOL(column_bytes),      SYMBOL(changes),       SYMBOL(extended_errcode),
+    SYMBOL(errmsg),      SYMBOL(libversion_number), SYMBOL(column_double), SYMBOL(column_blob)};
 
 int tern_sqlite_load(struct tern_sqlite_api *api, char *error, unsigned long size)
 {
@@ -112,6 +114,9 @@ static int fail(struct sqlite_client *client, int result)
 {
     snprintf(client->client.error, sizeof client->client.error, "%s: %s", client->file,
              client->database == NULL ? "out of memory" : client->api->errmsg(client->database));
+    int extended = client->database == NULL ? 0 : client->api->extended_errcode(client->database);
+    if (extended == CONSTRAINT_KEY || extended == CONSTRAINT_UNIQUE)
+        return TERN_SQL_E_DUPLICATE;
     switch (result & 0xFF) {
     case RESULT_CONSTRAINT:
     case RESULT_MISMATCH:
@@ -210,9 +215,16 @@ static int give_row(const struct sqlite_client *client, struct sqlite3_stmt *sta
         int type = client->api->column_type(statement, i);
         memset(&values[i], 0, sizeof values[i]);
         values[i].kind = TERN_SQL_NULL;
-        if (type == TYPE_INTEGER || type == TYPE_FLOAT) {
+        if (type == TYPE_INTEGER) {
             values[i].kind = TERN_SQL_INTEGER;
             values[i].integer = client->api->column_int64(statement, i);
+        } else if (type == TYPE_FLOAT) {
+            values[i].kind = TERN_SQL_REAL;
+            values[i].real = client->api->column_double(statement, i);
+        } else if (type == TYPE_BLOB) {
+            values[i].kind = TERN_SQL_BLOB;
+            values[i].data = client->api->column_blob(statement, i);
+            values[i].size = (size_t)client->api->column_bytes(statement, i);
         } else if (type == TYPE_TEXT) {
             values[i].kind = TERN_SQL_TEXT;
             values[i].data = client->api->column_text(statement, i);

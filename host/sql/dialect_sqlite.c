@@ -2,8 +2,7 @@
 /*
  * SQLite. Rows go in by prepared upserts in order of the key: as fast as any bulk path it has.
  *
- * Deletes are hard, and leave a tombstone in tern_deleted_TABLE, which every later insert asks once there is one; so an older row that
- * comes late does not bring a deleted one back. Clearing tombstones away is for later.
+ * Tables with merge rules are merged here and not by SQL (sqlite_rules.c).
  *
  * Decimals: SQLite has no exact decimal. A value of at most 15 significant digits goes in as REAL, which gives just these digits
  * back and compares and adds as a number; a longer one goes in as TEXT with all its digits, because no double holds it. The choice is made
@@ -17,10 +16,8 @@
 #include "sql.h"
 #include "sql_sqlite.h"
 
-#define VERSION_STRICT  3037000
-#define DOUBLE_EXACT    1000000000000000ll /* 15 digits: what a double surely gives back */
-#define PARAMETERS_MAX  (TERN_COLUMNS_MAX + 2)
-#define FIRST_PARAMETER 3 /* of the columns; 1 is device, 2 is tern_id */
+#define VERSION_STRICT 3037000
+#define DOUBLE_EXACT   1000000000000000ll /* 15 digits: what a double surely gives back */
 
 /* ---- Types and values ------------------------------------------------------------------------------------------------------------- */
 
@@ -66,15 +63,16 @@ static struct tern_sql_value real(const struct tern_column *column, int64_t numb
 }
 
 static struct tern_sql_value digits(const struct tern_column *column, int64_t number,
-                                    char text[TERN_NUMBER_MAX])
+                                    char text[TERN_SQL_VALUE_ROOM])
 {
     return (struct tern_sql_value){
         .kind = TERN_SQL_TEXT, .data = text, .size = tern_csv_number(text, column->type, number)};
 }
 
-static struct tern_sql_value convert(const struct tern_column *column, const struct tern_value *value,
-                                     char text[TERN_NUMBER_MAX])
+static struct tern_sql_value convert(const struct tern_sql_engine *engine, const struct tern_column *column,
+                                     const struct tern_value *value, char text[TERN_SQL_VALUE_ROOM])
 {
+    (void)engine;
     unsigned kind = TERN_TYPE_KIND(column->type), parameter = TERN_TYPE_PARAMETER(column->type);
     if (value->is_null)
         return (struct tern_sql_value){.kind = TERN_SQL_NULL};
@@ -97,7 +95,7 @@ static struct tern_sql_value convert(const struct tern_column *column, const str
     }
 }
 
-/* ---- Own tables -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Connection ---------------------------------------------------------------------------------------------------------------------- */
 
 static const char *table_suffix(const struct tern_sql_engine *engine)
 {
@@ -106,231 +104,69 @@ static const char *table_suffix(const struct tern_sql_engine *engine)
 
 static int setup(struct tern_sql_engine *engine)
 {
-    const char *suffix = table_suffix(engine);
     /* WAL with synchronous=NORMAL may lose a committed transaction at power loss. Checkpoints every 8,000 pages instead of 1,000, because one
      * of our transactions alone writes 1,000 and more, and would write most of them twice. */
-    int status =
-        tern_sql_execute(engine,
-                         "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-32768; "
-                         "PRAGMA wal_autocheckpoint=8000",
-                         "cannot set the database up");
-    struct tern_sql_text *text = &engine->text;
-    tern_sql_clear(text);
-    tern_sql_add(
-        text,
-        "BEGIN IMMEDIATE;"
-        "CREATE TABLE IF NOT EXISTS \"tern_checkpoint\"(\"device\" TEXT NOT NULL,\"lane\" INTEGER NOT NULL,"
-        "\"epoch\" INTEGER NOT NULL,\"applied\" INTEGER NOT NULL,PRIMARY "
-        "KEY(\"device\",\"lane\",\"epoch\"))%s;",
-        suffix);
-    tern_sql_add(text,
-                 "CREATE TABLE IF NOT EXISTS \"tern_gap\"(\"device\" TEXT NOT NULL,\"lane\" INTEGER NOT NULL,"
-                 "\"epoch\" INTEGER NOT NULL,\"first\" INTEGER NOT NULL,\"last\" INTEGER NOT NULL,\"reason\" "
-                 "TEXT NOT NULL,"
-                 "\"at\" INTEGER NOT NULL,PRIMARY KEY(\"device\",\"lane\",\"epoch\",\"first\"))%s;",
-                 suffix);
-    tern_sql_add(
-        text,
-        "CREATE TABLE IF NOT EXISTS \"tern_batch\"(\"id\" TEXT NOT NULL PRIMARY KEY,\"store\" TEXT NOT NULL,"
-        "\"slot\" INTEGER NOT NULL,\"at\" INTEGER NOT NULL,\"rows\" INTEGER NOT NULL,"
-        "\"milliseconds\" INTEGER NOT NULL,\"path\" TEXT NOT NULL)%s;",
-        suffix);
-    tern_sql_add(
-        text,
-        "CREATE TABLE IF NOT EXISTS \"tern_cursor\"(\"store\" TEXT NOT NULL,\"slot\" INTEGER NOT NULL,"
-        "\"position\" INTEGER NOT NULL,\"batch\" TEXT NOT NULL,PRIMARY KEY(\"store\",\"slot\"))%s;",
-        suffix);
-    tern_sql_add(
-        text,
-        "CREATE TABLE IF NOT EXISTS \"tern_column\"(\"table_name\" TEXT NOT NULL,\"name\" TEXT NOT NULL,"
-        "\"type\" INTEGER NOT NULL,PRIMARY KEY(\"table_name\",\"name\"))%s;"
-        "COMMIT",
-        suffix);
-    if (status == TERN_HOST_OK && text->failed)
-        status = tern_sink_fail(&engine->sink, TERN_HOST_E_SYSTEM, "out of memory");
-    return status != TERN_HOST_OK ? status
-                                  : tern_sql_execute(engine, text->text, "cannot make tern's own tables");
-}
-
-/* ---- Statements of a table ----------------------------------------------------------------------------------------------------------- */
-
-static bool is_key(const struct tern_table *table, uint8_t index)
-{
-    return table->mode == TERN_MERGE && (table->columns[index].flags & TERN_KEY) != 0;
-}
-
-/* NAME=?N for device and each key column. `dense`: the parameters are those of the key only. */
-static void write_match(struct tern_sql_text *text, const struct tern_table *table, bool dense)
-{
-    unsigned parameter = FIRST_PARAMETER;
-    tern_sql_add(text, "\"device\"=?1");
-    for (uint8_t i = 0; i < table->column_count; i++)
-        if (is_key(table, i))
-            tern_sql_add(text, " AND \"%s\"=?%u", table->columns[i].name,
-                         dense ? parameter++ : (unsigned)i + FIRST_PARAMETER);
-}
-
-static void write_conflict(struct tern_sql_text *text, const struct tern_table *table)
-{
-    tern_sql_add(text, " ON CONFLICT(\"device\"");
-    for (uint8_t i = 0; i < table->column_count; i++)
-        if (is_key(table, i))
-            tern_sql_add(text, ",\"%s\"", table->columns[i].name);
-    if (table->mode == TERN_APPEND) {
-        tern_sql_add(text, ",\"tern_id\") DO NOTHING");
-        return;
-    }
-    tern_sql_add(text, ") DO UPDATE SET \"tern_id\"=excluded.\"tern_id\"");
-    for (uint8_t i = 0; i < table->column_count; i++)
-        if (!is_key(table, i))
-            tern_sql_add(text, ",\"%s\"=excluded.\"%s\"", table->columns[i].name, table->columns[i].name);
-    tern_sql_add(text, " WHERE excluded.\"tern_id\">\"%s\".\"tern_id\"", table->name);
-}
-
-static void write_insert(struct tern_sql_text *text, const struct tern_table *table, bool tombs)
-{
-    tern_sql_clear(text);
-    tern_sql_add(text, "INSERT INTO \"%s\"(\"device\",\"tern_id\"", table->name);
-    for (uint8_t i = 0; i < table->column_count; i++)
-        tern_sql_add(text, ",\"%s\"", table->columns[i].name);
-    tern_sql_add(text, ") SELECT ?1,?2");
-    for (uint8_t i = 0; i < table->column_count; i++)
-        tern_sql_add(text, ",?%u", i + FIRST_PARAMETER);
-    if (tombs) {
-        tern_sql_add(text, " WHERE NOT EXISTS(SELECT 1 FROM \"tern_deleted_%s\" WHERE ", table->name);
-        write_match(text, table, false);
-        tern_sql_add(text, " AND \"tern_id\">?2)");
-    } else {
-        tern_sql_add(text, " WHERE true");
-    }
-    write_conflict(text, table);
-}
-
-static void write_remove(struct tern_sql_text *text, const struct tern_table *table)
-{
-    tern_sql_clear(text);
-    tern_sql_add(text, "DELETE FROM \"%s\" WHERE ", table->name);
-    write_match(text, table, true);
-    tern_sql_add(text, " AND \"tern_id\"<?2");
-}
-
-static void write_bury(struct tern_sql_text *text, const struct tern_table *table)
-{
-    unsigned parameter = FIRST_PARAMETER;
-    tern_sql_clear(text);
-    tern_sql_add(text, "INSERT INTO \"tern_deleted_%s\"(\"device\",\"tern_id\"", table->name);
-    for (uint8_t i = 0; i < table->column_count; i++)
-        if (is_key(table, i))
-            tern_sql_add(text, ",\"%s\"", table->columns[i].name);
-    tern_sql_add(text, ") VALUES(?1,?2");
-    for (uint8_t i = 0; i < table->column_count; i++)
-        if (is_key(table, i))
-            tern_sql_add(text, ",?%u", parameter++);
-    tern_sql_add(text, ") ON CONFLICT(\"device\"");
-    for (uint8_t i = 0; i < table->column_count; i++)
-        if (is_key(table, i))
-            tern_sql_add(text, ",\"%s\"", table->columns[i].name);
-    tern_sql_add(text,
-                 ") DO UPDATE SET \"tern_id\"=excluded.\"tern_id\" WHERE "
-                 "excluded.\"tern_id\">\"tern_deleted_%s\".\"tern_id\"",
-                 table->name);
-}
-
-static int prepare_text(struct tern_sql_engine *engine, const struct tern_table *table, void **statement)
-{
-    if (engine->text.failed)
-        return tern_sink_fail(&engine->sink, TERN_HOST_E_SYSTEM, "out of memory");
-    int status = engine->client->ops->prepare(engine->client, engine->text.text, statement);
-    return status == TERN_HOST_OK ? status : tern_sql_fail(engine, status, table->name);
+    return tern_sql_execute(engine,
+                            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-32768; "
+                            "PRAGMA wal_autocheckpoint=8000",
+                            "cannot set the database up");
 }
 
 /* ---- Loading -------------------------------------------------------------------------------------------------------------------------- */
 
-struct loading {
-    struct tern_sql_engine *engine;
-    struct tern_sql_table *table;
-    struct tern_sql_value values[PARAMETERS_MAX];
-    char texts[TERN_COLUMNS_MAX][TERN_NUMBER_MAX];
-    bool tombs_exist;
-};
-
-/* The insert asks for tombstones as soon as another row, or another gateway, has left one. */
-static int ready_insert(struct loading *loading)
+/* An upsert of one row: the table's columns, and where deletes were, a look for the tombstone of the key. */
+static int ready_insert(struct tern_sql_engine *engine, struct tern_sql_table *table)
 {
-    struct tern_sql_table *table = loading->table;
-    int status = TERN_HOST_OK;
-    if (table->schema->mode == TERN_MERGE && !loading->tombs_exist)
-        status = tern_sql_find_tombs(loading->engine, table->schema, &loading->tombs_exist);
-    if (status != TERN_HOST_OK || (table->insert != NULL && table->asks_tombs == loading->tombs_exist))
-        return status;
-    write_insert(&loading->engine->text, table->schema, loading->tombs_exist);
-    table->asks_tombs = loading->tombs_exist;
-    return prepare_text(loading->engine, table->schema, &table->insert);
+    struct tern_sql_text *text = &engine->text;
+    struct tern_sql_item items[TERN_SQL_ITEMS_MAX];
+    size_t keys = tern_sql_list(table, TERN_SQL_KEYS, items);
+    if (table->insert != NULL)
+        return TERN_HOST_OK;
+    tern_sql_clear(text);
+    tern_sql_add(text, "INSERT INTO ");
+    tern_sql_add_table(engine, "", table->schema);
+    tern_sql_add(text, "(");
+    tern_sql_add_columns(engine, table, TERN_SQL_ALL, "");
+    tern_sql_add(text, ") SELECT ");
+    tern_sql_add_parameters(engine, table, TERN_SQL_ALL, 1);
+    tern_sql_add(text, " WHERE ");
+    if (table->has_tombs && table->has_keys) {
+        tern_sql_add(text, "NOT EXISTS(SELECT 1 FROM ");
+        tern_sql_add_table(engine, "tern_deleted_", table->schema);
+        tern_sql_add(text, " WHERE ");
+        tern_sql_add_key(engine, table);
+        tern_sql_add(text, " AND \"tern_id\">?%zu)", keys + 1);
+    } else {
+        tern_sql_add(text, "true");
+    }
+    tern_sql_add_merge(engine, table, "", tern_sql_excluded(engine));
+    return tern_sql_prepare_text(engine, &table->insert);
 }
 
-static int ready_delete(struct loading *loading)
+static int load_row(struct tern_sql_engine *engine, struct tern_sql_table *table,
+                    const struct tern_sink_row *row, int64_t at)
 {
-    struct tern_sql_table *table = loading->table;
-    int status = TERN_HOST_OK;
-    if (!loading->tombs_exist)
-        status = tern_sql_make_tombs(loading->engine, table->schema);
-    loading->tombs_exist = true;
-    if (status == TERN_HOST_OK)
-        status = ready_insert(loading);
-    if (status == TERN_HOST_OK && table->remove == NULL) {
-        write_remove(&loading->engine->text, table->schema);
-        status = prepare_text(loading->engine, table->schema, &table->remove);
-    }
-    if (status == TERN_HOST_OK && table->bury == NULL) {
-        write_bury(&loading->engine->text, table->schema);
-        status = prepare_text(loading->engine, table->schema, &table->bury);
-    }
-    return status;
-}
-
-/* Binds device, tern_id and the columns: all of them, or the key. Returns how many values. */
-static size_t bind_row(struct loading *loading, const struct tern_sink_row *row)
-{
-    const struct tern_table *table = loading->table->schema;
-    size_t count = 2;
-    loading->values[1] = tern_sql_integer(row->id);
-    for (uint8_t i = 0; i < table->column_count; i++)
-        if (row->op == TERN_OP_PUT || is_key(table, i))
-            loading->values[count++] = convert(&table->columns[i], &row->values[i], loading->texts[i]);
-    return count;
-}
-
-static int load_row(struct loading *loading, const struct tern_sink_row *row)
-{
-    struct tern_sql_client *client = loading->engine->client;
-    size_t count = bind_row(loading, row);
-    if (row->op == TERN_OP_DELETE && loading->table->schema->mode != TERN_MERGE) {
-        snprintf(client->error, sizeof client->error, "a delete in a table without a key");
-        return TERN_SQL_E_ROW;
-    }
-    if (row->op == TERN_OP_PUT)
-        return client->ops->run(client, loading->table->insert, loading->values, count, NULL, NULL);
-    int status = ready_delete(loading);
-    if (status == TERN_HOST_OK)
-        status = client->ops->run(client, loading->table->remove, loading->values, count, NULL, NULL);
-    if (status == TERN_HOST_OK)
-        status = client->ops->run(client, loading->table->bury, loading->values, count, NULL, NULL);
-    return status;
+    struct tern_sql_value values[TERN_SQL_ITEMS_MAX];
+    char texts[TERN_SQL_ITEMS_MAX][TERN_SQL_VALUE_ROOM];
+    if (row->op == TERN_OP_DELETE)
+        return tern_sql_delete(engine, table, row, at);
+    if (table->has_rules)
+        return tern_sqlite_combine(engine, table, row);
+    int status = ready_insert(engine, table);
+    size_t count = tern_sql_bind(engine, table, TERN_SQL_ALL, row, at, values, texts);
+    return status != TERN_HOST_OK ? status
+                                  : tern_sql_run_prepared(engine, table->insert, values, count, NULL, NULL);
 }
 
 static int load(struct tern_sql_engine *engine, struct tern_sql_table *table,
                 const struct tern_sink_load *load)
 {
-    struct loading loading = {.engine = engine, .table = table};
-    const char *device = NULL;
-    int status = ready_insert(&loading);
+    int status = TERN_HOST_OK;
     for (size_t i = 0; i < load->count && status == TERN_HOST_OK; i++) {
         struct tern_sink_row *row = load->rows[i];
-        if (row->device != device)
-            loading.values[0] = tern_sql_string(row->device);
-        device = row->device;
-        status = load_row(&loading, row);
-        if (status == TERN_SQL_E_ROW) {
+        status = load_row(engine, table, row, load->at);
+        /* A key that is there is no matter for an upsert: this is about an index that somebody added. */
+        if (status == TERN_SQL_E_ROW || status == TERN_SQL_E_DUPLICATE) {
             load->reject(load->context, row, engine->client->error);
             status = TERN_HOST_OK;
         }
@@ -342,21 +178,16 @@ static int load(struct tern_sql_engine *engine, struct tern_sql_table *table,
 
 static const struct tern_sql_dialect sqlite = {
     .client = &tern_sql_client_sqlite,
+    .parameters = TERN_SQL_NUMBERED,
+    .upsert = TERN_SQL_ON_CONFLICT,
     .setup = setup,
     .begin = "BEGIN IMMEDIATE",
+    .lock = "",
     .type = type,
     .table_suffix = table_suffix,
     .columns = "SELECT \"name\",\"pk\" FROM pragma_table_info(?1)",
+    .value = convert,
     .load = load,
-    .put_checkpoint =
-        "INSERT INTO \"tern_checkpoint\"(\"device\",\"lane\",\"epoch\",\"applied\") VALUES(?1,?2,?3,?4) "
-        "ON CONFLICT(\"device\",\"lane\",\"epoch\") DO UPDATE SET \"applied\"=excluded.\"applied\"",
-    .put_cursor =
-        "INSERT INTO \"tern_cursor\"(\"store\",\"slot\",\"position\",\"batch\") VALUES(?1,?2,?3,?4) "
-        "ON CONFLICT(\"store\",\"slot\") DO UPDATE SET \"position\"=excluded.\"position\","
-        "\"batch\"=excluded.\"batch\"",
-    .put_column = "INSERT INTO \"tern_column\"(\"table_name\",\"name\",\"type\") VALUES(?1,?2,?3) "
-                  "ON CONFLICT(\"table_name\",\"name\") DO UPDATE SET \"type\"=excluded.\"type\"",
 };
 
 static int open_sqlite(struct tern_sink **sink, const struct tern_sink_config *config, char error[256])
@@ -366,17 +197,7 @@ static int open_sqlite(struct tern_sink **sink, const struct tern_sink_config *c
 
 const struct tern_sink_ops tern_sink_sqlite = {
     .scheme = "sqlite",
-    .folds = true,
+    .single = true,
     .open = open_sqlite,
-    .connect = tern_sql_connect,
-    .disconnect = tern_sql_disconnect,
-    .read_cursor = tern_sql_read_cursor,
-    .prepare = tern_sql_prepare,
-    .begin = tern_sql_begin,
-    .read_mark = tern_sql_read_mark,
-    .load = tern_sql_load,
-    .write_mark = tern_sql_write_mark,
-    .commit = tern_sql_commit,
-    .rollback = tern_sql_rollback,
-    .close = tern_sql_close,
+    TERN_SQL_SINK_OPS,
 };

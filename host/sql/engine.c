@@ -1,52 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* What every SQL destination does alike: marks, cursor, batch record, transactions. */
+/* What every SQL destination does alike: statements, connecting, cursor, batch record, transactions. */
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../core/frame.h"
 #include "sql.h"
 
 #define BATCH_DAYS  30  /* how long tern_batch remembers */
 #define CLEAR_EVERY 256 /* transactions */
-
-/* ---- Text -------------------------------------------------------------------------------------------------------------------- */
-
-void tern_sql_clear(struct tern_sql_text *text)
-{
-    text->size = 0;
-    text->failed = false;
-}
-
-void tern_sql_add(struct tern_sql_text *text, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    int size = vsnprintf(NULL, 0, format, arguments);
-    va_end(arguments);
-    if (text->size + (size_t)size + 1 > text->room) {
-        size_t room = (text->size + (size_t)size + 1) * 2;
-        char *bigger = realloc(text->text, room);
-        if (bigger == NULL) {
-            text->failed = true;
-            return;
-        }
-        text->text = bigger;
-        text->room = room;
-    }
-    va_start(arguments, format);
-    vsnprintf(text->text + text->size, text->room - text->size, format, arguments);
-    va_end(arguments);
-    text->size += (size_t)size;
-}
-
-void tern_sql_free(struct tern_sql_text *text)
-{
-    free(text->text);
-    memset(text, 0, sizeof *text);
-}
 
 struct tern_sql_value tern_sql_string(const char *text)
 {
@@ -55,56 +17,164 @@ struct tern_sql_value tern_sql_string(const char *text)
 
 /* ---- Statements ---------------------------------------------------------------------------------------------------------------- */
 
-#define RANGE "\"device\"=?1 AND \"lane\"=?2 AND \"epoch\"=?3"
-
 static const char *const statements[TERN_SQL_STATEMENTS] = {
     [TERN_SQL_READ_CURSOR] = "SELECT \"position\" FROM \"tern_cursor\" WHERE \"store\"=?1 AND \"slot\"=?2",
-    [TERN_SQL_READ_CHECKPOINT] = "SELECT \"applied\" FROM \"tern_checkpoint\" WHERE " RANGE,
-    [TERN_SQL_READ_GAPS] =
-        "SELECT \"first\",\"last\",\"reason\",\"at\" FROM \"tern_gap\" WHERE " RANGE " ORDER BY \"first\"",
-    [TERN_SQL_DELETE_GAP] = "DELETE FROM \"tern_gap\" WHERE " RANGE " AND \"first\"=?4",
+    [TERN_SQL_PUT_CURSOR] =
+        "INSERT INTO \"tern_cursor\"(\"store\",\"slot\",\"position\",\"batch\") VALUES(?1,?2,?3,?4)",
+    [TERN_SQL_FIND_BATCH] = "SELECT 1 FROM \"tern_batch\" WHERE \"id\"=?1",
+    [TERN_SQL_ADD_BATCH] = "INSERT INTO \"tern_batch\"(\"id\",\"store\",\"slot\",\"at\",\"rows\",\"bytes\","
+                           "\"milliseconds\",\"retries\",\"path\") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)",
+    /* The last batch of a store is what its gateway looks for: it stays. */
+    [TERN_SQL_DELETE_BATCHES] = "DELETE FROM \"tern_batch\" WHERE \"at\"<?1 AND \"id\" NOT IN "
+                                "(SELECT \"batch\" FROM \"tern_cursor\")",
+    [TERN_SQL_DELETE_GAP] =
+        "DELETE FROM \"tern_gap\" WHERE \"device\"=?1 AND \"lane\"=?2 AND \"epoch\"=?3 AND \"first\"=?4",
     [TERN_SQL_ADD_GAP] =
         "INSERT INTO \"tern_gap\"(\"device\",\"lane\",\"epoch\",\"first\",\"last\",\"reason\",\"at\") "
         "VALUES(?1,?2,?3,?4,?5,?6,?7)",
-    [TERN_SQL_ADD_BATCH] =
-        "INSERT INTO \"tern_batch\"(\"id\",\"store\",\"slot\",\"at\",\"rows\",\"milliseconds\",\"path\") "
-        "VALUES(?1,?2,?3,?4,?5,?6,?7)",
-    [TERN_SQL_DELETE_BATCHES] = "DELETE FROM \"tern_batch\" WHERE \"at\"<?1",
+    [TERN_SQL_READ_SNAPSHOT] =
+        "SELECT \"begin\" FROM \"tern_snapshot\" WHERE \"device\"=?1 AND \"table_name\"=?2",
+    [TERN_SQL_PUT_SNAPSHOT] =
+        "INSERT INTO \"tern_snapshot\"(\"device\",\"table_name\",\"begin\") VALUES(?1,?2,?3)",
     [TERN_SQL_READ_DECLARED] = "SELECT \"name\",\"type\" FROM \"tern_column\" WHERE \"table_name\"=?1",
+    [TERN_SQL_COUNT_DECLARED] = "SELECT count(*) FROM \"tern_column\" WHERE \"table_name\"=?1",
+    [TERN_SQL_PUT_COLUMN] = "INSERT INTO \"tern_column\"(\"table_name\",\"name\",\"type\") VALUES(?1,?2,?3)",
 };
 
-static const char *statement_text(const struct tern_sql_engine *engine, enum tern_sql_statement which)
+/* What follows where the row may be there already: the key, and what is set. */
+static const struct upsert {
+    const char *keys[3], *others[3];
+} upserts[TERN_SQL_STATEMENTS] = {
+    [TERN_SQL_PUT_CURSOR] = {{"store", "slot", NULL}, {"position", "batch", NULL}},
+    [TERN_SQL_PUT_SNAPSHOT] = {{"device", "table_name", NULL}, {"begin", NULL}},
+    [TERN_SQL_PUT_COLUMN] = {{"table_name", "name", NULL}, {"type", NULL}},
+};
+
+static void write_statement(struct tern_sql_engine *engine, enum tern_sql_statement which)
 {
-    switch (which) {
-    case TERN_SQL_PUT_CHECKPOINT:
-        return engine->dialect->put_checkpoint;
-    case TERN_SQL_PUT_CURSOR:
-        return engine->dialect->put_cursor;
-    case TERN_SQL_PUT_COLUMN:
-        return engine->dialect->put_column;
-    case TERN_SQL_READ_COLUMNS:
-        return engine->dialect->columns;
-    default:
-        return statements[which];
-    }
+    tern_sql_clear(&engine->text);
+    if (which == TERN_SQL_READ_COLUMNS)
+        tern_sql_add(&engine->text, "%s", engine->dialect->columns);
+    else
+        tern_sql_add(&engine->text, "%s", statements[which]);
+    if (upserts[which].keys[0] != NULL)
+        tern_sql_add_upsert(engine, upserts[which].keys, upserts[which].others);
+}
+
+void tern_sql_add_upsert(struct tern_sql_engine *engine, const char *const *keys, const char *const *others)
+{
+    struct tern_sql_text *text = &engine->text;
+    bool is_conflict = engine->dialect->upsert == TERN_SQL_ON_CONFLICT;
+    tern_sql_add(text, is_conflict ? " ON CONFLICT(" : " ON DUPLICATE KEY UPDATE ");
+    for (size_t i = 0; is_conflict && keys[i] != NULL; i++)
+        tern_sql_add(text, "%s\"%s\"", i == 0 ? "" : ",", keys[i]);
+    if (is_conflict)
+        tern_sql_add(text, others[0] == NULL ? ") DO NOTHING" : ") DO UPDATE SET ");
+    if (!is_conflict && others[0] == NULL)
+        tern_sql_add(text, "\"%s\"=\"%s\"", keys[0], keys[0]);
+    for (size_t i = 0; others[i] != NULL; i++)
+        tern_sql_add(text, is_conflict ? "%s\"%s\"=excluded.\"%s\"" : "%s\"%s\"=VALUES(\"%s\")",
+                     i == 0 ? "" : ",", others[i], others[i]);
 }
 
 int tern_sql_fail(struct tern_sql_engine *engine, int status, const char *doing)
 {
-    return tern_sink_fail(&engine->sink, status <= TERN_SQL_E_ROW ? TERN_HOST_E_DATABASE : status, "%s: %s",
-                          doing, engine->client->error);
+    int mapped = status == TERN_SQL_E_DUPLICATE ? TERN_SINK_AGAIN
+                 : status == TERN_SQL_E_RETRY   ? TERN_SINK_RETRY
+                 : status <= TERN_SQL_E_ROW     ? TERN_HOST_E_DATABASE
+                                                : status;
+    return tern_sink_fail(&engine->sink, mapped, "%s: %s", doing, engine->client->error);
+}
+
+/* Spells ?N as the database does; what is quoted stays as it is. */
+static bool spell(struct tern_sql_engine *engine, struct tern_sql_text *out,
+                  struct tern_sql_prepared *prepared)
+{
+    const char *in = engine->text.text;
+    char quote = '\0';
+    size_t marks = 0;
+    for (const char *c = in; *c != '\0'; c++)
+        marks += *c == '?';
+    prepared->order = calloc(marks + 1, sizeof *prepared->order);
+    prepared->values = calloc(marks + 1, sizeof *prepared->values);
+    if (prepared->order == NULL || prepared->values == NULL)
+        return false;
+    while (*in != '\0') {
+        size_t plain = quote != '\0' ? strcspn(in, "\"'") : strcspn(in, "\"'?");
+        tern_sql_add(out, "%.*s", (int)plain, in);
+        in += plain;
+        if (*in == '?') {
+            char *end;
+            unsigned long number = strtoul(in + 1, &end, 10);
+            prepared->order[prepared->count++] = (uint16_t)(number - 1);
+            if (engine->dialect->parameters == TERN_SQL_DOLLARS)
+                tern_sql_add(out, "$%lu", number);
+            else
+                tern_sql_add(out, "?");
+            in = end;
+        } else if (*in != '\0') {
+            quote = quote == '\0' ? *in : quote == *in ? '\0' : quote;
+            tern_sql_add(out, "%c", *in++);
+        }
+    }
+    return !out->failed;
+}
+
+static void free_prepared(struct tern_sql_prepared *prepared)
+{
+    free(prepared->order);
+    free(prepared->values);
+    free(prepared);
+}
+
+int tern_sql_prepare_text(struct tern_sql_engine *engine, struct tern_sql_prepared **out)
+{
+    struct tern_sql_text spelled = {0};
+    struct tern_sql_prepared *prepared = calloc(1, sizeof *prepared);
+    bool numbered = engine->dialect->parameters == TERN_SQL_NUMBERED;
+    *out = NULL;
+    if (prepared == NULL || engine->text.failed || (!numbered && !spell(engine, &spelled, prepared))) {
+        if (prepared != NULL)
+            free_prepared(prepared);
+        tern_sql_free(&spelled);
+        snprintf(engine->client->error, sizeof engine->client->error, "out of memory");
+        return TERN_HOST_E_SYSTEM;
+    }
+    int status = engine->client->ops->prepare(engine->client, numbered ? engine->text.text : spelled.text,
+                                              &prepared->statement);
+    tern_sql_free(&spelled);
+    if (status != TERN_HOST_OK) {
+        free_prepared(prepared);
+        return status;
+    }
+    prepared->next = engine->prepared;
+    engine->prepared = prepared;
+    *out = prepared;
+    return TERN_HOST_OK;
+}
+
+int tern_sql_run_prepared(struct tern_sql_engine *engine, struct tern_sql_prepared *prepared,
+                          const struct tern_sql_value *values, size_t count, tern_sql_row *row, void *context)
+{
+    if (engine->dialect->parameters == TERN_SQL_MARKED) {
+        for (size_t i = 0; i < prepared->count; i++)
+            prepared->values[i] = values[prepared->order[i]];
+        values = prepared->values;
+        count = prepared->count;
+    }
+    return engine->client->ops->run(engine->client, prepared->statement, values, count, row, context);
 }
 
 int tern_sql_run(struct tern_sql_engine *engine, enum tern_sql_statement which,
                  const struct tern_sql_value *values, size_t count, tern_sql_row *row, void *context)
 {
     int status = TERN_HOST_OK;
-    if (engine->statements[which] == NULL)
-        status = engine->client->ops->prepare(engine->client, statement_text(engine, which),
-                                              &engine->statements[which]);
+    if (engine->statements[which] == NULL) {
+        write_statement(engine, which);
+        status = tern_sql_prepare_text(engine, &engine->statements[which]);
+    }
     if (status == TERN_HOST_OK)
-        status =
-            engine->client->ops->run(engine->client, engine->statements[which], values, count, row, context);
+        status = tern_sql_run_prepared(engine, engine->statements[which], values, count, row, context);
     return status == TERN_HOST_OK ? status : tern_sql_fail(engine, status, "tern's own tables");
 }
 
@@ -125,6 +195,7 @@ int tern_sql_open(struct tern_sink **sink, const struct tern_sink_config *config
         return TERN_HOST_E_SYSTEM;
     }
     engine->dialect = dialect;
+    engine->config = *config;
     int status = dialect->client->open(&engine->client, config, error);
     if (status != TERN_HOST_OK) {
         free(engine);
@@ -141,6 +212,8 @@ int tern_sql_connect(struct tern_sink *sink)
     if (status != TERN_HOST_OK)
         return tern_sql_fail(engine, status, "cannot open the database");
     status = engine->dialect->setup(engine);
+    if (status == TERN_HOST_OK && !engine->config.no_ddl)
+        status = tern_sql_make_own(engine);
     if (status != TERN_HOST_OK)
         tern_sql_disconnect(sink);
     return status;
@@ -151,9 +224,16 @@ void tern_sql_disconnect(struct tern_sink *sink)
     struct tern_sql_engine *engine = (struct tern_sql_engine *)sink;
     engine->client->ops->disconnect(engine->client);
     memset(engine->statements, 0, sizeof engine->statements);
+    memset(engine->groups, 0, sizeof engine->groups);
+    while (engine->prepared != NULL) {
+        struct tern_sql_prepared *prepared = engine->prepared;
+        engine->prepared = prepared->next;
+        free_prepared(prepared);
+    }
     while (engine->tables != NULL) {
         struct tern_sql_table *table = engine->tables;
         engine->tables = table->next;
+        free(table->lacks);
         free(table);
     }
 }
@@ -188,89 +268,20 @@ int tern_sql_read_cursor(struct tern_sink *sink, uint64_t store, uint32_t slot, 
     return status;
 }
 
-/* ---- Marks ----------------------------------------------------------------------------------------------------------------------- */
-
-static const char *const reasons[] = {"unknown",   "overflow", "refused", "damaged",
-                                      "retention", "rejected", "held"};
-
-static uint8_t find_reason(const struct tern_sql_value *value)
+static int take_any(void *context, const struct tern_sql_value *values, size_t count)
 {
-    for (uint8_t i = 1; i < sizeof reasons / sizeof reasons[0]; i++)
-        if (value->kind == TERN_SQL_TEXT && value->size == strlen(reasons[i]) &&
-            memcmp(value->data, reasons[i], value->size) == 0)
-            return i;
+    (void)values;
+    *(bool *)context = count != 0;
     return 0;
 }
 
-static int take_gap(void *context, const struct tern_sql_value *values, size_t count)
+int tern_sql_find_batch(struct tern_sink *sink, uint64_t batch, bool *found)
 {
-    struct tern_mark *mark = context;
-    struct tern_gap gap = {0, 0, 0, 0};
-    if (count < 4 || values[0].integer < 1 || values[0].integer > values[1].integer ||
-        values[1].integer > UINT32_MAX)
-        return 0;
-    gap.first = (uint32_t)values[0].integer;
-    gap.last = (uint32_t)values[1].integer;
-    gap.reason = find_reason(&values[2]);
-    gap.at = values[3].integer;
-    tern_mark_add_read(mark, &gap);
-    return 0;
-}
-
-static void put_range(struct tern_sql_value values[3], const struct tern_mark *mark)
-{
-    values[0] = tern_sql_string(mark->device);
-    values[1] = tern_sql_integer(mark->lane);
-    values[2] = tern_sql_integer(mark->epoch);
-}
-
-int tern_sql_read_mark(struct tern_sink *sink, struct tern_mark *mark)
-{
-    struct tern_sql_engine *engine = (struct tern_sql_engine *)sink;
-    struct tern_sql_value values[3];
-    int64_t applied = -1;
-    put_range(values, mark);
-    int status = tern_sql_run(engine, TERN_SQL_READ_CHECKPOINT, values, 3, take_number, &applied);
-    if (status != TERN_HOST_OK || applied < 0)
-        return status;
-    if (applied > UINT32_MAX)
-        return tern_sink_fail(sink, TERN_HOST_E_DATABASE,
-                              "tern_checkpoint of device %s holds an impossible sequence", mark->device);
-    mark->known = true;
-    mark->applied = (uint32_t)applied;
-    return tern_sql_run(engine, TERN_SQL_READ_GAPS, values, 3, take_gap, mark);
-}
-
-struct writing {
-    struct tern_sql_engine *engine;
-    struct tern_sql_value values[7];
-};
-
-static int delete_gap(void *context, const struct tern_gap *gap)
-{
-    struct writing *writing = context;
-    writing->values[3] = tern_sql_integer(gap->first);
-    return tern_sql_run(writing->engine, TERN_SQL_DELETE_GAP, writing->values, 4, NULL, NULL);
-}
-
-static int add_gap(void *context, const struct tern_gap *gap)
-{
-    struct writing *writing = context;
-    writing->values[3] = tern_sql_integer(gap->first);
-    writing->values[4] = tern_sql_integer(gap->last);
-    writing->values[5] =
-        tern_sql_string(reasons[gap->reason < sizeof reasons / sizeof reasons[0] ? gap->reason : 0]);
-    writing->values[6] = tern_sql_integer(gap->at);
-    return tern_sql_run(writing->engine, TERN_SQL_ADD_GAP, writing->values, 7, NULL, NULL);
-}
-
-int tern_sql_write_mark(struct tern_sink *sink, const struct tern_mark *mark)
-{
-    struct writing writing = {.engine = (struct tern_sql_engine *)sink};
-    put_range(writing.values, mark);
-    writing.values[3] = tern_sql_integer(mark->applied);
-    int status = tern_sql_run(writing.engine, TERN_SQL_PUT_CHECKPOINT, writing.values, 4, NULL, NULL);
-    return status != TERN_HOST_OK ? status : tern_mark_difference(mark, delete_gap, add_gap, &writing);
+    char id[17];
+    snprintf(id, sizeof id, "%016" PRIx64, batch);
+    struct tern_sql_value value = tern_sql_string(id);
+    *found = false;
+    return tern_sql_run((struct tern_sql_engine *)sink, TERN_SQL_FIND_BATCH, &value, 1, take_any, found);
 }
 
 /* ---- Transactions ------------------------------------------------------------------------------------------------------------------- */
@@ -287,7 +298,11 @@ int tern_sql_load(struct tern_sink *sink, const struct tern_sink_load *load)
     struct tern_sql_table *table = tern_sql_find_table(engine, load->table);
     if (table == NULL)
         return tern_sink_fail(sink, TERN_HOST_E_DATABASE, "table %s was not prepared", load->table->name);
-    return engine->dialect->load(engine, table, load);
+    int status = tern_sql_refresh(engine, table);
+    /* A straight path asks no tombstones: a late older row would come back by it. */
+    for (size_t i = 0; i < load->count && table->has_tombs; i++)
+        load->rows[i]->fresh = false;
+    return status != TERN_HOST_OK ? status : engine->dialect->load(engine, table, load);
 }
 
 static int write_batch(struct tern_sql_engine *engine, const struct tern_sink_commit *commit)
@@ -302,12 +317,14 @@ static int write_batch(struct tern_sql_engine *engine, const struct tern_sink_co
                                    tern_sql_integer(commit->slot),
                                    tern_sql_integer(commit->at),
                                    tern_sql_integer((int64_t)commit->rows),
+                                   tern_sql_integer((int64_t)commit->bytes),
                                    tern_sql_integer((int64_t)commit->milliseconds),
-                                   tern_sql_string("merge")};
+                                   tern_sql_integer((int64_t)commit->retries),
+                                   tern_sql_string(commit->path)};
     struct tern_sql_value oldest = tern_sql_integer(commit->at - BATCH_DAYS * 86400000ll);
     int status = tern_sql_run(engine, TERN_SQL_PUT_CURSOR, cursor, 4, NULL, NULL);
     if (status == TERN_HOST_OK)
-        status = tern_sql_run(engine, TERN_SQL_ADD_BATCH, row, 7, NULL, NULL);
+        status = tern_sql_run(engine, TERN_SQL_ADD_BATCH, row, 9, NULL, NULL);
     if (status == TERN_HOST_OK && engine->batches++ % CLEAR_EVERY == 0)
         status = tern_sql_run(engine, TERN_SQL_DELETE_BATCHES, &oldest, 1, NULL, NULL);
     return status;

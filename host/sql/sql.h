@@ -9,6 +9,10 @@
 
 #include "../sink.h"
 
+#define TERN_SQL_VALUE_ROOM 40 /* characters of a number or a time */
+#define TERN_SQL_NAME_ROOM  160
+#define TERN_SQL_GROUP_MAX  64
+
 /* ---- Text -------------------------------------------------------------------------------------------------------------------- */
 
 /* SQL being put together. `failed`: out of memory; the text is then not to be used. */
@@ -33,8 +37,14 @@ struct tern_sql_value {
     size_t size;
 };
 
-/* Statuses beside enum tern_host_error: the database refuses a value of this row, or the statement itself, and always will. */
-enum { TERN_SQL_E_ROW = -100, TERN_SQL_E_STATEMENT = -101 };
+/* Statuses beside enum tern_host_error, of the database: it refuses a value of this row, or the statement itself, and always will; a key
+ * is there already; this transaction is a deadlock's victim, or could not be serialized. */
+enum {
+    TERN_SQL_E_ROW = -100,
+    TERN_SQL_E_STATEMENT = -101,
+    TERN_SQL_E_DUPLICATE = -102,
+    TERN_SQL_E_RETRY = -103
+};
 
 struct tern_sql_client;
 
@@ -50,7 +60,8 @@ struct tern_sql_client_ops {
     /* Statements without parameters, separated by semicolons. */
     int (*execute)(struct tern_sql_client *client, const char *sql);
     int (*prepare)(struct tern_sql_client *client, const char *sql, void **statement);
-    /* Runs a prepared statement; rows of an answer go to `row` (NULL: there are none). TERN_SQL_E_ROW where a value is at fault. */
+    /* Runs a prepared statement; rows of an answer go to `row` (NULL: there are none). TERN_SQL_E_ROW where a value is at fault.
+     * Whole numbers of an answer are TERN_SQL_INTEGER, whatever the database's protocol says them in. */
     int (*run)(struct tern_sql_client *client, void *statement, const struct tern_sql_value *values,
                size_t count, tern_sql_row *row, void *context);
     void (*close)(struct tern_sql_client *client);
@@ -66,62 +77,105 @@ struct tern_sql_client {
 
 struct tern_sql_engine;
 
+/* A statement as the dialect spells its parameters. Lives until the connection is gone. */
+struct tern_sql_prepared {
+    struct tern_sql_prepared *next;
+    void *statement; /* the client's */
+    /* TERN_SQL_MARKED: */
+    struct tern_sql_value *values; /* in the order of the marks */
+    uint16_t *order;               /* which value each mark stands for */
+    size_t count;                  /* of marks */
+};
+
+/* A column that tern made for another version of the schema: a newer row sets it to NULL. */
+struct tern_sql_lack {
+    char name[TERN_SQL_NAME_ROOM]; /* in the database */
+    uint8_t flags;
+};
+
 /* A table of the destination for one version of its schema. */
 struct tern_sql_table {
     struct tern_sql_table *next;
     const struct tern_table *schema;
     uint32_t hash;
-    void *insert; /* statements, as the dialect needs them; gone when the connection is */
-    void *remove;
-    void *bury;      /* a tombstone: a delete that must be remembered */
-    bool asks_tombs; /* the insert asks for tombstones */
+    uint32_t revision; /* of the declared columns: another version may add some */
+    bool has_keys;     /* key columns; if not, tern_id is part of the key */
+    bool has_rules;    /* merge rules other than last */
+    bool has_first;    /* the hidden column tern_first */
+    bool has_deleted;  /* the column tern_deleted: deletes are soft, or were */
+    bool has_tombs;    /* tern_deleted_TABLE: deletes are hard */
+    struct tern_sql_lack *lacks;
+    size_t lack_count;
+    struct tern_sql_prepared *remove, *bury, *above, *clear; /* the engine's */
+    struct tern_sql_prepared *insert, *other[3]; /* the dialect's; NULL when they must be made (again) */
 };
 
 struct tern_sql_dialect {
     const struct tern_sql_client_ops *client;
-    /* Settings of a connection, and tern's own tables. */
+    /* Statements are written with ?1, ?2 ...; each database spells them its way: ?1, $1, or ? in order. */
+    enum { TERN_SQL_NUMBERED, TERN_SQL_DOLLARS, TERN_SQL_MARKED } parameters;
+    /* ON CONFLICT(key) DO UPDATE SET ... WHERE, or ON DUPLICATE KEY UPDATE. */
+    enum { TERN_SQL_ON_CONFLICT, TERN_SQL_ON_DUPLICATE } upsert;
+    bool groups; /* reads and writes marks several at a time, to save round trips */
+    /* Settings of a connection. Identifiers must then be quotable by ", backslashes be plain text, times be UTC, waits be bounded. */
     int (*setup)(struct tern_sql_engine *engine);
-    const char *begin; /* takes the lock under which marks are read */
-    /* The column's type in the database. */
+    const char *begin;
+    const char *lock; /* behind a SELECT: " FOR UPDATE", or "" where begin has locked everything */
+    /* The column's type in the database; keys with a binary collation. Also asked for tern's own columns. */
     const char *(*type)(const struct tern_sql_engine *engine, const struct tern_column *column);
     /* Behind the closing parenthesis of CREATE TABLE. */
     const char *(*table_suffix)(const struct tern_sql_engine *engine);
     /* A query for (name, place in the primary key from 1 or 0) of each column of the table whose name is ?1. */
     const char *columns;
-    /* Loads rows of one table. */
+    /* A value as a parameter; `text` is room for it. */
+    struct tern_sql_value (*value)(const struct tern_sql_engine *engine, const struct tern_column *column,
+                                   const struct tern_value *value, char text[TERN_SQL_VALUE_ROOM]);
+    /* What compares two values of the column byte by byte where the database would not, as " COLLATE \"C\"". May be NULL. */
+    const char *(*collation)(const struct tern_sql_engine *engine, const struct tern_column *column);
+    /* Loads rows of one table. Puts are merged by tern_sql_write_merge() or inserted straight; for deletes there is tern_sql_delete(). */
     int (*load)(struct tern_sql_engine *engine, struct tern_sql_table *table,
                 const struct tern_sink_load *load);
-    /* Statements of the engine that differ; ?1.. are the parameters. */
-    const char *put_checkpoint; /* device, lane, epoch, applied */
-    const char *put_cursor;     /* store, slot, position, batch */
-    const char *put_column;     /* table, column, type */
 };
 
 /* ---- Engine -------------------------------------------------------------------------------------------------------------------- */
 
 enum tern_sql_statement {
     TERN_SQL_READ_CURSOR,
-    TERN_SQL_READ_CHECKPOINT,
-    TERN_SQL_READ_GAPS,
-    TERN_SQL_PUT_CHECKPOINT,
-    TERN_SQL_DELETE_GAP,
-    TERN_SQL_ADD_GAP,
     TERN_SQL_PUT_CURSOR,
+    TERN_SQL_FIND_BATCH,
     TERN_SQL_ADD_BATCH,
     TERN_SQL_DELETE_BATCHES,
+    TERN_SQL_DELETE_GAP,
+    TERN_SQL_ADD_GAP,
+    TERN_SQL_READ_SNAPSHOT,
+    TERN_SQL_PUT_SNAPSHOT,
     TERN_SQL_READ_COLUMNS,
     TERN_SQL_READ_DECLARED,
+    TERN_SQL_COUNT_DECLARED,
     TERN_SQL_PUT_COLUMN,
     TERN_SQL_STATEMENTS
 };
+
+/* Statements over several marks at once, in sizes of TERN_SQL_GROUP_MAX, 8 and 1. */
+enum tern_sql_group {
+    TERN_SQL_READ_CHECKPOINTS,
+    TERN_SQL_MAKE_CHECKPOINTS,
+    TERN_SQL_PUT_CHECKPOINTS,
+    TERN_SQL_READ_GAPS,
+    TERN_SQL_GROUPS
+};
+#define TERN_SQL_GROUP_SIZES 3
 
 struct tern_sql_engine {
     struct tern_sink sink; /* first */
     const struct tern_sql_dialect *dialect;
     struct tern_sql_client *client;
+    struct tern_sink_config config;
     struct tern_sql_table *tables;
     struct tern_sql_text text;
-    void *statements[TERN_SQL_STATEMENTS];
+    struct tern_sql_prepared *prepared;
+    struct tern_sql_prepared *statements[TERN_SQL_STATEMENTS];
+    struct tern_sql_prepared *groups[TERN_SQL_GROUPS][TERN_SQL_GROUP_SIZES];
     uint64_t batches; /* since the old ones were cleared away */
 };
 
@@ -129,41 +183,161 @@ struct tern_sql_engine {
 int tern_sql_open(struct tern_sink **sink, const struct tern_sink_config *config,
                   const struct tern_sql_dialect *dialect, char error[256]);
 
-/* The other functions of tern_sink_ops, alike for every dialect. */
+/* The other functions of tern_sink_ops, alike for every dialect: TERN_SQL_SINK_OPS names them all. */
 int tern_sql_connect(struct tern_sink *sink);
 void tern_sql_disconnect(struct tern_sink *sink);
 int tern_sql_read_cursor(struct tern_sink *sink, uint64_t store, uint32_t slot, uint64_t *cursor);
-int tern_sql_prepare(struct tern_sink *sink, const struct tern_table *table, uint32_t hash);
+int tern_sql_find_batch(struct tern_sink *sink, uint64_t batch, bool *found);
+int tern_sql_prepare(struct tern_sink *sink, const struct tern_table *table, uint32_t hash, bool deletes);
 int tern_sql_begin(struct tern_sink *sink);
-int tern_sql_read_mark(struct tern_sink *sink, struct tern_mark *mark);
+int tern_sql_read_marks(struct tern_sink *sink, struct tern_mark *const *marks, size_t count);
+int tern_sql_read_snapshot(struct tern_sink *sink, const struct tern_table *table, const char *device,
+                           int64_t *begin);
+int tern_sql_replace(struct tern_sink *sink, const struct tern_table *table, const char *device,
+                     int64_t begin);
+int tern_sql_is_above(struct tern_sink *sink, const struct tern_table *table, const struct tern_sink_row *row,
+                      bool *above);
 int tern_sql_load(struct tern_sink *sink, const struct tern_sink_load *load);
-int tern_sql_write_mark(struct tern_sink *sink, const struct tern_mark *mark);
+int tern_sql_write_marks(struct tern_sink *sink, struct tern_mark *const *marks, size_t count);
 int tern_sql_commit(struct tern_sink *sink, const struct tern_sink_commit *commit);
 void tern_sql_rollback(struct tern_sink *sink);
 void tern_sql_close(struct tern_sink *sink);
+
+#define TERN_SQL_SINK_OPS                                                                                    \
+    .folds = true, .connect = tern_sql_connect, .disconnect = tern_sql_disconnect,                           \
+    .read_cursor = tern_sql_read_cursor, .find_batch = tern_sql_find_batch, .prepare = tern_sql_prepare,     \
+    .begin = tern_sql_begin, .read_marks = tern_sql_read_marks, .read_snapshot = tern_sql_read_snapshot,     \
+    .replace = tern_sql_replace, .is_above = tern_sql_is_above, .load = tern_sql_load,                       \
+    .write_marks = tern_sql_write_marks, .commit = tern_sql_commit, .rollback = tern_sql_rollback,           \
+    .close = tern_sql_close
 
 /* Runs a statement of the engine, prepared when it is first needed. */
 int tern_sql_run(struct tern_sql_engine *engine, enum tern_sql_statement which,
                  const struct tern_sql_value *values, size_t count, tern_sql_row *row, void *context);
 
+/* Prepares engine->text, whose parameters are ?1, ?2 ... The statement is released when the connection is. A status of the client;
+ * tern_sql_fail() makes it one of a sink. */
+int tern_sql_prepare_text(struct tern_sql_engine *engine, struct tern_sql_prepared **prepared);
+
+/* Runs it. A status of the client, as above. */
+int tern_sql_run_prepared(struct tern_sql_engine *engine, struct tern_sql_prepared *prepared,
+                          const struct tern_sql_value *values, size_t count, tern_sql_row *row,
+                          void *context);
+
 /* Executes SQL without parameters; sink->error says what failed, with `doing` in front. */
 int tern_sql_execute(struct tern_sql_engine *engine, const char *sql, const char *doing);
 
-/* Fails with the client's error. */
+/* Fails with the client's error; gives the status that a sink returns for this one of the client's. */
 int tern_sql_fail(struct tern_sql_engine *engine, int status, const char *doing);
 
 /* The table's entry for this schema, or NULL. */
 struct tern_sql_table *tern_sql_find_table(const struct tern_sql_engine *engine,
                                            const struct tern_table *table);
 
-/* Makes table and columns in the database. TERN_HOST_E_ARGUMENT: they cannot be. */
-int tern_sql_make_table(struct tern_sql_engine *engine, const struct tern_table *table);
+/* Adds an upsert's end for one of tern's own tables: the key's columns and the others, each list ended by NULL, as they are named. */
+void tern_sql_add_upsert(struct tern_sql_engine *engine, const char *const *keys, const char *const *others);
 
-/* Whether the table of tombstones of `table` is there: deletes that a late older row must not undo. */
-int tern_sql_find_tombs(struct tern_sql_engine *engine, const struct tern_table *table, bool *exist);
+/* Makes tern's own tables where they are missing. */
+int tern_sql_make_own(struct tern_sql_engine *engine);
 
-/* Makes it. Within a transaction. */
-int tern_sql_make_tombs(struct tern_sql_engine *engine, const struct tern_table *table);
+/* The statements that make them, or the table, into engine->text: what --ddl=off leaves to somebody else. */
+void tern_sql_write_own(struct tern_sql_engine *engine);
+void tern_sql_write_create(struct tern_sql_engine *engine, const struct tern_sql_table *table);
+void tern_sql_write_create_tombs(struct tern_sql_engine *engine, const struct tern_sql_table *table);
+
+/* Fills an entry from the schema and the configuration alone. */
+void tern_sql_describe(const struct tern_sql_engine *engine, const struct tern_table *schema,
+                       struct tern_sql_table *table);
+
+/* Looks whether another version of the schema has added columns since the table was prepared, and forgets its statements if so. */
+int tern_sql_refresh(struct tern_sql_engine *engine, struct tern_sql_table *table);
+
+/* A delete of a row, hard or soft as the table has it, by statements of the engine: one or two round trips. A status of the client. */
+int tern_sql_delete(struct tern_sql_engine *engine, struct tern_sql_table *table,
+                    const struct tern_sink_row *row, int64_t at);
+
+/* ---- Shared SQL (text.c): names come quoted, and mapped as the configuration says ------------------------------------------------ */
+
+enum tern_sql_columns {
+    TERN_SQL_KEYS = 1,    /* device, the key columns, tern_id where that is part of the key */
+    TERN_SQL_VERSION = 2, /* tern_id where it is not, tern_first where the table has it */
+    TERN_SQL_PAYLOAD = 4, /* the other columns of this schema */
+    TERN_SQL_DELETED = 8, /* tern_deleted where the table has it: when, NULL while the row is alive */
+    TERN_SQL_ALL = 15
+};
+
+/* tern's own columns of each table. */
+extern const struct tern_column tern_sql_device, tern_sql_id, tern_sql_first, tern_sql_deleted;
+
+bool tern_sql_is_key(const struct tern_table *table, uint8_t column);
+
+struct tern_sql_item {
+    const struct tern_column *column;
+    int index; /* in the schema, -1: one of tern's own */
+};
+
+#define TERN_SQL_ITEMS_MAX (TERN_COLUMNS_MAX + 4)
+
+/* These columns, in an order that is always the same: keys, version, payload, deleted. Returns how many. */
+size_t tern_sql_list(const struct tern_sql_table *table, unsigned columns,
+                     struct tern_sql_item items[TERN_SQL_ITEMS_MAX]);
+
+/* Binds a row's values in the same order. Returns how many; `texts` is room for each. */
+size_t tern_sql_bind(const struct tern_sql_engine *engine, const struct tern_sql_table *table,
+                     unsigned columns, const struct tern_sink_row *row, int64_t at,
+                     struct tern_sql_value *values, char (*texts)[TERN_SQL_VALUE_ROOM]);
+
+/* The names in the database, not quoted. */
+const char *tern_sql_table_name(const struct tern_sql_engine *engine, const struct tern_table *table);
+const char *tern_sql_column_name(const struct tern_sql_engine *engine, const struct tern_table *table,
+                                 const char *column);
+
+/* A quoted identifier as it is given. */
+void tern_sql_add_name(struct tern_sql_text *text, const char *name);
+/* The table's name in the database; `prefix` in front, as "tern_deleted_", or "". */
+void tern_sql_add_table(struct tern_sql_engine *engine, const char *prefix, const struct tern_table *table);
+void tern_sql_add_column(struct tern_sql_engine *engine, const struct tern_table *table, const char *column);
+/* The columns by commas, `before` in front of each: "", "s.", "excluded.". */
+void tern_sql_add_columns(struct tern_sql_engine *engine, const struct tern_sql_table *table,
+                          unsigned columns, const char *before);
+/* The columns with their types, by commas: for a CREATE TABLE. Keys and version are NOT NULL. */
+void tern_sql_add_definitions(struct tern_sql_engine *engine, const struct tern_sql_table *table,
+                              unsigned columns);
+/* ?first, ?first+1 ... for the columns. */
+void tern_sql_add_parameters(struct tern_sql_engine *engine, const struct tern_sql_table *table,
+                             unsigned columns, unsigned first);
+/* left."device"=right."device" AND ... over the key columns. */
+void tern_sql_add_match(struct tern_sql_engine *engine, const struct tern_sql_table *table, const char *left,
+                        const char *right);
+
+/* "device"=?1 AND ... over the key columns. */
+void tern_sql_add_key(struct tern_sql_engine *engine, const struct tern_sql_table *table);
+
+/* What makes an INSERT of TERN_SQL_ALL columns a merge: ON CONFLICT ... or ON DUPLICATE KEY UPDATE ... with the rules of each column,
+ * NULL-safe. A row that is older than the one there leaves `last` columns alone and counts in the others. For APPEND the row that is
+ * there stays. `prefix` of the table's name, as for tern_sql_add_table(). `fresh`: how a new value is said, with %s for the quoted
+ * column: tern_sql_excluded(), or "s.%s" where the rows come from a table s. */
+void tern_sql_add_merge(struct tern_sql_engine *engine, const struct tern_sql_table *table,
+                        const char *prefix, const char *fresh);
+const char *tern_sql_excluded(const struct tern_sql_engine *engine); /* "excluded.%s" or "VALUES(%s)" */
+
+/* The entry of tern_deleted_TABLE: the key, tern_id, tern_deleted. */
+struct tern_sql_table tern_sql_tombs(const struct tern_sql_table *table);
+
+/* "column"=CASE ... END, for a column that this schema lacks: NULL where the new row is the newer one, and a comma behind it. Nothing for
+ * min, max and add. */
+void tern_sql_add_lack(struct tern_sql_engine *engine, const struct tern_sql_table *table,
+                       const struct tern_sql_lack *lack);
+
+/* The whole statement into engine->text: INSERT INTO table(all) SELECT all FROM stage ORDER BY keys, and the merge. The rows of
+ * `stage` (TERN_SQL_ALL columns, one a key) that a tombstone outlives are left out. `fresh` as above. */
+void tern_sql_write_merge(struct tern_sql_engine *engine, const struct tern_sql_table *table,
+                          const char *stage, const char *fresh);
+
+/* "text" failed: out of memory. */
+int tern_sql_check_text(struct tern_sql_engine *engine);
+
+/* ---- Values ----------------------------------------------------------------------------------------------------------------- */
 
 static inline struct tern_sql_value tern_sql_integer(int64_t integer)
 {

@@ -30,7 +30,9 @@ struct tern_sqlite_api {
     int (*finalize)(struct sqlite3_stmt *statement);
     int (*column_count)(struct sqlite3_stmt *statement);
     int (*column_type)(struct sqlite3_stmt *statement, int index);
+    double (*column_double)(struct sqlite3_stmt *statement, int index);
     long long (*column_int64)(struct sqlite3_stmt *statement, int index);
+    const void *(*column_blob)(struct sqlite3_stmt *statement, int index);
     const unsigned char *(*column_text)(struct sqlite3_stmt *statement, int index);
     int (*column_bytes)(struct sqlite3_stmt *statement, int index);
     int (*changes)(struct sqlite3 *database);

@@ -11,12 +11,16 @@
 
 /* A column as the database has it. */
 struct found {
-    char name[TERN_NAME_MAX + 1];
-    int key;      /* place in the primary key from 1, 0: none */
-    int64_t type; /* as tern declared it, -1: it did not */
+    char name[TERN_SQL_NAME_ROOM];
+    int key; /* place in the primary key from 1, 0: none */
+    bool declared;
+    uint16_t type; /* as tern declared it */
+    uint8_t flags;
 };
 
 struct listing {
+    struct tern_sql_engine *engine;
+    const struct tern_table *table;
     struct found *columns;
     size_t count;
 };
@@ -24,14 +28,13 @@ struct listing {
 static int take_column(void *context, const struct tern_sql_value *values, size_t count)
 {
     struct listing *listing = context;
-    if (count < 2 || values[0].kind != TERN_SQL_TEXT || values[0].size > TERN_NAME_MAX ||
+    if (count < 2 || values[0].kind != TERN_SQL_TEXT || values[0].size >= TERN_SQL_NAME_ROOM ||
         listing->count == COLUMNS_MAX)
         return 0;
     struct found *column = &listing->columns[listing->count++];
     memset(column, 0, sizeof *column);
     memcpy(column->name, values[0].data, values[0].size);
     column->key = (int)values[1].integer;
-    column->type = -1;
     return 0;
 }
 
@@ -43,233 +46,319 @@ static struct found *find(const struct listing *listing, const char *name)
     return NULL;
 }
 
+static struct found *find_column(const struct listing *listing, uint8_t index)
+{
+    return find(listing,
+                tern_sql_column_name(listing->engine, listing->table, listing->table->columns[index].name));
+}
+
+/* Type in the low 16 bits, flags above. */
 static int take_declared(void *context, const struct tern_sql_value *values, size_t count)
 {
+    struct listing *listing = context;
     char name[TERN_NAME_MAX + 1] = {0};
     if (count < 2 || values[0].kind != TERN_SQL_TEXT || values[0].size > TERN_NAME_MAX)
         return 0;
     memcpy(name, values[0].data, values[0].size);
-    struct found *column = find(context, name);
-    if (column != NULL)
-        column->type = values[1].integer;
+    struct found *column = find(listing, tern_sql_column_name(listing->engine, listing->table, name));
+    if (column == NULL || strncmp(name, "tern_", 5) == 0)
+        return 0;
+    column->declared = true;
+    column->type = (uint16_t)(values[1].integer & 0xFFFF);
+    column->flags = (uint8_t)(values[1].integer >> 16 & 0xFF);
     return 0;
+}
+
+static int list(struct tern_sql_engine *engine, const char *name, struct listing *listing)
+{
+    struct tern_sql_value value = tern_sql_string(name);
+    listing->count = 0;
+    return tern_sql_run(engine, TERN_SQL_READ_COLUMNS, &value, 1, take_column, listing);
 }
 
 /* ---- Refusing -------------------------------------------------------------------------------------------------------------------- */
 
-static bool is_key(const struct tern_table *table, const struct tern_column *column)
+static uint8_t rule_of(uint8_t flags)
 {
-    return table->mode == TERN_MERGE && (column->flags & TERN_KEY) != 0;
+    return (uint8_t)(flags & ~(TERN_KEY | TERN_NULLABLE));
 }
 
-static int check_mode(struct tern_sql_engine *engine, const struct tern_table *table)
+static int check_rules(struct tern_sql_engine *engine, const struct tern_table *table)
 {
-    if (table->mode == TERN_OVERWRITE)
-        return tern_sink_fail(
-            &engine->sink, TERN_HOST_E_ARGUMENT,
-            "table %s has mode OVERWRITE, which this version cannot bring in yet: its records wait in "
-            "the staging store",
-            table->name);
-    for (uint8_t i = 0; i < table->column_count; i++)
-        if ((table->columns[i].flags & ~(TERN_KEY | TERN_NULLABLE)) != 0)
+    for (uint8_t i = 0; i < table->column_count; i++) {
+        const struct tern_column *column = &table->columns[i];
+        unsigned kind = TERN_TYPE_KIND(column->type);
+        if (rule_of(column->flags) != 0 && table->mode != TERN_MERGE)
             return tern_sink_fail(
                 &engine->sink, TERN_HOST_E_ARGUMENT,
-                "column %s of table %s has a merge rule, which this version cannot apply yet: its records "
-                "wait in the staging store",
-                table->columns[i].name, table->name);
+                "column %s of table %s has a merge rule, which only a MERGE table can have: "
+                "its records wait in the staging store",
+                column->name, table->name);
+        if (rule_of(column->flags) == TERN_ADD && (kind == TERN_KIND_BOOL || kind > TERN_KIND_FLOAT))
+            return tern_sink_fail(
+                &engine->sink, TERN_HOST_E_ARGUMENT,
+                "column %s of table %s has the merge rule add, which only numbers can have: "
+                "its records wait in the staging store",
+                column->name, table->name);
+    }
     return TERN_HOST_OK;
 }
 
 /* The key must be exactly what an upsert names: otherwise two devices' rows would be one. */
-static int check_key(struct tern_sql_engine *engine, const struct tern_table *table,
-                     const struct listing *listing)
+static int check_key(const struct listing *listing, bool has_keys)
 {
-    size_t expected = 1, there = 0;
+    const struct tern_table *table = listing->table;
+    size_t expected = has_keys ? 1 : 2, there = 0;
     const struct found *device = find(listing, "device"), *id = find(listing, "tern_id");
     for (size_t i = 0; i < listing->count; i++)
         there += listing->columns[i].key != 0;
-    bool good =
-        device != NULL && device->key != 0 && id != NULL && (id->key != 0) == (table->mode == TERN_APPEND);
-    expected += table->mode == TERN_APPEND;
+    bool good = device != NULL && device->key != 0 && id != NULL && (id->key == 0) == has_keys;
     for (uint8_t i = 0; good && i < table->column_count; i++) {
-        const struct found *column = find(listing, table->columns[i].name);
-        bool key = is_key(table, &table->columns[i]);
+        const struct found *column = find_column(listing, i);
+        bool key = tern_sql_is_key(table, i);
         good = column == NULL ? !key : (column->key != 0) == key;
         expected += key;
     }
     if (good && expected == there)
         return TERN_HOST_OK;
     return tern_sink_fail(
-        &engine->sink, TERN_HOST_E_ARGUMENT,
-        "table %s exists with another primary key than tern's (device and %s): rename it, or the device's "
-        "table",
-        table->name, table->mode == TERN_APPEND ? "tern_id" : "the key columns");
+        &listing->engine->sink, TERN_HOST_E_ARGUMENT,
+        "table %s exists with another primary key than tern's (device and %s): rename it, or "
+        "give the device's table another name in the configuration",
+        table->name, has_keys ? "the key columns" : "tern_id");
 }
 
 /* What can share a column: booleans and integers; decimals of any digits; each other kind with itself. */
-static unsigned family(int64_t type)
+static unsigned family(uint16_t type)
 {
     unsigned kind = TERN_TYPE_KIND(type);
     return kind <= TERN_KIND_SIGNED ? TERN_KIND_SIGNED : kind;
 }
 
-static int check_types(struct tern_sql_engine *engine, const struct tern_table *table,
-                       const struct listing *listing)
+static int check_types(const struct listing *listing)
 {
+    const struct tern_table *table = listing->table;
     for (uint8_t i = 0; i < table->column_count; i++) {
-        const struct found *column = find(listing, table->columns[i].name);
-        if (column != NULL && column->type >= 0 && family(column->type) != family(table->columns[i].type))
-            return tern_sink_fail(
-                &engine->sink, TERN_HOST_E_ARGUMENT,
-                "column %s of table %s was declared with another type before: give the new column another "
-                "name",
-                table->columns[i].name, table->name);
+        const struct found *column = find_column(listing, i);
+        if (column == NULL || !column->declared)
+            continue;
+        if (family(column->type) != family(table->columns[i].type))
+            return tern_sink_fail(&listing->engine->sink, TERN_HOST_E_ARGUMENT,
+                                  "column %s of table %s was declared with another type before: give the new "
+                                  "column another name",
+                                  table->columns[i].name, table->name);
+        /* What is combined must not be rounded on the way. */
+        if (rule_of(column->flags) != rule_of(table->columns[i].flags) ||
+            (rule_of(column->flags) >= TERN_MIN && TERN_TYPE_KIND(column->type) == TERN_KIND_DECIMAL &&
+             column->type != table->columns[i].type))
+            return tern_sink_fail(&listing->engine->sink, TERN_HOST_E_ARGUMENT,
+                                  "column %s of table %s had another merge rule, or other digits under it, "
+                                  "before: give the new column another name",
+                                  table->columns[i].name, table->name);
     }
     return TERN_HOST_OK;
 }
 
 /* ---- Making ----------------------------------------------------------------------------------------------------------------------- */
 
-static void add_key(struct tern_sql_text *text, const struct tern_table *table)
+static void add_create(struct tern_sql_engine *engine, const struct tern_sql_table *table, const char *prefix,
+                       unsigned columns)
 {
-    tern_sql_add(text, "\"device\"");
-    for (uint8_t i = 0; i < table->column_count; i++)
-        if (is_key(table, &table->columns[i]))
-            tern_sql_add(text, ",\"%s\"", table->columns[i].name);
-    if (table->mode == TERN_APPEND)
-        tern_sql_add(text, ",\"tern_id\"");
-}
-
-static const struct tern_column device_column = {"device", TERN_TEXT(TERN_ID_MAX), TERN_KEY};
-static const struct tern_column id_column = {"tern_id", TERN_I64, 0};
-
-/* Columns but for tern's own are nullable: a later schema may lack one. */
-static void write_create(struct tern_sql_engine *engine, const struct tern_table *table)
-{
-    const struct tern_sql_dialect *dialect = engine->dialect;
     struct tern_sql_text *text = &engine->text;
     tern_sql_clear(text);
-    tern_sql_add(text, "CREATE TABLE \"%s\"(\"device\" %s NOT NULL,\"tern_id\" %s NOT NULL", table->name,
-                 dialect->type(engine, &device_column), dialect->type(engine, &id_column));
-    for (uint8_t i = 0; i < table->column_count; i++)
-        tern_sql_add(text, ",\"%s\" %s%s", table->columns[i].name, dialect->type(engine, &table->columns[i]),
-                     is_key(table, &table->columns[i]) ? " NOT NULL" : "");
+    tern_sql_add(text, "CREATE TABLE IF NOT EXISTS ");
+    tern_sql_add_table(engine, prefix, table->schema);
+    tern_sql_add(text, "(");
+    tern_sql_add_definitions(engine, table, columns);
     tern_sql_add(text, ",PRIMARY KEY(");
-    add_key(text, table);
-    tern_sql_add(text, "))%s", dialect->table_suffix(engine));
+    tern_sql_add_columns(engine, table, TERN_SQL_KEYS, "");
+    tern_sql_add(text, "))%s", engine->dialect->table_suffix(engine));
+}
+
+/* Columns but for tern's own are nullable: a later schema may lack one. */
+void tern_sql_write_create(struct tern_sql_engine *engine, const struct tern_sql_table *table)
+{
+    add_create(engine, table, "", TERN_SQL_ALL);
+}
+
+void tern_sql_write_create_tombs(struct tern_sql_engine *engine, const struct tern_sql_table *table)
+{
+    struct tern_sql_table tombs = tern_sql_tombs(table);
+    add_create(engine, &tombs, "tern_deleted_", TERN_SQL_KEYS | TERN_SQL_VERSION | TERN_SQL_DELETED);
 }
 
 /* A statement that the database refuses, as for a reserved name, concerns this table only; everything else is tried again. */
 static int execute_text(struct tern_sql_engine *engine, const char *doing)
 {
     if (engine->text.failed)
-        return tern_sink_fail(&engine->sink, TERN_HOST_E_SYSTEM, "out of memory");
+        return tern_sql_check_text(engine);
+    if (engine->config.no_ddl)
+        return tern_sink_fail(
+            &engine->sink, TERN_HOST_E_ARGUMENT,
+            "a table or column is missing, and --ddl=off leaves it to you (`tern-gateway ddl` "
+            "prints them all): %.120s",
+            engine->text.text);
     int status = engine->client->ops->execute(engine->client, engine->text.text);
     if (status == TERN_HOST_OK)
         return status;
     return tern_sql_fail(engine, status == TERN_SQL_E_STATEMENT ? TERN_HOST_E_ARGUMENT : status, doing);
 }
 
-static int add_columns(struct tern_sql_engine *engine, const struct tern_table *table,
-                       const struct listing *listing)
+static int add_column(struct tern_sql_engine *engine, const struct tern_table *table, const char *name,
+                      const struct tern_column *column)
 {
+    tern_sql_clear(&engine->text);
+    tern_sql_add(&engine->text, "ALTER TABLE ");
+    tern_sql_add_table(engine, "", table);
+    tern_sql_add(&engine->text, " ADD COLUMN ");
+    tern_sql_add_name(&engine->text, name);
+    tern_sql_add(&engine->text, " %s", engine->dialect->type(engine, column));
+    return execute_text(engine, "cannot add a column");
+}
+
+static int add_columns(const struct listing *listing, const struct tern_sql_table *table)
+{
+    struct tern_sql_engine *engine = listing->engine;
     int status = TERN_HOST_OK;
-    for (uint8_t i = 0; i < table->column_count && status == TERN_HOST_OK; i++) {
-        if (find(listing, table->columns[i].name) != NULL)
-            continue;
-        tern_sql_clear(&engine->text);
-        tern_sql_add(&engine->text, "ALTER TABLE \"%s\" ADD COLUMN \"%s\" %s", table->name,
-                     table->columns[i].name, engine->dialect->type(engine, &table->columns[i]));
-        status = execute_text(engine, "cannot add a column");
+    for (uint8_t i = 0; i < listing->table->column_count && status == TERN_HOST_OK; i++) {
+        const struct tern_column *column = &listing->table->columns[i];
+        if (find_column(listing, i) == NULL)
+            status = add_column(engine, listing->table,
+                                tern_sql_column_name(engine, listing->table, column->name), column);
     }
+    if (status == TERN_HOST_OK && table->has_first && find(listing, "tern_first") == NULL)
+        status = add_column(engine, listing->table, "tern_first", &tern_sql_first);
+    if (status == TERN_HOST_OK && table->has_deleted && find(listing, "tern_deleted") == NULL)
+        status = add_column(engine, listing->table, "tern_deleted", &tern_sql_deleted);
     return status;
 }
 
-static int declare_columns(struct tern_sql_engine *engine, const struct tern_table *table)
+static int declare(struct tern_sql_engine *engine, const struct tern_table *table, const char *name,
+                   int64_t type)
 {
+    struct tern_sql_value values[] = {tern_sql_string(table->name), tern_sql_string(name),
+                                      tern_sql_integer(type)};
+    return tern_sql_run(engine, TERN_SQL_PUT_COLUMN, values, 3, NULL, NULL);
+}
+
+/* tern's own columns and tables are declared too, so that others see by the count that something was made. */
+static int declare_columns(struct tern_sql_engine *engine, const struct tern_sql_table *table)
+{
+    const struct tern_table *schema = table->schema;
     int status = TERN_HOST_OK;
-    for (uint8_t i = 0; i < table->column_count && status == TERN_HOST_OK; i++) {
-        struct tern_sql_value values[] = {tern_sql_string(table->name),
-                                          tern_sql_string(table->columns[i].name),
-                                          tern_sql_integer(table->columns[i].type)};
-        status = tern_sql_run(engine, TERN_SQL_PUT_COLUMN, values, 3, NULL, NULL);
-    }
+    for (uint8_t i = 0; i < schema->column_count && status == TERN_HOST_OK; i++)
+        status = declare(engine, schema, schema->columns[i].name,
+                         (int64_t)schema->columns[i].flags << 16 | schema->columns[i].type);
+    if (status == TERN_HOST_OK && table->has_first)
+        status = declare(engine, schema, "tern_first", 0);
+    if (status == TERN_HOST_OK && table->has_deleted)
+        status = declare(engine, schema, "tern_deleted", 0);
+    if (status == TERN_HOST_OK && table->has_tombs)
+        status = declare(engine, schema, "tern_tombs", 0);
     return status;
 }
 
-static int make(struct tern_sql_engine *engine, const struct tern_table *table, struct listing *listing)
+static int make(struct listing *listing, struct tern_sql_table *table, bool deletes)
 {
-    struct tern_sql_value name = tern_sql_string(table->name);
-    int status = tern_sql_run(engine, TERN_SQL_READ_COLUMNS, &name, 1, take_column, listing);
+    struct tern_sql_engine *engine = listing->engine;
+    struct tern_sql_value name = tern_sql_string(table->schema->name);
+    int status = list(engine, tern_sql_table_name(engine, table->schema), listing);
     if (status == TERN_HOST_OK && listing->count == 0) {
-        write_create(engine, table);
+        tern_sql_write_create(engine, table);
         status = execute_text(engine, "cannot create a table");
-        return status == TERN_HOST_OK ? declare_columns(engine, table) : status;
-    }
-    if (status == TERN_HOST_OK)
+    } else if (status == TERN_HOST_OK) {
         status = tern_sql_run(engine, TERN_SQL_READ_DECLARED, &name, 1, take_declared, listing);
-    if (status == TERN_HOST_OK)
-        status = check_key(engine, table, listing);
-    if (status == TERN_HOST_OK)
-        status = check_types(engine, table, listing);
-    if (status == TERN_HOST_OK)
-        status = add_columns(engine, table, listing);
+        if (status == TERN_HOST_OK)
+            status = check_key(listing, table->has_keys);
+        if (status == TERN_HOST_OK)
+            status = check_types(listing);
+        if (status == TERN_HOST_OK)
+            status = add_columns(listing, table);
+    }
+    if (status == TERN_HOST_OK && deletes && !engine->config.soft_delete) {
+        table->has_tombs = true;
+        tern_sql_write_create_tombs(engine, table);
+        status = execute_text(engine, "cannot create the table of deleted keys");
+    }
     return status == TERN_HOST_OK ? declare_columns(engine, table) : status;
 }
 
-int tern_sql_make_table(struct tern_sql_engine *engine, const struct tern_table *table)
+/* ---- Looking ------------------------------------------------------------------------------------------------------------------------ */
+
+static int take_count(void *context, const struct tern_sql_value *values, size_t count)
 {
-    struct listing listing = {malloc(COLUMNS_MAX * sizeof *listing.columns), 0};
-    if (listing.columns == NULL)
-        return tern_sink_fail(&engine->sink, TERN_HOST_E_SYSTEM, "out of memory");
-    int status = check_mode(engine, table);
-    if (status == TERN_HOST_OK) {
-        status = tern_sql_begin(&engine->sink);
-        if (status == TERN_HOST_OK)
-            status = make(engine, table, &listing);
-        if (status == TERN_HOST_OK)
-            status = tern_sql_execute(engine, "COMMIT", "cannot commit a table");
-        if (status != TERN_HOST_OK)
-            tern_sql_rollback(&engine->sink);
+    if (count > 0)
+        *(uint32_t *)context = (uint32_t)values[0].integer;
+    return 0;
+}
+
+static int count_declared(struct tern_sql_engine *engine, const struct tern_table *table, uint32_t *count)
+{
+    struct tern_sql_value name = tern_sql_string(table->name);
+    *count = 0;
+    return tern_sql_run(engine, TERN_SQL_COUNT_DECLARED, &name, 1, take_count, count);
+}
+
+static int take_lacks(const struct listing *listing, struct tern_sql_table *table)
+{
+    table->lack_count = 0;
+    for (size_t i = 0; i < listing->count; i++) {
+        const struct found *column = &listing->columns[i];
+        bool has = !column->declared;
+        for (uint8_t k = 0; k < listing->table->column_count && !has; k++)
+            has = find_column(listing, k) == column;
+        if (has)
+            continue;
+        struct tern_sql_lack *lacks = realloc(table->lacks, (table->lack_count + 1) * sizeof *lacks);
+        if (lacks == NULL)
+            return tern_sink_fail(&listing->engine->sink, TERN_HOST_E_SYSTEM, "out of memory");
+        table->lacks = lacks;
+        memcpy(lacks[table->lack_count].name, column->name, sizeof column->name);
+        lacks[table->lack_count++].flags = column->flags;
     }
+    return TERN_HOST_OK;
+}
+
+/* Fills what the table's entry says about the database. */
+static int look(struct listing *listing, struct tern_sql_table *table)
+{
+    struct tern_sql_engine *engine = listing->engine;
+    char tombs[TERN_SQL_NAME_ROOM];
+    struct tern_sql_value name = tern_sql_string(table->schema->name);
+    snprintf(tombs, sizeof tombs, "tern_deleted_%s", tern_sql_table_name(engine, table->schema));
+    int status = list(engine, tombs, listing);
+    table->has_tombs = listing->count != 0;
+    if (status == TERN_HOST_OK)
+        status = list(engine, tern_sql_table_name(engine, table->schema), listing);
+    if (status == TERN_HOST_OK)
+        status = tern_sql_run(engine, TERN_SQL_READ_DECLARED, &name, 1, take_declared, listing);
+    if (status != TERN_HOST_OK)
+        return status;
+    table->has_first = find(listing, "tern_first") != NULL;
+    table->has_deleted = find(listing, "tern_deleted") != NULL;
+    /* Another version of the schema may have brought the first rule. */
+    for (size_t i = 0; i < listing->count; i++)
+        table->has_rules = table->has_rules || rule_of(listing->columns[i].flags) != 0;
+    table->remove = table->bury = table->above = table->clear = table->insert = NULL;
+    memset(table->other, 0, sizeof table->other);
+    status = take_lacks(listing, table);
+    return status == TERN_HOST_OK ? count_declared(engine, table->schema, &table->revision) : status;
+}
+
+static int look_again(struct tern_sql_engine *engine, struct tern_sql_table *table)
+{
+    struct listing listing = {engine, table->schema, malloc(COLUMNS_MAX * sizeof *listing.columns), 0};
+    int status = listing.columns == NULL ? tern_sink_fail(&engine->sink, TERN_HOST_E_SYSTEM, "out of memory")
+                                         : look(&listing, table);
     free(listing.columns);
     return status;
 }
 
-static int count_column(void *context, const struct tern_sql_value *values, size_t count)
+int tern_sql_refresh(struct tern_sql_engine *engine, struct tern_sql_table *table)
 {
-    (void)values;
-    *(size_t *)context += count != 0;
-    return 0;
-}
-
-int tern_sql_find_tombs(struct tern_sql_engine *engine, const struct tern_table *table, bool *exist)
-{
-    char tombs[TERN_NAME_MAX + 32];
-    size_t columns = 0;
-    snprintf(tombs, sizeof tombs, "tern_deleted_%s", table->name);
-    struct tern_sql_value name = tern_sql_string(tombs);
-    int status = tern_sql_run(engine, TERN_SQL_READ_COLUMNS, &name, 1, count_column, &columns);
-    *exist = columns != 0;
-    return status;
-}
-
-int tern_sql_make_tombs(struct tern_sql_engine *engine, const struct tern_table *table)
-{
-    const struct tern_sql_dialect *dialect = engine->dialect;
-    struct tern_sql_text *text = &engine->text;
-    tern_sql_clear(text);
-    tern_sql_add(
-        text, "CREATE TABLE IF NOT EXISTS \"tern_deleted_%s\"(\"device\" %s NOT NULL,\"tern_id\" %s NOT NULL",
-        table->name, dialect->type(engine, &device_column), dialect->type(engine, &id_column));
-    for (uint8_t i = 0; i < table->column_count; i++)
-        if (is_key(table, &table->columns[i]))
-            tern_sql_add(text, ",\"%s\" %s NOT NULL", table->columns[i].name,
-                         dialect->type(engine, &table->columns[i]));
-    tern_sql_add(text, ",PRIMARY KEY(");
-    add_key(text, table);
-    tern_sql_add(text, "))%s", dialect->table_suffix(engine));
-    return execute_text(engine, "cannot create the table of deleted keys");
+    uint32_t count;
+    int status = count_declared(engine, table->schema, &count);
+    return status != TERN_HOST_OK || count == table->revision ? status : look_again(engine, table);
 }
 
 /* ---- The list ---------------------------------------------------------------------------------------------------------------------- */
@@ -283,18 +372,54 @@ struct tern_sql_table *tern_sql_find_table(const struct tern_sql_engine *engine,
     return known;
 }
 
-int tern_sql_prepare(struct tern_sink *sink, const struct tern_table *table, uint32_t hash)
+void tern_sql_describe(const struct tern_sql_engine *engine, const struct tern_table *schema,
+                       struct tern_sql_table *table)
+{
+    table->schema = schema;
+    for (uint8_t i = 0; i < schema->column_count; i++) {
+        table->has_keys = table->has_keys || tern_sql_is_key(schema, i);
+        table->has_rules = table->has_rules || rule_of(schema->columns[i].flags) != 0;
+        table->has_first = table->has_first || rule_of(schema->columns[i].flags) == TERN_FIRST;
+    }
+    table->has_deleted = engine->config.soft_delete && schema->mode == TERN_MERGE && !table->has_rules;
+}
+
+static int make_whole(struct listing *listing, struct tern_sql_table *table, bool deletes)
+{
+    struct tern_sql_engine *engine = listing->engine;
+    int status = check_rules(engine, table->schema);
+    if (status != TERN_HOST_OK || (status = tern_sql_begin(&engine->sink)) != TERN_HOST_OK)
+        return status;
+    status = make(listing, table, deletes);
+    if (status == TERN_HOST_OK)
+        status = tern_sql_execute(engine, "COMMIT", "cannot commit a table");
+    if (status != TERN_HOST_OK)
+        tern_sql_rollback(&engine->sink);
+    return status == TERN_HOST_OK ? look(listing, table) : status;
+}
+
+int tern_sql_prepare(struct tern_sink *sink, const struct tern_table *schema, uint32_t hash, bool deletes)
 {
     struct tern_sql_engine *engine = (struct tern_sql_engine *)sink;
-    int status = tern_sql_make_table(engine, table);
-    if (status != TERN_HOST_OK)
-        return status;
-    struct tern_sql_table *known = calloc(1, sizeof *known);
-    if (known == NULL)
-        return tern_sink_fail(sink, TERN_HOST_E_SYSTEM, "out of memory");
-    known->schema = table;
-    known->hash = hash;
-    known->next = engine->tables;
-    engine->tables = known;
-    return TERN_HOST_OK;
+    struct listing listing = {engine, schema, malloc(COLUMNS_MAX * sizeof *listing.columns), 0};
+    struct tern_sql_table *table = tern_sql_find_table(engine, schema), *made = NULL;
+    if (table == NULL)
+        table = made = calloc(1, sizeof *made);
+    int status = TERN_HOST_OK;
+    if (table == NULL || listing.columns == NULL)
+        status = tern_sink_fail(sink, TERN_HOST_E_SYSTEM, "out of memory");
+    if (status == TERN_HOST_OK && made != NULL)
+        tern_sql_describe(engine, schema, made);
+    if (status == TERN_HOST_OK)
+        status = make_whole(&listing, table, deletes);
+    free(listing.columns);
+    if (status != TERN_HOST_OK && made != NULL) {
+        free(made->lacks);
+        free(made);
+    } else if (made != NULL) {
+        made->hash = hash;
+        made->next = engine->tables;
+        engine->tables = made;
+    }
+    return status;
 }

@@ -34,6 +34,8 @@ static void prototypes_agree_with_the_header(void)
     CHECK(IS_SAME(finalize));
     CHECK(IS_SAME(column_count));
     CHECK(IS_SAME(column_type));
+    CHECK(IS_SAME(column_double));
+    CHECK(IS_SAME(column_blob));
     CHECK(IS_SAME(column_int64));
     CHECK(IS_SAME(column_text));
     CHECK(IS_SAME(column_bytes));

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* Inside the importer's transaction: import_apply.c runs it, import_order.c sorts and folds, import_snapshot.c knows OVERWRITE tables. */
+#ifndef TERN_IMPORT_APPLY_H
+#define TERN_IMPORT_APPLY_H
+
+#include "import_turn.h"
+
+/* What rows are sorted by, in front of the row itself: most comparisons end here. */
+struct tern_import_item {
+    uint64_t major; /* schema, device */
+    uint64_t minor; /* the beginning of the key */
+    struct tern_sink_row *row;
+    const struct tern_table *table;
+};
+
+/* An OVERWRITE table of a device, as far as a transaction needs it. */
+struct tern_import_snapshot {
+    const struct tern_table *table; /* of some version */
+    const char *device;
+    int64_t begin; /* of the newest snapshot: what is older has no effect */
+};
+
+/* A turn on its way; import->order holds the first `count` rows that are to be loaded. */
+struct tern_import_applying {
+    struct tern_import *import;
+    struct tern_turn_range **ranges; /* in order of device, lane, epoch */
+    struct tern_mark **marks;        /* of them, or of some of them */
+    uint32_t *device_ranks;          /* by range index */
+    struct tern_import_item *items;
+    size_t count;
+    struct tern_import_snapshot *snapshots;
+    size_t snapshot_count;
+    size_t rejected; /* rows that are refused in this try */
+    bool careful;    /* no row is taken for fresh */
+    uint32_t retries;
+    int64_t now;
+    int64_t begun;
+};
+
+/* The row is refused for good: the transaction is done again without it. */
+void tern_import_reject(void *applying, struct tern_sink_row *row, const char *reason);
+
+/* Ranks of schemas by table and version. False: out of memory. */
+bool tern_import_rank_schemas(struct tern_turn *turn);
+
+/* Sorts import->order by schema, device and key, and leaves one row a key. False: out of memory. */
+bool tern_import_fold(struct tern_import_applying *applying);
+
+/* Groups import->order by schema, and leaves the order of arrival within each. */
+void tern_import_group(struct tern_import_applying *applying);
+
+/* Refuses units whose snapshot marks do not pair. */
+void tern_import_check_snapshots(struct tern_import_applying *applying);
+
+/* Replaces what newer snapshots replace, and takes out of import->order the marks, and the rows that a newer snapshot outdates. */
+int tern_import_replace(struct tern_import_applying *applying);
+
+#endif

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/* The order in which a turn's rows are loaded: by table and version, device, key; and one row a key, where the destination folds. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "import_apply.h"
+#include "rules.h"
+
+/* ---- Order ------------------------------------------------------------------------------------------------------------------------ */
+
+static const struct tern_column *first_key(const struct tern_table *table, uint8_t *index)
+{
+    for (*index = 0; *index < table->column_count; (*index)++)
+        if ((table->columns[*index].flags & TERN_KEY) != 0)
+            return &table->columns[*index];
+    return NULL;
+}
+
+static bool is_text(const struct tern_column *column)
+{
+    return TERN_TYPE_KIND(column->type) >= TERN_KIND_TEXT;
+}
+
+/* Numbers in order as unsigned ones; unsigned 64-bit columns among them are stored by bit pattern, and any order serves. */
+static uint64_t key_start(const struct tern_table *table, const struct tern_sink_row *row)
+{
+    uint8_t index;
+    const struct tern_column *column = first_key(table, &index);
+    if (column == NULL)
+        return (uint64_t)row->id;
+    const struct tern_value *value = &row->values[index];
+    if (!is_text(column))
+        return (uint64_t)value->number ^ 1ull << 63;
+    uint64_t start = 0;
+    for (unsigned i = 0; i < 8; i++)
+        start = start << 8 | (i < value->size ? ((const uint8_t *)value->data)[i] : 0u);
+    return start;
+}
+
+static int compare_texts(const struct tern_value *a, const struct tern_value *b)
+{
+    size_t common = a->size < b->size ? a->size : b->size;
+    int order = common == 0 ? 0 : memcmp(a->data, b->data, common);
+    return order != 0 ? order : (a->size > b->size) - (a->size < b->size);
+}
+
+static int compare_keys(const struct tern_table *table, const struct tern_sink_row *a,
+                        const struct tern_sink_row *b)
+{
+    for (uint8_t i = 0; i < table->column_count; i++) {
+        const struct tern_value *x = &a->values[i], *y = &b->values[i];
+        if ((table->columns[i].flags & TERN_KEY) == 0)
+            continue;
+        int order = is_text(&table->columns[i]) ? compare_texts(x, y)
+                                                : (x->number > y->number) - (x->number < y->number);
+        if (order != 0)
+            return order;
+    }
+    return 0;
+}
+
+static bool has_one_key(const struct tern_import_item *a, const struct tern_import_item *b)
+{
+    return a->major == b->major && a->minor == b->minor &&
+           (a->table->mode != TERN_APPEND && compare_keys(a->table, a->row, b->row) == 0);
+}
+
+static int compare_items(const void *x, const void *y)
+{
+    const struct tern_import_item *a = x, *b = y;
+    if (a->major != b->major)
+        return a->major < b->major ? -1 : 1;
+    if (a->minor != b->minor)
+        return a->minor < b->minor ? -1 : 1;
+    int order = compare_keys(a->table, a->row, b->row);
+    return order != 0 ? order : (a->row->id < b->row->id) - (a->row->id > b->row->id);
+}
+
+static int compare_schemas(const void *x, const void *y)
+{
+    const struct tern_turn_schema *a = *(struct tern_turn_schema *const *)x,
+                                  *b = *(struct tern_turn_schema *const *)y;
+    int order = strcmp(a->schema->table.name, b->schema->table.name);
+    return order != 0 ? order : (a->hash > b->hash) - (a->hash < b->hash);
+}
+
+bool tern_import_rank_schemas(struct tern_turn *turn)
+{
+    struct tern_turn_schema **sorted = malloc((turn->schema_count + 1) * sizeof(struct tern_turn_schema *));
+    if (sorted == NULL)
+        return false;
+    for (size_t i = 0; i < turn->schema_count; i++)
+        sorted[i] = &turn->schemas[i];
+    qsort(sorted, turn->schema_count, sizeof(struct tern_turn_schema *), compare_schemas);
+    for (size_t i = 0; i < turn->schema_count; i++)
+        sorted[i]->rank = (uint32_t)i;
+    free(sorted);
+    return true;
+}
+
+/* ---- Folding ----------------------------------------------------------------------------------------------------------------------- */
+
+static bool is_sorted(const struct tern_import_item *items, size_t count)
+{
+    for (size_t i = 1; i < count; i++)
+        if (compare_items(&items[i - 1], &items[i]) > 0)
+            return false;
+    return true;
+}
+
+static bool combine(struct tern_import_applying *applying, const struct tern_table *table,
+                    struct tern_turn_row *into, struct tern_value *values, struct tern_turn_row *row)
+{
+    struct tern_rules_row a = {into->sink.id, into->sink.first, values},
+                          b = {row->sink.id, row->sink.first, row->sink.values};
+    if (tern_rules_combine(table, &a, &b, values) >= 0) {
+        tern_import_reject(applying, &row->sink, "its sum with others of its key does not fit into 64 bits");
+        return false;
+    }
+    into->sink.first = row->sink.first < into->sink.first ? row->sink.first : into->sink.first;
+    row->into = into;
+    return true;
+}
+
+/* The rows of one key, newest first, into one: by the rules, or the newest alone. NULL: out of memory, or one was rejected. */
+static struct tern_sink_row *fold_key(struct tern_import_applying *applying,
+                                      const struct tern_import_item *items, size_t count)
+{
+    const struct tern_table *table = items[0].table;
+    struct tern_turn_row *newest = (struct tern_turn_row *)items[0].row;
+    struct tern_value *values;
+    newest->into = NULL;
+    if (count == 1 || !tern_has_rules(table))
+        return items[0].row;
+    struct tern_turn_row *row = tern_turn_copy(&applying->import->turn, newest, table->column_count, &values);
+    if (row == NULL)
+        return NULL;
+    memcpy(values, newest->sink.values, table->column_count * sizeof *values);
+    newest->into = row;
+    for (size_t i = 1; i < count; i++)
+        if (!combine(applying, table, row, values, (struct tern_turn_row *)items[i].row))
+            return NULL;
+    return &row->sink;
+}
+
+bool tern_import_fold(struct tern_import_applying *applying)
+{
+    struct tern_import *import = applying->import;
+    struct tern_import_item *items = applying->items;
+    size_t count = 0, kept = 0;
+    for (size_t i = 0; i < applying->count; i++) {
+        struct tern_sink_row *row = import->order[i];
+        const struct tern_turn_row *whole = (const struct tern_turn_row *)row;
+        const struct tern_turn_schema *schema = &import->turn.schemas[whole->schema];
+        items[count++] =
+            (struct tern_import_item){(uint64_t)schema->rank << 32 | applying->device_ranks[whole->range],
+                                      key_start(&schema->schema->table, row), row, &schema->schema->table};
+    }
+    if (!is_sorted(items, count))
+        qsort(items, count, sizeof items[0], compare_items);
+    for (size_t i = 0, end; i < count; i = end) {
+        for (end = i + 1; end < count && has_one_key(&items[i], &items[end]);)
+            end++;
+        import->order[kept] = fold_key(applying, items + i, end - i);
+        if (import->order[kept++] == NULL && applying->rejected == 0)
+            return false;
+        kept -= import->order[kept - 1] == NULL;
+    }
+    applying->count = kept;
+    return true;
+}
+
+void tern_import_group(struct tern_import_applying *applying)
+{
+    struct tern_import *import = applying->import;
+    for (size_t i = 0; i < applying->count; i++) {
+        const struct tern_turn_row *whole = (const struct tern_turn_row *)import->order[i];
+        const struct tern_turn_schema *schema = &import->turn.schemas[whole->schema];
+        applying->items[i] = (struct tern_import_item){schema->rank, i, import->order[i], NULL};
+    }
+    size_t kept = 0;
+    for (uint64_t rank = 0; rank < import->turn.schema_count; rank++)
+        for (size_t i = 0; i < applying->count; i++)
+            if (applying->items[i].major == rank)
+                import->order[kept++] = applying->items[i].row;
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/* tern's own tables in the database. Times in them are Unix milliseconds, so that they read alike everywhere. */
+#include <stdio.h>
+#include <string.h>
+
+#include "sql.h"
+
+#define KEY(name, type)                                                                                      \
+    {                                                                                                        \
+        name, type, TERN_KEY                                                                                 \
+    }
+#define NUMBER(name)                                                                                         \
+    {                                                                                                        \
+        name, TERN_I64, 0                                                                                    \
+    }
+#define TEXT(name, size)                                                                                     \
+    {                                                                                                        \
+        name, TERN_TEXT(size), 0                                                                             \
+    }
+
+static const struct tern_column checkpoint[] = {KEY("device", TERN_TEXT(TERN_ID_MAX)), KEY("lane", TERN_I64),
+                                                KEY("epoch", TERN_I64), NUMBER("applied")};
+static const struct tern_column gap[] = {KEY("device", TERN_TEXT(TERN_ID_MAX)),
+                                         KEY("lane", TERN_I64),
+                                         KEY("epoch", TERN_I64),
+                                         KEY("first", TERN_I64),
+                                         NUMBER("last"),
+                                         TEXT("reason", 16),
+                                         NUMBER("at")};
+static const struct tern_column batch[] = {
+    KEY("id", TERN_TEXT(16)), TEXT("store", 16),      NUMBER("slot"),    NUMBER("at"),    NUMBER("rows"),
+    NUMBER("bytes"),          NUMBER("milliseconds"), NUMBER("retries"), TEXT("path", 16)};
+static const struct tern_column cursor[] = {KEY("store", TERN_TEXT(16)), KEY("slot", TERN_I64),
+                                            NUMBER("position"), TEXT("batch", 16)};
+static const struct tern_column column[] = {KEY("table_name", TERN_TEXT(TERN_NAME_MAX)),
+                                            KEY("name", TERN_TEXT(TERN_NAME_MAX)), NUMBER("type")};
+static const struct tern_column snapshot[] = {KEY("device", TERN_TEXT(TERN_ID_MAX)),
+                                              KEY("table_name", TERN_TEXT(TERN_NAME_MAX)), NUMBER("begin")};
+
+#define OWN(name)                                                                                            \
+    {                                                                                                        \
+        "tern_" #name, name, sizeof name / sizeof name[0]                                                    \
+    }
+
+static const struct own {
+    const char *name;
+    const struct tern_column *columns;
+    size_t count;
+} owns[] = {OWN(checkpoint), OWN(gap), OWN(batch), OWN(cursor), OWN(column), OWN(snapshot)};
+
+static void write_own(struct tern_sql_engine *engine, const struct own *own)
+{
+    struct tern_sql_text *text = &engine->text;
+    tern_sql_add(text, "CREATE TABLE IF NOT EXISTS \"%s\"(", own->name);
+    for (size_t i = 0; i < own->count; i++)
+        tern_sql_add(text, "\"%s\" %s NOT NULL,", own->columns[i].name,
+                     engine->dialect->type(engine, &own->columns[i]));
+    tern_sql_add(text, "PRIMARY KEY(");
+    for (size_t i = 0; i < own->count && own->columns[i].flags == TERN_KEY; i++)
+        tern_sql_add(text, "%s\"%s\"", i == 0 ? "" : ",", own->columns[i].name);
+    tern_sql_add(text, "))%s", engine->dialect->table_suffix(engine));
+}
+
+void tern_sql_write_own(struct tern_sql_engine *engine)
+{
+    tern_sql_clear(&engine->text);
+    for (size_t i = 0; i < sizeof owns / sizeof owns[0]; i++) {
+        write_own(engine, &owns[i]);
+        tern_sql_add(&engine->text, ";\n");
+    }
+}
+
+int tern_sql_make_own(struct tern_sql_engine *engine)
+{
+    int status = TERN_HOST_OK;
+    for (size_t i = 0; i < sizeof owns / sizeof owns[0] && status == TERN_HOST_OK; i++) {
+        tern_sql_clear(&engine->text);
+        write_own(engine, &owns[i]);
+        status = tern_sql_check_text(engine);
+        if (status == TERN_HOST_OK)
+            status = tern_sql_execute(engine, engine->text.text, "cannot make tern's own tables");
+    }
+    return status;
+}
