@@ -14,6 +14,7 @@ LIBS    := -pthread -ldl -lm
 core_src  := $(wildcard core/*.c)
 host_main := host/gateway.c $(wildcard host/cmd*.c)
 host_src  := $(filter-out $(host_main),$(wildcard host/*.c host/sql/*.c))
+boards    := $(patsubst port/%/Makefile,%,$(wildcard port/*/Makefile))
 posix_src := $(filter-out port/posix/device.c,$(wildcard port/posix/*.c))
 test_help := $(wildcard tests/*.c)
 units     := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))
@@ -124,6 +125,11 @@ freestanding:
 size:
 	@sh tests/size/size.sh
 
+# make firmware               images for the emulated boards: build/firmware/*.elf
+.PHONY: firmware
+firmware:
+	@for board in $(boards); do $(MAKE) -s -C port/$$board OUT=$(abspath $(B))/firmware || exit 1; done
+
 # make sanitize               the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 sanitize:
 	$(MAKE) B=$(B)/asan CFLAGS="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer" sanitize-run
@@ -144,7 +150,7 @@ $(B)/fuzz/%: $(B)/fuzz/%.o $(B)/tests/replay/replay.o $(B)/libtern_host.a
 	$(CC) $(CFLAGS) $^ $(LIBS) -o $@
 
 # make format                 clang-format over everything
-sources := $(wildcard core/*.[ch] port/*.h port/*/*.[ch] host/*.[ch] host/sql/*.[ch] tests/*.[ch] tests/*/*.[ch] fuzz/*.c)
+sources := $(wildcard core/*.[ch] port/*.[ch] port/*/*.[ch] host/*.[ch] host/sql/*.[ch] tests/*.[ch] tests/*/*.[ch] fuzz/*.c)
 format:
 	clang-format -i $(sources)
 format-check:
