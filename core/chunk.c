@@ -18,7 +18,9 @@
 #define CRC_SIZE  4u
 #define HASH_SIZE 4u
 
-/* TERN_CHUNK_MAX << 3 needs three bytes as a varint, TERN_CHUNK_ROWS_MAX << 1 needs two. */
+/* TERN_CHUNK_MAX << 3 needs three bytes as a varint, a payload in TAG_SHORT bytes two, TERN_CHUNK_ROWS_MAX << 1
+ * needs two. */
+#define TAG_SHORT      2047u
 #define TAG_SIZE_MAX   3u
 #define COUNT_SIZE_MAX 2u
 
@@ -31,14 +33,15 @@ static uint16_t pad(uint32_t size, uint8_t unit_log2)
 /* ---- Building ----------------------------------------------------------------------------------------------------------- */
 
 /* Room in front of the open segment's payload, for the longest tag and count and the new tables' hashes. */
-static uint16_t head_room(uint8_t new_tables)
+static uint16_t head_room(const struct tern_chunk *chunk, uint8_t new_tables)
 {
-    return (uint16_t)(TAG_SIZE_MAX + COUNT_SIZE_MAX + (new_tables == 0 ? 0 : 1u + HASH_SIZE * new_tables));
+    return (uint16_t)(TAG_SIZE_MAX - (chunk->capacity <= TAG_SHORT) + COUNT_SIZE_MAX +
+                      (new_tables == 0 ? 0 : 1u + HASH_SIZE * new_tables));
 }
 
 static uint16_t front(const struct tern_chunk *chunk)
 {
-    return (uint16_t)(chunk->size + head_room(chunk->new_tables));
+    return (uint16_t)(chunk->size + head_room(chunk, chunk->new_tables));
 }
 
 void tern_chunk_open(struct tern_chunk *chunk, const struct tern_codec *codec, uint32_t first,
@@ -63,7 +66,7 @@ void tern_chunk_open(struct tern_chunk *chunk, const struct tern_codec *codec, u
 static uint16_t payload_room(const struct tern_chunk *chunk, uint8_t new_tables)
 {
     uint16_t whole = (uint16_t)(chunk->capacity & ~(((uint16_t)1 << chunk->unit_log2) - 1));
-    uint16_t used = (uint16_t)(chunk->size + head_room(new_tables) + CRC_SIZE);
+    uint16_t used = (uint16_t)(chunk->size + head_room(chunk, new_tables) + CRC_SIZE);
     return used >= whole ? 0 : (uint16_t)(whole - used);
 }
 
@@ -80,7 +83,7 @@ static int declare(struct tern_chunk *chunk, const struct tern_table *table)
 {
     uint8_t new_tables = (uint8_t)(chunk->new_tables + 1);
     uint8_t *payload = chunk->data + front(chunk);
-    uint8_t *moved = chunk->data + chunk->size + head_room(new_tables);
+    uint8_t *moved = chunk->data + chunk->size + head_room(chunk, new_tables);
     if (chunk->table_count == TERN_CHUNK_TABLES_MAX || payload_room(chunk, new_tables) <= chunk->payload)
         return TERN_E_TOO_BIG;
     chunk->tables[chunk->table_count] = table;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Records packed (PROTOCOL.md section 5, PACK.md): each column modelled against the rows before it, and
- * coded by an adaptive binary range coder. The encoder is a codec for chunks; the decoder is unpack.h. */
+ * coded by an adaptive binary range coder. The same walk over the models writes and reads; pack.c is the
+ * codec for chunks, the reading side is unpack.h. */
 #ifndef TERN_PACK_H
 #define TERN_PACK_H
 
@@ -11,68 +12,61 @@
 /* A context is 16 bits: the probability of a 1, of 4096, in the upper twelve, how often it was used, up to
  * 15, in the lower four. These are a column's, and where each group of them begins. */
 enum tern_pack_context {
-    TERN_PACK_NULL = 0,    /* [the value before was NULL] */
-    TERN_PACK_CHANGED = 2, /* [the value before had changed] */
+    TERN_PACK_NULL = 0,    /* is the value NULL */
+    TERN_PACK_CHANGED = 1, /* [no value before; it was as expected; it was not] */
     TERN_PACK_LENGTH = 4, /* is the magnitude longer than 1, 2 ... bits; the last one counts for all beyond */
-    TERN_PACK_SIGN = 13,  /* [the change before was downwards] */
-    TERN_PACK_MANTISSA = 15, /* the bits below the top one: of 2 bits one, of more two */
-    TERN_PACK_DIGIT = 19,    /* the last decimal digit: 8 or more, a tree of 8, 9 */
-    TERN_PACK_CONTEXTS = 28
+    TERN_PACK_SIGN = 12,  /* [the change before was downwards] */
+    TERN_PACK_MANTISSA = 14, /* the bit below the top one; all below that */
+    TERN_PACK_CONTEXTS = 16
 };
 
-#define TERN_PACK_LENGTHS 9u
-
-/* What is known of one column: 72 bytes. */
+/* What is known of one column: 48 bytes. */
 struct tern_pack_column {
-    uint8_t coarse;      /* for how many more changes the last digit is coded apart */
-    uint8_t digit;       /* the last decimal digit of the value before, counted from the first value */
-    uint8_t is_known;    /* there is a value before */
-    uint8_t has_changed; /* and it differed from its expectation */
-    uint8_t was_down;    /* the last change was downwards */
-    uint8_t was_null;
-    int64_t last; /* the value before; of a text its length */
-    union {
-        uint16_t context[TERN_PACK_CONTEXTS];
-        struct {
-            uint16_t others[TERN_PACK_DIGIT + 1];
-            int32_t step; /* mean difference in 1/16 */
-        } time;
-        struct {
-            uint16_t others[TERN_PACK_DIGIT + 1];
-            uint16_t same;    /* context: is it the text before */
-            uint8_t position; /* where in the history the text before begins */
-        } text;
-    } of;
+    int64_t last;     /* the value before; of a text its length */
+    int32_t step;     /* of a time: the mean difference, in 1/16; else 0 */
+    uint8_t known;    /* 0: no value before; 1: it was as expected; 2: it was not */
+    uint8_t was_down; /* the last change was downwards */
+    uint8_t behind;   /* of a text: where in the history the one before begins */
+    uint16_t context[TERN_PACK_CONTEXTS];
 };
 
 struct tern_pack;
 
-/* What the text and bytes columns of a chunk share. */
-struct tern_pack_text {
-    /* Encoder: codes one value that is not NULL. */
-    void (*code)(struct tern_pack *pack, struct tern_pack_column *model, uint16_t limit,
-                 struct tern_value *value);
-    uint8_t *output; /* decoder: where the next text goes */
-    uint8_t *output_end;
-    uint32_t coded;       /* bytes of texts so far that differed from the one before */
-    uint8_t history[256]; /* the newest bytes of texts that differed from the one before, a ring */
-    uint16_t hit[4];      /* contexts: is the byte as predicted, by how many in a row were */
-    uint16_t literal[32]; /* contexts: a tree of a byte's upper five bits */
-    uint8_t end;          /* of the history: where the next byte goes */
+/* Codes the bytes of a text or bytes value; how many there are is in value->number. */
+typedef void tern_pack_text_coder(struct tern_pack *pack, struct tern_pack_column *model,
+                                  struct tern_value *value);
+
+enum tern_pack_text_context {
+    TERN_PACK_LITERAL = 0, /* a tree of a byte's upper five bits; the first one for the others */
+    TERN_PACK_HIT = 32,    /* is the byte as predicted; by whether the two before were */
+    TERN_PACK_TEXT_CONTEXTS = 36
 };
 
-/* The head of the models' memory. The columns' models follow, table after table as they were declared; the
- * tail is struct tern_pack_text, where there is one. */
+/* What the text and bytes columns of a chunk share. */
+struct tern_pack_text {
+    uint8_t *output; /* decoder: where the next text goes */
+    uint8_t *output_end;
+    uint32_t coded; /* decoder: bytes of texts so far */
+    uint8_t end;    /* of the history: where the next byte goes */
+    uint16_t context[TERN_PACK_TEXT_CONTEXTS];
+    uint8_t behind[64];   /* where in the history what follows the last bytes is, by their hash */
+    uint8_t history[256]; /* the newest bytes of texts, a ring */
+};
+
+/* The head of the models' memory. */
 struct tern_pack {
-    struct tern_pack_text *text; /* NULL: no table has text or bytes columns */
-    uint8_t *data;               /* the payload; the decoder only reads it */
-    uint32_t low;   /* encoder: lower end of the interval; decoder: how far above it the coded number lies */
-    uint32_t range; /* size of the interval */
+    uint8_t is_decoder;
+    int8_t failed;     /* encoder: no room; decoder: no payload. An error: nothing is coded any more */
     uint16_t position; /* of the next byte in data */
     uint16_t limit;    /* bytes in data, or that may be written there */
-    uint16_t mark;     /* encoder: position when the record began */
-    uint8_t carried;   /* encoder: a carry went past the mark */
-    uint8_t failed;    /* encoder: no room; decoder: no payload. Nothing is written or read any more */
+    uint32_t low;      /* the interval's lower end */
+    uint32_t above;    /* how far its upper end, which is in it, lies below 2^32 - 1 */
+    uint32_t value;    /* decoder: the coded number */
+    uint8_t *data;     /* the payload; the decoder only reads it */
+    void (*shift)(struct tern_pack *pack); /* writes the interval's top byte, or reads one on */
+    uint16_t *context;                     /* those in use */
+    tern_pack_text_coder *code_text;
+    struct tern_pack_column *columns[TERN_CHUNK_TABLES_MAX + 1]; /* of each table, one behind the other */
     struct tern_pack_column kind; /* op and table of the records: a column like any other */
 };
 
@@ -80,7 +74,36 @@ struct tern_pack {
  * interval, which is a number inside it, and which the next record writes over. */
 uint8_t *tern_pack_peek(const struct tern_chunk *chunk, uint16_t *size);
 
-#define TERN_PACK_HEAD ((sizeof(struct tern_pack) + 7u) & ~(size_t)7u)
 #define TERN_PACK_TEXT ((sizeof(struct tern_pack_text) + 7u) & ~(size_t)7u)
+
+/* ---- Both directions (pack_model.c): what is coded is `value` or `row`; a decoder puts it there. */
+
+/* A new chunk: nothing is known. `size` bytes of models. */
+void tern_pack_open(struct tern_pack *pack, size_t size);
+
+/* The same, with text and bytes columns; `size` has room for TERN_PACK_TEXT more. */
+void tern_pack_open_text(struct tern_pack *pack, tern_pack_text_coder *code_text);
+
+/* What text and bytes columns share, where there are such. */
+static inline struct tern_pack_text *tern_pack_text(struct tern_pack *pack)
+{
+    return (struct tern_pack_text *)(void *)(pack + 1);
+}
+
+/* A new payload. */
+void tern_pack_restart(struct tern_pack *pack);
+
+/* Table `index` is the newest. TERN_E_TOO_BIG when `size` bytes do not hold its models. */
+int tern_pack_declare(struct tern_pack *pack, size_t size, const struct tern_table *table, uint8_t index);
+
+/* A number, which may be a time. */
+void tern_pack_number(struct tern_pack *pack, struct tern_pack_column *model, int64_t *number, bool is_time);
+
+/* The bytes of a text, value->size of them. */
+tern_pack_text_coder tern_pack_bytes;
+
+/* A record's values. The encoder only reads them. */
+void tern_pack_values(struct tern_pack *pack, const struct tern_table *table, uint8_t kind,
+                      struct tern_value *row);
 
 #endif

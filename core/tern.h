@@ -110,8 +110,8 @@ extern const struct tern_codec tern_packed_text;
 
 /* Bytes of tern_lane.models, aligned as a uint64_t: for packed tables with so many columns together that share a chunk, and what text
  * and bytes columns need beside. */
-#define TERN_MODELS_SIZE(columns) (112u + 72u * (columns))
-#define TERN_MODELS_TEXT          368u
+#define TERN_MODELS_SIZE(columns) (72u + 13u * sizeof(void *) + 48u * (columns))
+#define TERN_MODELS_TEXT          416u
 
 struct tern_table {
     const char *name;

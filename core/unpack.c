@@ -1,42 +1,39 @@
 /* SPDX-License-Identifier: MIT */
 #include "unpack.h"
 
-#include "pack_coder.h"
 #include "schema.h"
+
+#define TEXT_LIMIT ((uint32_t)1 << 22)
 
 /* Behind the payload come zeros. More of them than any chunk can have left out are a forgery: so the work
  * stays bounded. */
-static void shift(struct tern_pack *pack)
+static void read_byte(struct tern_pack *pack)
 {
     uint8_t next = pack->position < pack->limit ? pack->data[pack->position] : 0;
-    if (++pack->position > TERN_CHUNK_MAX + 4u)
-        pack->failed = 1;
-    pack->low = pack->low << 8 | next;
+    if (pack->position > TERN_CHUNK_MAX + 4u)
+        pack->failed = TERN_E_CORRUPT;
+    else
+        pack->position++;
+    pack->value = pack->value << 8 | next;
 }
 
-static unsigned decode(struct tern_pack *pack, uint16_t *context)
+/* More text than any chunk can hold, by what a byte costs at least, would only take time. */
+static void read_text(struct tern_pack *pack, struct tern_pack_column *model, struct tern_value *value)
 {
-    uint32_t state = *context ^ UNUSED;
-    uint32_t bound = (pack->range >> 12) * (state >> 4);
-    unsigned bit = pack->low < bound;
-    if (pack->failed != 0)
-        return 0;
-    *context = (uint16_t)(adapted(state, bit) ^ UNUSED);
-    if (bit != 0) {
-        pack->range = bound;
-    } else {
-        pack->low -= bound;
-        pack->range -= bound;
+    struct tern_pack_text *text = tern_pack_text(pack);
+    int64_t size = value->number;
+    if (size < 0 || size > TERN_CHUNK_MAX || size > text->output_end - text->output ||
+        text->coded > TEXT_LIMIT) {
+        pack->failed = TERN_E_CORRUPT;
+        return;
     }
-    for (; pack->range < RANGE_MIN; pack->range <<= 8)
-        shift(pack);
-    return bit;
+    value->number = 0;
+    value->data = text->output;
+    value->size = (uint16_t)size;
+    text->coded += (uint32_t)size;
+    tern_pack_bytes(pack, model, value);
+    text->output += size;
 }
-
-#define IS_DECODER               1
-#define CODE_TEXT(pack)          code_text
-#define CODE(pack, context, bit) ((bit) = decode(pack, context))
-#include "pack_model.h"
 
 int tern_unpack_open(struct tern_unpack *unpack, void *models, size_t models_size, uint8_t *texts,
                      size_t texts_size)
@@ -49,8 +46,10 @@ int tern_unpack_open(struct tern_unpack *unpack, void *models, size_t models_siz
     unpack->texts_size = texts_size;
     unpack->rows = 0;
     unpack->table_count = 0;
-    open_models(unpack->pack, models_size);
-    unpack->pack->text = text_of(unpack->pack, models_size);
+    tern_pack_open(unpack->pack, models_size);
+    tern_pack_open_text(unpack->pack, read_text);
+    unpack->pack->is_decoder = 1;
+    unpack->pack->shift = read_byte;
     return TERN_OK;
 }
 
@@ -68,7 +67,7 @@ int tern_unpack_table(struct tern_unpack *unpack, const struct tern_table *table
     if (unpack->table_count == TERN_CHUNK_TABLES_MAX || tern_unpack_texts(table) > unpack->texts_size)
         return TERN_E_TOO_BIG;
     unpack->tables[unpack->table_count] = table;
-    int status = declare_columns(unpack->pack, unpack->models_size, unpack->tables, unpack->table_count);
+    int status = tern_pack_declare(unpack->pack, unpack->models_size, table, unpack->table_count);
     if (status == TERN_OK)
         unpack->table_count++;
     return status;
@@ -79,11 +78,11 @@ void tern_unpack_segment(struct tern_unpack *unpack, const uint8_t *payload, uin
     struct tern_pack *pack = unpack->pack;
     unpack->size = size;
     unpack->rows = rows;
-    restart(pack);
-    pack->data = (uint8_t *)(uintptr_t)payload; /* which decode() does not write to */
+    tern_pack_restart(pack);
+    pack->data = (uint8_t *)(uintptr_t)payload; /* which a decoder does not write to */
     pack->limit = size;
     for (uint8_t i = 0; i < 4; i++)
-        shift(pack);
+        read_byte(pack);
 }
 
 /* The segment is over. A payload ends with the byte that the last decision needed, three before those that
@@ -91,7 +90,7 @@ void tern_unpack_segment(struct tern_unpack *unpack, const uint8_t *payload, uin
 static int end(struct tern_unpack *unpack)
 {
     if (unpack->size + 3u > unpack->pack->position)
-        unpack->pack->failed = 1;
+        unpack->pack->failed = TERN_E_CORRUPT;
     return unpack->pack->failed != 0 ? TERN_E_CORRUPT : TERN_AGAIN;
 }
 
@@ -107,19 +106,22 @@ int tern_unpack_next(struct tern_unpack *unpack, struct tern_unpack_record *reco
 {
     if (unpack->rows == 0)
         return end(unpack);
-    uint8_t kind = code_kind(unpack->pack, 0);
-    record->op = kind >> 3;
+    struct tern_pack *pack = unpack->pack;
+    int64_t kind = 0;
+    tern_pack_number(pack, &pack->kind, &kind, false);
+    record->op = (uint8_t)(kind >> 3);
     record->index = kind & 7u;
-    if (record->index >= unpack->table_count || !mode_allows(unpack->tables[record->index]->mode, record->op))
-        unpack->pack->failed = 1;
-    if (unpack->pack->failed == 0) {
-        unpack->pack->text->output = unpack->texts;
-        unpack->pack->text->output_end = unpack->texts + unpack->texts_size;
-        code_values(unpack->pack, unpack->tables, record->index, record->op, row);
-    }
-    if (unpack->pack->failed != 0 ||
-        tern_row_check(unpack->tables[record->index], record->op, row) != TERN_OK) {
-        unpack->pack->failed = 1;
+    if (kind < 0 || kind >= 4 * TERN_CHUNK_TABLES_MAX || record->index >= unpack->table_count ||
+        !mode_allows(unpack->tables[record->index]->mode, record->op))
+        pack->failed = TERN_E_CORRUPT;
+    if (pack->failed != 0)
+        return TERN_E_CORRUPT;
+    tern_pack_text(pack)->output = unpack->texts;
+    tern_pack_text(pack)->output_end = unpack->texts + unpack->texts_size;
+    memset(row, 0, unpack->tables[record->index]->column_count * sizeof(*row));
+    tern_pack_values(pack, unpack->tables[record->index], (uint8_t)kind, row);
+    if (pack->failed != 0 || tern_row_check(unpack->tables[record->index], record->op, row) != TERN_OK) {
+        pack->failed = TERN_E_CORRUPT;
         return TERN_E_CORRUPT;
     }
     unpack->rows--;

@@ -22,7 +22,7 @@ struct tern_unpack_record {
 
 /* Bytes of models for a chunk whose tables have `columns` columns together. */
 #define TERN_UNPACK_SIZE(columns)                                                                            \
-    (TERN_PACK_HEAD + TERN_PACK_TEXT + sizeof(struct tern_pack_column) * (columns))
+    (sizeof(struct tern_pack) + TERN_PACK_TEXT + sizeof(struct tern_pack_column) * (columns))
 
 /* Begins a chunk. `models` is aligned for uint64_t and has TERN_UNPACK_SIZE(columns) bytes; more are
  * allowed. `texts` is where the texts of one record go: as many bytes as the table's text and bytes columns
