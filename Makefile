@@ -22,6 +22,7 @@ props     := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/property/*.c))
 sims      := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/sim/*.c))
 benches   := $(patsubst tests/%.c,$(B)/tests/%,$(filter-out tests/bench/bench_wire.c,$(wildcard tests/bench/*.c)))
 e2e_tools := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/e2e/*.c))
+servers   := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/servers/*.c))
 replays   := $(patsubst fuzz/%.c,$(B)/fuzz/%,$(wildcard fuzz/fuzz_*.c))
 
 core_obj  := $(core_src:%.c=$(B)/%.o)
@@ -95,7 +96,7 @@ $(B)/tests/fault/faults: $(B)/tests/fault/faults.o $(B)/tests/fault/device.o $(h
 
 # ---- Tests ----------------------------------------------------------------------------------------------------------------
 
-tests: all $(units) $(props) $(sims) $(e2e_tools) $(replays) $(B)/tests/fault/faults $(B)/tests/fault/preload.so
+tests: all $(units) $(props) $(sims) $(e2e_tools) $(servers) $(replays) $(B)/tests/fault/faults $(B)/tests/fault/preload.so
 
 # make check                  what needs libc alone (and SQLite's library where it is there)
 check: tests

@@ -8,7 +8,8 @@
 
 #include "log.h"
 
-static const struct tern_sink_ops *const sinks[] = {&tern_sink_sqlite, &tern_sink_csv};
+static const struct tern_sink_ops *const sinks[] = {&tern_sink_sqlite, &tern_sink_postgresql,
+                                                    &tern_sink_postgres, &tern_sink_csv};
 #define SINKS (sizeof sinks / sizeof sinks[0])
 
 int tern_sink_fail(struct tern_sink *sink, int status, const char *format, ...)
@@ -20,11 +21,22 @@ int tern_sink_fail(struct tern_sink *sink, int status, const char *format, ...)
     return status;
 }
 
+/* How much of the URL may be logged: one that is refused may hold a password. */
+static int open_size(const char *url)
+{
+    const char *user = strstr(url, "://"), *password = strstr(url, "password=");
+    user = user == NULL ? url : user + 3;
+    const char *end = user + strcspn(user, ":/?"), *at = strchr(end, '@');
+    if (*end != ':' || at == NULL)
+        end = url + strlen(url);
+    return (int)((password != NULL && password < end ? password : end) - url);
+}
+
 static int refuse(const struct tern_sink_config *config, int status, const char *message)
 {
     struct tern_fields fields;
     tern_fields_begin(&fields);
-    tern_fields_text(&fields, "sink", config->url);
+    tern_fields_format(&fields, "sink", "%.*s", open_size(config->url), config->url);
     tern_fields_text(&fields, "msg", message);
     tern_report_event(&config->report, TERN_ERROR, "sink-refused", &fields);
     return status;
@@ -47,5 +59,6 @@ int tern_sink_open(struct tern_sink **sink, const struct tern_sink_config *confi
         (*sink)->report = config->report;
         return TERN_HOST_OK;
     }
-    return refuse(config, TERN_HOST_E_ARGUMENT, "no destination of this kind: use sqlite:FILE or csv:DIR");
+    return refuse(config, TERN_HOST_E_ARGUMENT,
+                  "no destination of this kind: use sqlite:FILE, postgresql://USER@HOST/DATABASE or csv:DIR");
 }

@@ -146,5 +146,7 @@ int tern_sink_fail(struct tern_sink *sink, int status, const char *format, ...)
 
 extern const struct tern_sink_ops tern_sink_csv;
 extern const struct tern_sink_ops tern_sink_sqlite;
+extern const struct tern_sink_ops tern_sink_postgresql;
+extern const struct tern_sink_ops tern_sink_postgres; /* the same by the other name that libpq takes */
 
 #endif

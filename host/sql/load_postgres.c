@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Rows into a PostgreSQL table, by COPY: straight into the table where their keys are surely new, and into a temporary table that one
+ * INSERT ... ON CONFLICT merges where they may be there.
+ *
+ * When the database refuses a row, the rows are gone through again in pieces to find each one that it refuses. Nothing of that stays:
+ * the importer rolls back and does the transaction again without them.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "postgres_text.h"
+#include "sql.h"
+#include "sql_postgres.h"
+
+#define BUFFER_SIZE 65536 /* bytes that are sent at once */
+#define PIECE_MAX   4096  /* rows of a piece, while refused ones are looked for */
+
+enum path { STRAIGHT, MERGE };
+
+struct loading {
+    struct tern_sql_engine *engine;
+    struct tern_sql_table *table;
+    const struct tern_sink_load *load;
+    enum path path;
+    struct tern_sql_item items[TERN_SQL_ITEMS_MAX];
+    size_t item_count;
+    char stage[40]; /* the temporary table's name */
+    char *buffer;
+    size_t used;
+    const char *device; /* the last row's */
+    size_t device_size;
+    uint64_t line; /* that the server found at fault, 0: it did not say */
+};
+
+static bool takes(const struct loading *loading, const struct tern_sink_row *row)
+{
+    return row->op == TERN_OP_PUT && !row->rejected && row->fresh == (loading->path == STRAIGHT);
+}
+
+/* ---- COPY ------------------------------------------------------------------------------------------------------------------------- */
+
+static int flush(struct loading *loading)
+{
+    int status = loading->used == 0
+                     ? TERN_HOST_OK
+                     : tern_postgres_copy_send(loading->engine->client, loading->buffer, loading->used);
+    loading->used = 0;
+    return status;
+}
+
+static size_t write_own(struct loading *loading, char *out, const struct tern_column *column,
+                        const struct tern_sink_row *row)
+{
+    if (column == &tern_sql_device) {
+        memcpy(out, row->device, loading->device_size);
+        return loading->device_size;
+    }
+    if (column == &tern_sql_deleted) {
+        memcpy(out, "\\N", 2);
+        return 2;
+    }
+    return tern_postgres_write_integer(out, column == &tern_sql_first ? row->first : row->id);
+}
+
+static int write_row(struct loading *loading, const struct tern_sink_row *row)
+{
+    if (row->device != loading->device)
+        loading->device_size = strlen(row->device);
+    loading->device = row->device;
+    for (size_t i = 0; i < loading->item_count; i++) {
+        const struct tern_sql_item *item = &loading->items[i];
+        size_t room = item->index < 0 ? TERN_ID_MAX + TERN_POSTGRES_NUMBER_MAX
+                                      : tern_postgres_room(&row->values[item->index]);
+        if (loading->used + room + 1 > BUFFER_SIZE && flush(loading) != TERN_HOST_OK)
+            return TERN_HOST_E_DATABASE;
+        char *out = loading->buffer + loading->used;
+        size_t size = item->index < 0
+                          ? write_own(loading, out, item->column, row)
+                          : tern_postgres_write_field(out, item->column->type, &row->values[item->index]);
+        out[size] = i + 1 == loading->item_count ? '\n' : '\t';
+        loading->used += size + 1;
+    }
+    return TERN_HOST_OK;
+}
+
+static int begin_copy(struct loading *loading)
+{
+    struct tern_sql_engine *engine = loading->engine;
+    tern_sql_clear(&engine->text);
+    tern_sql_add(&engine->text, "COPY ");
+    if (loading->path == STRAIGHT)
+        tern_sql_add_table(engine, "", loading->table->schema);
+    else
+        tern_sql_add_name(&engine->text, loading->stage);
+    tern_sql_add(&engine->text, "(");
+    tern_sql_add_columns(engine, loading->table, TERN_SQL_ALL, "");
+    tern_sql_add(&engine->text, ") FROM STDIN");
+    loading->used = 0;
+    if (engine->text.failed) {
+        snprintf(engine->client->error, sizeof engine->client->error, "out of memory");
+        return TERN_HOST_E_SYSTEM;
+    }
+    return tern_postgres_copy_begin(engine->client, engine->text.text);
+}
+
+/* Copies rows `first` to before `end`, those of this path. `sent`: how many there were. */
+static int copy(struct loading *loading, size_t first, size_t end, uint64_t *sent)
+{
+    struct tern_sql_client *client = loading->engine->client;
+    uint64_t taken = 0;
+    *sent = 0;
+    loading->line = 0;
+    int status = begin_copy(loading);
+    if (status != TERN_HOST_OK)
+        return status;
+    for (size_t i = first; i < end && status == TERN_HOST_OK; i++) {
+        if (!takes(loading, loading->load->rows[i]))
+            continue;
+        status = write_row(loading, loading->load->rows[i]);
+        *sent += 1;
+    }
+    if (status == TERN_HOST_OK)
+        status = flush(loading);
+    if (status != TERN_HOST_OK)
+        return status;
+    status = tern_postgres_copy_end(client, true, &taken, &loading->line);
+    if (status == TERN_HOST_OK && taken != *sent) {
+        snprintf(client->error, sizeof client->error, "COPY took %llu of %llu rows",
+                 (unsigned long long)taken, (unsigned long long)*sent);
+        return TERN_HOST_E_DATABASE;
+    }
+    return status;
+}
+
+/* ---- Merging ---------------------------------------------------------------------------------------------------------------------- */
+
+/* The temporary table has the columns as the table has them, and is empty at the end of each transaction. A rollback may have taken
+ * it away, therefore it is asked for each time; the statement that merges survives that. */
+static int make_stage(struct loading *loading)
+{
+    struct tern_sql_engine *engine = loading->engine;
+    struct tern_sql_text *text = &engine->text;
+    tern_sql_clear(text);
+    tern_sql_add(text, "CREATE TEMPORARY TABLE IF NOT EXISTS ");
+    tern_sql_add_name(text, loading->stage);
+    tern_sql_add(text, " ON COMMIT DELETE ROWS AS SELECT ");
+    tern_sql_add_columns(engine, loading->table, TERN_SQL_ALL, "");
+    tern_sql_add(text, " FROM ");
+    tern_sql_add_table(engine, "", loading->table->schema);
+    tern_sql_add(text, " WITH NO DATA");
+    if (text->failed) {
+        snprintf(engine->client->error, sizeof engine->client->error, "out of memory");
+        return TERN_HOST_E_SYSTEM;
+    }
+    return engine->client->ops->execute(engine->client, text->text);
+}
+
+static int merge_stage(struct loading *loading)
+{
+    struct tern_sql_engine *engine = loading->engine;
+    struct tern_sql_table *table = loading->table;
+    int status = TERN_HOST_OK;
+    if (table->insert == NULL) {
+        tern_sql_write_merge(engine, table, loading->stage, "excluded.%s");
+        status = tern_sql_prepare_text(engine, &table->insert);
+    }
+    if (status == TERN_HOST_OK)
+        status = tern_sql_run_prepared(engine, table->insert, NULL, 0, NULL, NULL);
+    /* Another unique constraint than the key's: the row is at fault, and stays so. */
+    return status == TERN_SQL_E_DUPLICATE ? TERN_SQL_E_ROW : status;
+}
+
+/* Brings in the rows `first` to before `end` of this path. A status of the client. */
+static int bring(struct loading *loading, size_t first, size_t end)
+{
+    uint64_t sent;
+    int status = loading->path == MERGE ? make_stage(loading) : TERN_HOST_OK;
+    if (status == TERN_HOST_OK)
+        status = copy(loading, first, end, &sent);
+    if (status == TERN_HOST_OK && loading->path == MERGE && sent != 0)
+        status = merge_stage(loading);
+    return status;
+}
+
+/* ---- Refused rows ----------------------------------------------------------------------------------------------------------------- */
+
+/* The row of the COPY's line among `first` to before `end`, NULL: the server named none. */
+static struct tern_sink_row *find_row(const struct loading *loading, size_t first, size_t end)
+{
+    uint64_t line = loading->line;
+    for (size_t i = first; i < end && line != 0; i++)
+        if (takes(loading, loading->load->rows[i]) && --line == 0)
+            return loading->load->rows[i];
+    return NULL;
+}
+
+/* Goes through all rows in pieces, each in a transaction of its own that is rolled back. */
+static int find_refused(struct loading *loading)
+{
+    const struct tern_sink_load *load = loading->load;
+    struct tern_sql_client *client = loading->engine->client;
+    int status = client->ops->execute(client, "ROLLBACK;BEGIN");
+    size_t piece = PIECE_MAX;
+    for (size_t first = 0; first < load->count && status == TERN_HOST_OK;) {
+        size_t end = load->count - first < piece ? load->count : first + piece;
+        int brought = bring(loading, first, end);
+        if (brought != TERN_HOST_OK && brought != TERN_SQL_E_ROW)
+            return brought;
+        struct tern_sink_row *row = find_row(loading, first, end);
+        if (brought == TERN_HOST_OK) {
+            first = end;
+            piece = piece < PIECE_MAX ? piece * 2 : piece;
+        } else if (row != NULL || end - first == 1) {
+            load->reject(load->context, row != NULL ? row : load->rows[first], client->error);
+        } else {
+            piece = (end - first) / 2;
+        }
+        status = client->ops->execute(client, "ROLLBACK;BEGIN");
+    }
+    return status;
+}
+
+static int load_path(struct loading *loading, enum path path)
+{
+    const struct tern_sink_load *load = loading->load;
+    size_t first = 0;
+    loading->path = path;
+    while (first < load->count && !takes(loading, load->rows[first]))
+        first++;
+    if (first == load->count)
+        return TERN_HOST_OK;
+    int status = bring(loading, first, load->count);
+    return status == TERN_SQL_E_ROW ? find_refused(loading) : status;
+}
+
+/* ---- Loading ---------------------------------------------------------------------------------------------------------------------- */
+
+static int load_deletes(struct loading *loading)
+{
+    const struct tern_sink_load *load = loading->load;
+    struct tern_sql_client *client = loading->engine->client;
+    int status = TERN_HOST_OK;
+    for (size_t i = 0; i < load->count && status == TERN_HOST_OK; i++) {
+        struct tern_sink_row *row = load->rows[i];
+        if (row->op != TERN_OP_DELETE || row->rejected)
+            continue;
+        status = tern_sql_delete(loading->engine, loading->table, row, load->at);
+        if (status == TERN_SQL_E_ROW) {
+            load->reject(load->context, row, client->error);
+            status = client->ops->execute(client, "ROLLBACK;BEGIN");
+        }
+    }
+    return status;
+}
+
+int tern_postgres_load_rows(struct tern_sql_engine *engine, struct tern_sql_table *table,
+                            const struct tern_sink_load *load)
+{
+    struct loading loading = {.engine = engine, .table = table, .load = load};
+    loading.item_count = tern_sql_list(table, TERN_SQL_ALL, loading.items);
+    snprintf(loading.stage, sizeof loading.stage, "tern_stage_%08lx_%d%d", (unsigned long)table->hash,
+             table->has_first, table->has_deleted);
+    loading.buffer = malloc(BUFFER_SIZE);
+    if (loading.buffer == NULL)
+        return tern_sink_fail(&engine->sink, TERN_HOST_E_SYSTEM, "out of memory");
+    int status = load_path(&loading, STRAIGHT);
+    if (status == TERN_HOST_OK)
+        status = load_path(&loading, MERGE);
+    if (status == TERN_HOST_OK)
+        status = load_deletes(&loading);
+    free(loading.buffer);
+    return status == TERN_HOST_OK ? status : tern_sql_fail(engine, status, table->schema->name);
+}

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An import that is killed at random moments, into a server that is killed too: afterwards the tables of every mode equal a model that was
+ * computed from the input.
+ *
+ *     import_kill URL KILLS [SEED [RESTART COMMAND ...]]
+ *
+ * Each further argument is a command that kills and starts the server; they take turns, 20 times in all.
+ */
+#include "../test.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "../../host/import.h"
+#include "../unit/chunks.h"
+#include "database.h"
+
+#define DEVICES  8
+#define KEYS     400
+#define RECORDS  3000 /* that each round adds */
+#define RESTARTS 20
+#define WAIT     60000
+#define EPOCH    8000u
+
+static const struct tern_column merge_columns[] = {{"k", TERN_I32, TERN_KEY},
+                                                   {"name", TERN_TEXT(12), TERN_KEY},
+                                                   {"v", TERN_I64, TERN_NULLABLE},
+                                                   {"note", TERN_TEXT(40), TERN_NULLABLE}};
+static const struct tern_column append_columns[] = {{"level", TERN_U8, 0}, {"line", TERN_TEXT(40), 0}};
+static const struct tern_column whole_columns[] = {{"k", TERN_I32, TERN_KEY}, {"v", TERN_I32, 0}};
+static const struct tern_column sum_columns[] = {
+    {"k", TERN_I32, TERN_KEY},     {"lo", TERN_I32, TERN_NULLABLE | TERN_MIN},
+    {"hi", TERN_I32, TERN_MAX},    {"born", TERN_I32, TERN_FIRST},
+    {"total", TERN_I32, TERN_ADD}, {"now", TERN_I32, 0}};
+static const struct tern_table merged = TERN_TABLE("merged", TERN_MERGE, merge_columns);
+static const struct tern_table appended = TERN_TABLE("appended", TERN_APPEND, append_columns);
+static const struct tern_table replaced = TERN_TABLE("replaced", TERN_OVERWRITE, whole_columns);
+static const struct tern_table summed = TERN_TABLE("summed", TERN_MERGE, sum_columns);
+
+/* ---- The model ------------------------------------------------------------------------------------------------------------------ */
+
+struct merged_row {
+    int64_t id; /* 0: there is no such row */
+    int64_t v;
+    char note[40];
+    bool v_null, note_null;
+};
+
+struct summed_row {
+    int64_t id;
+    int32_t lo, hi, born, now;
+    int64_t total;
+    bool lo_null;
+};
+
+struct replaced_row {
+    int64_t id;
+    int32_t v;
+};
+
+struct device {
+    char id[16];
+    uint32_t next;
+    struct tern_stage_range *range;
+    struct chunk_bytes made;
+    bool open, batch;
+    struct merged_row merged[KEYS];
+    struct summed_row summed[KEYS];
+    struct replaced_row replaced[KEYS];
+};
+
+static struct device devices[DEVICES];
+static struct lines appended_rows;
+static struct tern_stage *stage;
+static uint64_t seed;
+static const char *url;
+
+static uint32_t below(uint32_t limit)
+{
+    return (uint32_t)(test_random(&seed) % limit);
+}
+
+static int64_t record_id(const struct device *device)
+{
+    return (int64_t)((uint64_t)EPOCH << 32 | device->next);
+}
+
+/* ---- Records -------------------------------------------------------------------------------------------------------------------- */
+
+static void send_chunk(struct device *device, bool commit)
+{
+    if (!device->open)
+        return;
+    tern_chunk_finish(&device->made.chunk, commit, device->batch);
+    CHECK_EQ(chunks_send(stage, device->range, &device->made, 0), TERN_HOST_OK);
+    device->open = false;
+}
+
+/* Where a chunk is full in the middle of a batch, its segment ends without a commit. */
+static void put(struct device *device, const struct tern_table *table, uint8_t op,
+                const struct tern_value *row)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        if (!device->open)
+            chunks_open(&device->made, device->next);
+        device->open = true;
+        if (tern_chunk_put(&device->made.chunk, table, op, row) == TERN_OK) {
+            device->next++;
+            return;
+        }
+        send_chunk(device, false);
+    }
+    CHECK(false);
+}
+
+static void put_merged(struct device *device)
+{
+    uint32_t k = below(KEYS);
+    struct merged_row *row = &device->merged[k];
+    char name[16], note[40];
+    int64_t id = record_id(device);
+    snprintf(name, sizeof name, "n%u", k % 7);
+    snprintf(note, sizeof note, "%s %u", k % 3 == 0 ? "it's\\N\t\"" : "", device->next);
+    struct tern_value values[4] = {tern_int(k), tern_text(name), tern_int(id * 7), tern_text(note)};
+    if (below(10) == 0) {
+        put(device, &merged, TERN_OP_DELETE, values);
+        memset(row, 0, sizeof *row);
+        return;
+    }
+    *row = (struct merged_row){.id = id, .v = id * 7, .v_null = below(9) == 0, .note_null = below(7) == 0};
+    snprintf(row->note, sizeof row->note, "%s", below(8) == 0 ? "" : note);
+    if (row->v_null)
+        values[2] = tern_null();
+    values[3] = row->note_null ? tern_null() : tern_text(row->note);
+    put(device, &merged, TERN_OP_PUT, values);
+}
+
+static void put_appended(struct device *device)
+{
+    char line[100], text[40];
+    snprintf(text, sizeof text, "line %u", device->next);
+    struct tern_value values[2] = {tern_int(device->next % 250), tern_text(text)};
+    snprintf(line, sizeof line, "%s|%lld|%u|%s", device->id, (long long)record_id(device), device->next % 250,
+             text);
+    lines_add(&appended_rows, line);
+    put(device, &appended, TERN_OP_PUT, values);
+}
+
+static void put_summed(struct device *device)
+{
+    uint32_t k = below(KEYS / 4);
+    struct summed_row *row = &device->summed[k];
+    int32_t n = (int32_t)below(2000) - 1000;
+    bool is_null = below(5) == 0, known = row->id != 0;
+    struct tern_value values[6] = {
+        tern_int(k), is_null ? tern_null() : tern_int(n), tern_int(n), tern_int(n), tern_int(n), tern_int(n)};
+    if (!is_null && (!known || row->lo_null || n < row->lo))
+        row->lo = n;
+    row->lo_null = is_null && (!known || row->lo_null);
+    row->hi = !known || n > row->hi ? n : row->hi;
+    row->born = known ? row->born : n;
+    row->total += n;
+    row->now = n;
+    row->id = record_id(device);
+    put(device, &summed, TERN_OP_PUT, values);
+}
+
+static void put_snapshot(struct device *device)
+{
+    memset(device->replaced, 0, sizeof device->replaced);
+    device->batch = true;
+    put(device, &replaced, TERN_OP_SNAPSHOT_BEGIN, NULL);
+    uint32_t rows = below(4) == 0 ? 0 : below(KEYS);
+    for (uint32_t k = 0; k < rows; k++) {
+        device->replaced[k] = (struct replaced_row){record_id(device), (int32_t)below(1000000)};
+        struct tern_value values[2] = {tern_int(k), tern_int(device->replaced[k].v)};
+        put(device, &replaced, TERN_OP_PUT, values);
+    }
+    put(device, &replaced, TERN_OP_SNAPSHOT_END, NULL);
+    send_chunk(device, true);
+    device->batch = false;
+}
+
+static void open_stage(void)
+{
+    struct tern_stage_config config = {.directory = folder_path("stage")};
+    if (!CHECK_EQ(tern_stage_open(&stage, &config), TERN_HOST_OK))
+        exit(1);
+    for (struct device *device = devices; device < devices + DEVICES; device++) {
+        struct tern_hello hello = {.id = device->id, .range_count = 1};
+        struct tern_device *known = tern_stage_device(stage, device->id);
+        hello.ranges[0] =
+            (struct tern_hello_range){.epoch = EPOCH, .base = 1, .oldest = 1, .next = device->next};
+        CHECK_EQ(chunks_schema(stage, known, &merged), TERN_HOST_OK);
+        CHECK_EQ(chunks_schema(stage, known, &appended), TERN_HOST_OK);
+        CHECK_EQ(chunks_schema(stage, known, &replaced), TERN_HOST_OK);
+        CHECK_EQ(chunks_schema(stage, known, &summed), TERN_HOST_OK);
+        CHECK_EQ(tern_stage_hello(stage, known, &hello, &hello.ranges[0], 0, &device->range), TERN_HOST_OK);
+    }
+}
+
+static void add_records(void)
+{
+    open_stage();
+    for (unsigned i = 0; i < RECORDS;) {
+        struct device *device = &devices[below(DEVICES)];
+        for (uint32_t rows = 1 + below(60); rows != 0; rows--, i++) {
+            uint32_t kind = below(10);
+            if (kind < 5)
+                put_merged(device);
+            else if (kind < 8)
+                put_appended(device);
+            else
+                put_summed(device);
+        }
+        send_chunk(device, true);
+        if (below(40) == 0)
+            put_snapshot(device);
+    }
+    CHECK_EQ(tern_stage_sync(stage), TERN_HOST_OK);
+    tern_stage_close(stage);
+}
+
+/* ---- Killing -------------------------------------------------------------------------------------------------------------------- */
+
+static void print_event(void *context, enum tern_level level, const char *event, const char *fields)
+{
+    (void)context;
+    if (level == TERN_ERROR && getenv("SHOW") != NULL)
+        printf("    %s %s\n", event, fields);
+}
+
+/* A gateway without devices. Ends with 0 when all is in. */
+static pid_t start_import(void)
+{
+    uint32_t rows = 200 + below(3000);
+    fflush(stdout);
+    pid_t child = fork();
+    if (child != 0)
+        return child;
+    struct tern_import *import;
+    struct tern_stage_config staging = {.directory = folder_path("stage")};
+    struct tern_import_config config = {.rows = rows, .report = {print_event, NULL}};
+    if (tern_stage_open(&stage, &staging) != 0 || tern_import_open(&import, stage, url, &config) != 0)
+        _exit(1);
+    _exit(tern_import_drain(import, WAIT) == TERN_HOST_OK ? 0 : 2);
+}
+
+static void import_and_kill(unsigned *killed)
+{
+    int status;
+    pid_t child = start_import();
+    usleep(below(3) == 0 ? below(15000) : below(150000));
+    *killed += waitpid(child, &status, WNOHANG) == 0;
+    kill(child, SIGKILL);
+    waitpid(child, &status, 0);
+}
+
+static void import_while_the_server_restarts(const char *command)
+{
+    int status = -1;
+    pid_t child = start_import();
+    usleep(below(60000));
+    CHECK_EQ(system(command), 0);
+    if (below(2) == 0)
+        kill(child, SIGKILL);
+    waitpid(child, &status, 0);
+    CHECK(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
+}
+
+/* ---- Comparing ------------------------------------------------------------------------------------------------------------------ */
+
+static void expect_rows(struct lines *merged_rows, struct lines *summed_rows, struct lines *replaced_rows)
+{
+    char line[300];
+    for (const struct device *device = devices; device < devices + DEVICES; device++)
+        for (unsigned k = 0; k < KEYS; k++) {
+            const struct merged_row *m = &device->merged[k];
+            const struct summed_row *s = &device->summed[k];
+            const struct replaced_row *r = &device->replaced[k];
+            char v[32], lo[32];
+            snprintf(v, sizeof v, "%lld", (long long)m->v);
+            snprintf(lo, sizeof lo, "%d", s->lo);
+            snprintf(line, sizeof line, "%.15s|%u|n%u|%lld|%s|%.39s", device->id, k, k % 7, (long long)m->id,
+                     m->v_null ? "~" : v, m->note_null ? "~" : m->note);
+            if (m->id != 0)
+                lines_add(merged_rows, line);
+            snprintf(line, sizeof line, "%.15s|%u|%lld|%s|%d|%d|%lld|%d", device->id, k, (long long)s->id,
+                     s->lo_null ? "~" : lo, s->hi, s->born, (long long)s->total, s->now);
+            if (s->id != 0)
+                lines_add(summed_rows, line);
+            snprintf(line, sizeof line, "%.15s|%u|%lld|%d", device->id, k, (long long)r->id, r->v);
+            if (r->id != 0)
+                lines_add(replaced_rows, line);
+        }
+}
+
+static void compare(struct database *database, const char *what, struct lines *expected, const char *sql)
+{
+    struct lines found = {0};
+    CHECK(database_ask(database, sql, &found));
+    CHECK(lines_equal(what, expected, &found));
+    printf("     %s: %zu rows\n", what, found.count);
+    lines_free(&found);
+    lines_free(expected);
+}
+
+static void compare_all(void)
+{
+    struct database database;
+    struct lines merged_rows = {0}, summed_rows = {0}, replaced_rows = {0};
+    if (!CHECK(database_open(&database, url)))
+        return;
+    expect_rows(&merged_rows, &summed_rows, &replaced_rows);
+    compare(&database, "merged", &merged_rows, "SELECT device,k,name,tern_id,v,note FROM merged");
+    compare(&database, "summed", &summed_rows, "SELECT device,k,tern_id,lo,hi,born,total,now FROM summed");
+    compare(&database, "replaced", &replaced_rows, "SELECT device,k,tern_id,v FROM replaced");
+    compare(&database, "appended", &appended_rows, "SELECT device,tern_id,level,line FROM appended");
+    CHECK(strcmp(database_text(&database, "SELECT count(*) FROM tern_gap"), "0") == 0);
+    for (const struct device *device = devices; device < devices + DEVICES; device++) {
+        char sql[200], expected[40];
+        snprintf(sql, sizeof sql, "SELECT applied FROM tern_checkpoint WHERE device='%.15s'", device->id);
+        snprintf(expected, sizeof expected, "%u", device->next - 1);
+        CHECK(strcmp(database_text(&database, sql), expected) == 0);
+    }
+    database_close(&database);
+}
+
+static unsigned kills;
+static char **restarts;
+static int restart_count;
+
+static void kills_leave_what_a_model_expects(void)
+{
+    unsigned killed = 0, restarted = 0;
+    folder_fresh();
+    for (unsigned i = 0; i < DEVICES; i++) {
+        memset(&devices[i], 0, sizeof devices[i]);
+        snprintf(devices[i].id, sizeof devices[i].id, "dev%u", i);
+        devices[i].next = 1;
+    }
+    unsigned every = kills / RESTARTS == 0 ? 1 : kills / RESTARTS;
+    for (unsigned round = 0; killed < kills; round++) {
+        add_records();
+        import_and_kill(&killed);
+        if (restart_count != 0 && restarted < RESTARTS && round % every == every - 1)
+            import_while_the_server_restarts(restarts[restarted++ % (unsigned)restart_count]);
+    }
+    int status = -1;
+    pid_t child = start_import();
+    waitpid(child, &status, 0);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    printf("     %u kills in the middle of an import, %u restarts of the server\n", killed, restarted);
+    compare_all();
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 3)
+        return 2;
+    url = argv[1];
+    kills = (unsigned)strtoul(argv[2], NULL, 10);
+    seed = test_seed(argc - 2, argv + 2);
+    restarts = argv + 4;
+    restart_count = argc > 4 ? argc - 4 : 0;
+    RUN(kills_leave_what_a_model_expects);
+    folder_remove();
+    return test_report();
+}

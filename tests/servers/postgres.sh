@@ -1,0 +1,60 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# A PostgreSQL server of a test's own, in a folder of its own and on a Unix socket there only; as root it runs as an unprivileged user.
+#
+#   postgres.sh start FOLDER [SETTING=VALUE ...]   makes the cluster on first sight; ends when the server takes connections
+#   postgres.sh stop FOLDER                        as an administrator stops it
+#   postgres.sh kill FOLDER                        as a power cut stops it: nothing is written any more
+#   postgres.sh crash FOLDER                       SIGKILLs one of the server's sessions: it throws out all, and recovers
+#   postgres.sh url FOLDER                         prints its URL
+set -u
+command=$1
+folder=$2
+shift 2
+data=$folder/data
+PATH=$PATH:$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
+
+for tool in initdb pg_ctl; do
+    command -v $tool >/dev/null || { echo "$tool is missing: install the Debian package postgresql-15" >&2; exit 1; }
+done
+
+user=$(id -un)
+if [ "$(id -u)" -eq 0 ]; then
+    user=nobody
+    id postgres >/dev/null 2>&1 && user=postgres
+fi
+unprivileged() {
+    if [ "$(id -u)" -eq 0 ]; then
+        (cd / && setpriv --reuid "$user" --regid "$(id -g "$user")" --clear-groups "$@")
+    else
+        "$@"
+    fi
+}
+
+make_cluster() {
+    chmod 755 "$folder"
+    mkdir -p "$data" && chmod 700 "$data" && { [ "$(id -u)" -ne 0 ] || chown "$user" "$data"; } || exit 1
+    unprivileged initdb -D "$data" -U tern -A trust -E UTF8 --locale=C.UTF-8 --no-sync >"$folder/initdb.log" 2>&1 ||
+        { cat "$folder/initdb.log" >&2; exit 1; }
+    # Durability stays as it is by default.
+    printf '%s\n' "listen_addresses = ''" "unix_socket_directories = '$data'" "max_connections = 40" >>"$data/postgresql.conf"
+}
+
+case $command in
+start)
+    [ -f "$data/PG_VERSION" ] || make_cluster
+    for setting in "$@"; do echo "${setting%%=*} = '${setting#*=}'" >>"$data/postgresql.conf"; done
+    unprivileged pg_ctl -D "$data" -w -t 60 -l "$data/server.log" start >"$folder/start.log" 2>&1 ||
+        { cat "$folder/start.log" "$data/server.log" >&2; exit 1; }
+    ;;
+stop) unprivileged pg_ctl -D "$data" -w -t 60 -m fast stop >/dev/null 2>&1 ;;
+kill) unprivileged pg_ctl -D "$data" -w -t 60 -m immediate stop >/dev/null 2>&1 ;;
+crash)
+    # A session's process, if there is one; otherwise the one that writes the WAL.
+    postmaster=$(head -n 1 "$data/postmaster.pid")
+    victim=$(ps -o pid=,args= --ppid "$postmaster" | grep -E 'postgres: (tern .* \[local\]|walwriter)' | sort -k 3 | head -n 1 | awk '{ print $1 }')
+    [ -n "$victim" ] && kill -9 "$victim"
+    ;;
+url) echo "postgresql://tern@/postgres?host=$data" ;;
+*) exit 2 ;;
+esac

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: MIT */
+/* The client of PostgreSQL against a real server: values, what an error is taken for, COPY and its lines, and waits that end.
+ * postgres_client URL. */
+#include "../test.h"
+
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../../host/sql/sql_postgres.h"
+
+static struct tern_sql_client *client, *other;
+
+static struct tern_sql_client *open_url(const char *url, int *status)
+{
+    struct tern_sink_config config = {.url = url, .rest = url};
+    struct tern_sql_client *made = NULL;
+    char error[256] = "";
+    *status = tern_sql_client_postgres.open(&made, &config, error);
+    return made;
+}
+
+static int execute(const char *sql)
+{
+    return client->ops->execute(client, sql);
+}
+
+static double seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+struct answer {
+    char text[8][64];
+    int64_t integers[8];
+    int kinds[8];
+    size_t columns, rows;
+};
+
+static int take(void *context, const struct tern_sql_value *values, size_t count)
+{
+    struct answer *answer = context;
+    answer->rows++;
+    answer->columns = count;
+    for (size_t i = 0; i < count; i++) {
+        answer->kinds[i] = (int)values[i].kind;
+        answer->integers[i] = values[i].integer;
+        snprintf(answer->text[i], sizeof answer->text[i], "%.*s", (int)values[i].size,
+                 values[i].kind == TERN_SQL_TEXT ? (const char *)values[i].data : "");
+    }
+    return 0;
+}
+
+static int ask(const char *sql, const struct tern_sql_value *values, size_t count, struct answer *answer)
+{
+    void *statement = NULL;
+    memset(answer, 0, sizeof *answer);
+    int status = client->ops->prepare(client, sql, &statement);
+    return status != 0 ? status : client->ops->run(client, statement, values, count, take, answer);
+}
+
+static struct tern_sql_value text(const char *bytes, size_t size)
+{
+    return (struct tern_sql_value){.kind = TERN_SQL_TEXT, .data = bytes, .size = size};
+}
+
+/* ---- Values -------------------------------------------------------------------------------------------------------------------- */
+
+static void values_come_back_as_they_went(void)
+{
+    struct answer answer;
+    struct tern_sql_value values[] = {tern_sql_integer(INT64_MIN),
+                                      tern_sql_integer(INT64_MAX),
+                                      text("", 0),
+                                      {.kind = TERN_SQL_NULL},
+                                      text("it's \\N\n\"\xc3\xa9\"", 12),
+                                      {.kind = TERN_SQL_BLOB, .data = "\0\xff", .size = 2},
+                                      {.kind = TERN_SQL_BLOB, .data = NULL, .size = 0},
+                                      {.kind = TERN_SQL_REAL, .real = 0.1}};
+    CHECK_EQ(ask("SELECT $1::bigint,$2::bigint,$3::text,$4::text,$5::text,encode($6::bytea,'hex'),"
+                 "encode($7::bytea,'hex'),$8::float8",
+                 values, 8, &answer),
+             0);
+    CHECK_EQ(answer.rows, 1);
+    CHECK_EQ(answer.integers[0], INT64_MIN);
+    CHECK_EQ(answer.integers[1], INT64_MAX);
+    CHECK(answer.kinds[2] == TERN_SQL_TEXT && answer.text[2][0] == '\0');
+    CHECK_EQ(answer.kinds[3], TERN_SQL_NULL);
+    CHECK(strcmp(answer.text[4], "it's \\N\n\"\xc3\xa9\"") == 0);
+    CHECK(strcmp(answer.text[5], "00ff") == 0);
+    CHECK(answer.kinds[6] == TERN_SQL_TEXT && answer.text[6][0] == '\0');
+    CHECK(strcmp(answer.text[7], "0.1") == 0);
+}
+
+static void a_nul_or_a_wrong_byte_is_the_rows_fault(void)
+{
+    struct answer answer;
+    struct tern_sql_value value = text("a\0b", 3);
+    CHECK_EQ(ask("SELECT $1::text", &value, 1, &answer), TERN_SQL_E_ROW);
+    CHECK(strstr(client->error, "NUL") != NULL);
+    value = text("a\xff", 2);
+    CHECK_EQ(ask("SELECT $1::text", &value, 1, &answer), TERN_SQL_E_ROW);
+    CHECK(strstr(client->error, "22021") != NULL);
+}
+
+/* ---- Errors -------------------------------------------------------------------------------------------------------------------- */
+
+static int raise_state(const char *state)
+{
+    char sql[200];
+    snprintf(sql, sizeof sql, "DO $$ BEGIN RAISE EXCEPTION 'made up' USING ERRCODE='%s'; END $$", state);
+    return execute(sql);
+}
+
+static void errors_are_told_apart(void)
+{
+    CHECK_EQ(
+        execute("DROP TABLE IF EXISTS e; CREATE TABLE e(k int PRIMARY KEY, v int NOT NULL CHECK (v > 0))"),
+        0);
+    CHECK_EQ(execute("INSERT INTO e VALUES(1,1)"), 0);
+    CHECK_EQ(execute("INSERT INTO e VALUES(1,2)"), TERN_SQL_E_DUPLICATE);
+    CHECK(strstr(client->error, "23505") != NULL && strchr(client->error, '\n') == NULL);
+    CHECK_EQ(execute("INSERT INTO e VALUES(2,NULL)"), TERN_SQL_E_ROW);
+    CHECK_EQ(execute("INSERT INTO e VALUES(2,-1)"), TERN_SQL_E_ROW);
+    CHECK_EQ(execute("INSERT INTO e VALUES(2,'x')"), TERN_SQL_E_ROW);
+    CHECK_EQ(execute("INSERT INTO e VALUES(2,3000000000)"), TERN_SQL_E_ROW);
+    CHECK_EQ(execute("SELEKT 1"), TERN_SQL_E_STATEMENT);
+    CHECK_EQ(execute("INSERT INTO nowhere VALUES(1)"), TERN_SQL_E_STATEMENT);
+    CHECK_EQ(raise_state("40001"), TERN_SQL_E_RETRY);
+    CHECK_EQ(raise_state("40P01"), TERN_SQL_E_RETRY);
+    CHECK_EQ(raise_state("53100"), TERN_HOST_E_DATABASE); /* disk full */
+    CHECK_EQ(raise_state("54000"), TERN_SQL_E_ROW);
+    CHECK_EQ(raise_state("25006"), TERN_HOST_E_DATABASE); /* read only: a standby */
+}
+
+static void waits_for_locks_and_statements_end(void)
+{
+    CHECK_EQ(other->ops->execute(other, "BEGIN; UPDATE e SET v = 5 WHERE k = 1"), 0);
+    CHECK_EQ(execute("SET lock_timeout='200ms'"), 0);
+    CHECK_EQ(execute("UPDATE e SET v = 6 WHERE k = 1"), TERN_HOST_E_DATABASE);
+    CHECK(strstr(client->error, "55P03") != NULL);
+    CHECK_EQ(other->ops->execute(other, "ROLLBACK"), 0);
+    CHECK_EQ(execute("SET statement_timeout='200ms'"), 0);
+    CHECK_EQ(execute("SELECT pg_sleep(20)"), TERN_HOST_E_DATABASE);
+    CHECK_EQ(execute("SET statement_timeout=0; SET lock_timeout=0"), 0);
+}
+
+static void a_killed_session_is_an_error_and_another_can_be_had(void)
+{
+    CHECK_EQ(other->ops->execute(other, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                                        "WHERE backend_type='client backend' AND pid<>pg_backend_pid()"),
+             0);
+    CHECK_EQ(execute("SELECT 1"), TERN_HOST_E_DATABASE);
+    CHECK(client->error[0] != '\0' && strchr(client->error, '\n') == NULL);
+    CHECK_EQ(execute("SELECT 1"), TERN_HOST_E_DATABASE);
+    CHECK_EQ(client->ops->connect(client), 0);
+    CHECK_EQ(execute("SELECT 1"), 0);
+}
+
+/* ---- COPY ---------------------------------------------------------------------------------------------------------------------- */
+
+static int copy(const char *rows, size_t size, uint64_t *taken, uint64_t *line)
+{
+    *taken = *line = 0;
+    int status = tern_postgres_copy_begin(client, "COPY c(k,t) FROM STDIN");
+    if (status == 0)
+        status = tern_postgres_copy_send(client, rows, size);
+    return status != 0 ? status : tern_postgres_copy_end(client, true, taken, line);
+}
+
+static void copy_counts_rows_and_names_the_line_at_fault(void)
+{
+    uint64_t taken, line;
+    struct answer answer;
+    CHECK_EQ(execute("DROP TABLE IF EXISTS c; CREATE TABLE c(k int PRIMARY KEY, t text)"), 0);
+    CHECK_EQ(copy("1\ta\\nb\n2\t\\\\.\n3\t\\\\N\n4\t\\N\n5\t\n", 26, &taken, &line), 0);
+    CHECK_EQ(taken, 5);
+    CHECK_EQ(ask("SELECT (SELECT t FROM c WHERE k=1),(SELECT t FROM c WHERE k=2),(SELECT t FROM c WHERE k=3),"
+                 "(SELECT t FROM c WHERE k=4),(SELECT t FROM c WHERE k=5)",
+                 NULL, 0, &answer),
+             0);
+    CHECK(strcmp(answer.text[0], "a\nb") == 0);
+    CHECK(strcmp(answer.text[1], "\\.") == 0);
+    CHECK(strcmp(answer.text[2], "\\N") == 0);
+    CHECK_EQ(answer.kinds[3], TERN_SQL_NULL);
+    CHECK(answer.kinds[4] == TERN_SQL_TEXT && answer.text[4][0] == '\0');
+    CHECK_EQ(copy("6\ta\\nb\n7\tx\ny\tz\n", 16, &taken, &line), TERN_SQL_E_ROW);
+    CHECK_EQ(line, 3);
+    CHECK_EQ(copy("6\tx\n7\ta\0b\n8\tx\n", 16, &taken, &line), TERN_SQL_E_ROW);
+    CHECK_EQ(line, 2);
+    CHECK_EQ(copy("6\tx\n7\tx\n8\ta\xff\n", 15, &taken, &line), TERN_SQL_E_ROW);
+    CHECK_EQ(line, 3);
+    CHECK_EQ(copy("6\tx\n5\tx\n8\tx\n", 12, &taken, &line), TERN_SQL_E_DUPLICATE);
+    CHECK_EQ(line, 2);
+    CHECK_EQ(tern_postgres_copy_begin(client, "COPY nowhere FROM STDIN"), TERN_SQL_E_STATEMENT);
+    CHECK_EQ(tern_postgres_copy_begin(client, "COPY c(k,t) FROM STDIN"), 0);
+    CHECK_EQ(tern_postgres_copy_send(client, "9\tx\n", 4), 0);
+    CHECK(tern_postgres_copy_end(client, false, &taken, &line) != 0);
+    CHECK_EQ(ask("SELECT count(*) FROM c", NULL, 0, &answer), 0);
+    CHECK_EQ(answer.integers[0], 5);
+}
+
+static void a_line_is_found_behind_a_trigger(void)
+{
+    uint64_t taken, line;
+    CHECK_EQ(
+        execute(
+            "CREATE OR REPLACE FUNCTION no_seven() RETURNS trigger AS $$ BEGIN IF NEW.k=7 THEN "
+            "RAISE EXCEPTION 'no seven' USING ERRCODE='23514'; END IF; RETURN NEW; END $$ LANGUAGE plpgsql;"
+            "CREATE TRIGGER s BEFORE INSERT ON c FOR EACH ROW EXECUTE FUNCTION no_seven()"),
+        0);
+    CHECK_EQ(copy("6\tx\n7\tx\n", 8, &taken, &line), TERN_SQL_E_ROW);
+    CHECK_EQ(line, 2);
+    CHECK_EQ(execute("DROP TABLE c"), 0);
+}
+
+/* ---- Connecting ---------------------------------------------------------------------------------------------------------------- */
+
+static void a_password_in_the_url_is_refused(void)
+{
+    static const char *const wrong[] = {"postgresql://u:secret@h/d", "postgresql://u@h/d?password=secret",
+                                        "postgresql:u:secret@h", "postgresql://h/d?nothing=1"};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        int status;
+        CHECK(open_url(wrong[i], &status) == NULL);
+        CHECK_EQ(status, TERN_HOST_E_ARGUMENT);
+    }
+}
+
+static void no_server_is_said_at_once(void)
+{
+    int status;
+    struct tern_sql_client *lost = open_url("postgresql://u@/d?host=/nonexistent", &status);
+    CHECK_EQ(status, 0);
+    CHECK_EQ(lost->ops->connect(lost), TERN_HOST_E_DATABASE);
+    CHECK(strstr(lost->error, "/nonexistent") != NULL);
+    lost->ops->close(lost);
+}
+
+/* A socket that listens and never answers. */
+static void a_silent_server_is_waited_for_no_longer_than_said(void)
+{
+    char folder[] = "/tmp/tern-test-XXXXXX", url[200];
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int status, server = socket(AF_UNIX, SOCK_STREAM, 0);
+    CHECK(mkdtemp(folder) != NULL);
+    snprintf(address.sun_path, sizeof address.sun_path, "%.60s/.s.PGSQL.5432", folder);
+    CHECK_EQ(bind(server, (struct sockaddr *)&address, sizeof address), 0);
+    CHECK_EQ(listen(server, 4), 0);
+    snprintf(url, sizeof url, "postgresql://u@/d?host=%s&connect_timeout=1", folder);
+    struct tern_sql_client *silent = open_url(url, &status);
+    double begun = seconds();
+    CHECK_EQ(silent->ops->connect(silent), TERN_HOST_E_DATABASE);
+    CHECK(seconds() - begun > 0.9 && seconds() - begun < 3);
+    CHECK(strstr(silent->error, "within 1 seconds") != NULL);
+    silent->ops->close(silent);
+    close(server);
+    unlink(address.sun_path);
+    rmdir(folder);
+}
+
+int main(int argc, char **argv)
+{
+    int status;
+    if (argc < 2)
+        return 2;
+    client = open_url(argv[1], &status);
+    other = open_url(argv[1], &status);
+    if (client == NULL || other == NULL || client->ops->connect(client) != 0 ||
+        other->ops->connect(other) != 0) {
+        printf("FAIL no connection: %s\n0 passed, 1 failed\n", client == NULL ? argv[1] : client->error);
+        return 1;
+    }
+    RUN(values_come_back_as_they_went);
+    RUN(a_nul_or_a_wrong_byte_is_the_rows_fault);
+    RUN(errors_are_told_apart);
+    RUN(waits_for_locks_and_statements_end);
+    RUN(a_killed_session_is_an_error_and_another_can_be_had);
+    RUN(copy_counts_rows_and_names_the_line_at_fault);
+    RUN(a_line_is_found_behind_a_trigger);
+    RUN(a_password_in_the_url_is_refused);
+    RUN(no_server_is_said_at_once);
+    RUN(a_silent_server_is_waited_for_no_longer_than_said);
+    client->ops->close(client);
+    other->ops->close(other);
+    return test_report();
+}
