@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: MIT */
+/* Destinations from run to run, and what of the journal is kept for them. */
+#include "../test.h"
+
+#include <fcntl.h>
+#include <time.h>
+
+#include "../../host/journal.h"
+#include "../../host/keeper.h"
+#include "../../host/sink.h"
+#include "chunks.h"
+
+#define WAIT       20000
+#define FILE_BYTES 8192
+#define NEVER_FULL 4096
+
+static struct tern_stage *stage;
+static struct tern_keeper *keeper;
+static struct tern_import *import;
+static struct tern_stage_range *range;
+static uint32_t epoch; /* of the range */
+static char url[900];
+static char events[4096]; /* names of all that were reported */
+
+static void remember(void *context, enum tern_level level, const char *event, const char *fields)
+{
+    (void)context, (void)level, (void)fields;
+    size_t size = strlen(events);
+    snprintf(events + size, sizeof events - size, "%s ", event);
+}
+
+static const struct tern_report report = {remember, NULL};
+
+static int saw(const char *event)
+{
+    return strstr(events, event) != NULL;
+}
+
+static void reopen_stage(void)
+{
+    struct tern_stage_config config = {
+        .directory = folder_path("stage"), .report = report, .file_bytes = FILE_BYTES};
+    CHECK_EQ(tern_stage_open(&stage, &config), TERN_HOST_OK);
+}
+
+static void open_stage(void)
+{
+    reopen_stage();
+    range = chunks_device(stage, "dev1");
+    epoch = range == NULL ? 0 : range->epoch;
+}
+
+static void open_keeper(const struct tern_keeper_config *like)
+{
+    struct tern_keeper_config config = *like;
+    config.stage = stage;
+    config.directory = folder_path("stage");
+    config.report = report;
+    if (config.reserve_bytes == 0)
+        config.reserve_bytes = NEVER_FULL;
+    CHECK_EQ(tern_keeper_open(&keeper, &config), TERN_HOST_OK);
+}
+
+/* A destination csv:NAME. */
+static void open_sink(const char *name)
+{
+    struct tern_import_config config = {.report = report};
+    snprintf(url, sizeof url, "csv:%s", folder_path(name));
+    if (!tern_keeper_admits(keeper, url, &config.from))
+        return;
+    CHECK_EQ(tern_import_open(&import, stage, url, &config), TERN_HOST_OK);
+    CHECK_EQ(tern_keeper_watch(keeper, url, config.from, import), TERN_HOST_OK);
+}
+
+static void fresh(const struct tern_keeper_config *config)
+{
+    folder_fresh();
+    events[0] = '\0';
+    open_stage();
+    open_keeper(config);
+    open_sink("out");
+}
+
+static void close_all(void)
+{
+    tern_keeper_finish(keeper);
+    tern_import_close(import);
+    tern_keeper_close(keeper);
+    tern_stage_close(stage);
+    import = NULL;
+    range = NULL;
+}
+
+static void send_rows(unsigned chunks)
+{
+    for (unsigned i = 0; i < chunks; i++) {
+        struct chunk_bytes made;
+        chunks_fill(&made, range->taken.next, 50);
+        CHECK_EQ(chunks_send(stage, range, &made, 0), TERN_HOST_OK);
+        CHECK_EQ(tern_stage_sync(stage), TERN_HOST_OK);
+    }
+}
+
+static void drain(void)
+{
+    CHECK_EQ(tern_import_drain(import, WAIT), TERN_HOST_OK);
+}
+
+static void tick(unsigned count)
+{
+    while (count-- > 0)
+        tern_keeper_tick(keeper);
+}
+
+static unsigned files(void)
+{
+    unsigned count = 0;
+    DIR *listing = opendir(folder_path("stage"));
+    for (struct dirent *entry; (entry = readdir(listing)) != NULL;)
+        count += strncmp(entry->d_name, "journal-", 8) == 0;
+    closedir(listing);
+    return count;
+}
+
+/* All journal files were written so many days ago. */
+static void age(unsigned days)
+{
+    DIR *listing = opendir(folder_path("stage"));
+    struct timespec times[2] = {{time(NULL) - (time_t)days * 86400 - 60, 0}, {0, 0}};
+    times[1] = times[0];
+    for (struct dirent *entry; (entry = readdir(listing)) != NULL;)
+        if (strncmp(entry->d_name, "journal-", 8) == 0)
+            utimensat(dirfd(listing), entry->d_name, times, 0);
+    closedir(listing);
+}
+
+/* What the destination says of the range: applied, and its gaps. */
+static void read_mark(const char *name, struct tern_mark *mark)
+{
+    struct tern_sink_config config = {.url = url, .report = report};
+    struct tern_sink *sink;
+    snprintf(url, sizeof url, "csv:%s", folder_path(name));
+    memset(mark, 0, sizeof *mark);
+    mark->device = "dev1";
+    mark->epoch = epoch;
+    CHECK_EQ(tern_sink_open(&sink, &config), TERN_HOST_OK);
+    if (CHECK_EQ(sink->ops->connect(sink), TERN_HOST_OK)) {
+        tern_mark_reset(mark, 1);
+        sink->ops->read_mark(sink, mark);
+        sink->ops->disconnect(sink);
+    }
+    sink->ops->close(sink);
+}
+
+/* ---- Removing ------------------------------------------------------------------------------------------------------------- */
+
+static void young_files_stay_and_old_ones_go(void)
+{
+    fresh(&(struct tern_keeper_config){0});
+    send_rows(60);
+    unsigned before = files();
+    CHECK(before > 4);
+    drain();
+    tick(5);
+    CHECK_EQ(files(), before);
+    age(6);
+    tick(5);
+    CHECK_EQ(files(), before);
+    age(7);
+    tick(5);
+    CHECK_EQ(files(), 2);
+    CHECK(saw("journal-removed"));
+    /* The store opens, knows what it held, and goes on. */
+    uint32_t next = range->durable.next;
+    close_all();
+    reopen_stage();
+    struct tern_stage_reader *reader;
+    struct tern_entry entry;
+    CHECK_EQ(tern_stage_reader_open(stage, 0, &reader), TERN_HOST_OK);
+    uint32_t last = 0;
+    while (tern_stage_read(reader, &entry) == 1)
+        if (entry.kind == TERN_ENTRY_CHUNK)
+            last = entry.last;
+    CHECK_EQ(last, next - 1);
+    tern_stage_reader_close(reader);
+    tern_stage_close(stage);
+}
+
+static void a_size_limit_takes_the_oldest(void)
+{
+    fresh(&(struct tern_keeper_config){.keep_bytes = 5 * FILE_BYTES});
+    send_rows(60);
+    drain();
+    tick(5);
+    CHECK(files() >= 3 && files() <= 6);
+    close_all();
+}
+
+static void what_a_destination_has_not_got_stays(void)
+{
+    fresh(&(struct tern_keeper_config){.keep_bytes = 1});
+    drain();
+    tick(5);
+    tern_keeper_finish(keeper);
+    tern_import_close(import); /* it is away, and remembered */
+    import = NULL;
+    open_sink("second");
+    send_rows(60);
+    unsigned before = files();
+    drain();
+    tick(5);
+    CHECK_EQ(files(), before);
+    close_all();
+}
+
+static void an_open_batch_stays_whole(void)
+{
+    fresh(&(struct tern_keeper_config){.keep_bytes = 1});
+    struct tern_stage_range *batch = chunks_device(stage, "dev2");
+    struct chunk_bytes made;
+    chunks_open(&made, 1);
+    chunks_put(&made, &chunks_table, 1, "first of the batch");
+    tern_chunk_finish(&made.chunk, false, true);
+    CHECK_EQ(chunks_send(stage, batch, &made, 0), TERN_HOST_OK);
+    CHECK_EQ(tern_stage_sync(stage), TERN_HOST_OK);
+    send_rows(60);
+    unsigned before = files();
+    drain();
+    tick(5);
+    CHECK_EQ(files(), before);
+    chunks_open(&made, 2);
+    chunks_put(&made, &chunks_table, 2, "last");
+    tern_chunk_finish(&made.chunk, true, true);
+    CHECK_EQ(chunks_send(stage, batch, &made, 0), TERN_HOST_OK);
+    CHECK_EQ(tern_stage_sync(stage), TERN_HOST_OK);
+    drain();
+    tick(5);
+    CHECK(files() < before);
+    struct tern_import_status status;
+    tern_import_status(import, &status);
+    CHECK_EQ(status.rows, 60 * 50 + 2);
+    close_all();
+}
+
+/* ---- Destinations --------------------------------------------------------------------------------------------------------- */
+
+static void a_new_destination_says_what_the_store_no_longer_has(void)
+{
+    fresh(&(struct tern_keeper_config){.keep_bytes = 1});
+    send_rows(60);
+    drain();
+    tick(5);
+    CHECK(files() <= 3);
+    tern_keeper_finish(keeper);
+    tern_import_close(import);
+    open_sink("late");
+    drain();
+    close_all();
+    struct tern_mark mark;
+    read_mark("late", &mark);
+    CHECK_EQ(mark.applied, 3000);
+    if (CHECK_EQ(mark.gaps.count, 1)) {
+        CHECK_EQ(mark.gaps.list[0].first, 1);
+        CHECK(mark.gaps.list[0].last < 3000 && mark.gaps.list[0].last > 1000);
+        CHECK_EQ(mark.gaps.list[0].reason, TERN_GAP_RETENTION);
+    }
+    tern_mark_free(&mark);
+}
+
+static void a_destination_from_now_on_gets_only_what_comes(void)
+{
+    fresh(&(struct tern_keeper_config){.from_now = true});
+    tern_keeper_finish(keeper);
+    tern_import_close(import);
+    send_rows(4);
+    open_sink("fresh");
+    send_rows(2);
+    drain();
+    struct tern_import_status status;
+    tern_import_status(import, &status);
+    CHECK_EQ(status.rows, 100);
+    close_all();
+    struct tern_mark mark;
+    read_mark("fresh", &mark);
+    CHECK_EQ(mark.applied, 300);
+    if (CHECK_EQ(mark.gaps.count, 1))
+        CHECK_EQ(mark.gaps.list[0].last, 200);
+    tern_mark_free(&mark);
+    /* After a restart it goes on, without asking anew what now is. */
+    reopen_stage();
+    open_keeper(&(struct tern_keeper_config){.from_now = true});
+    open_sink("fresh");
+    drain();
+    tern_import_status(import, &status);
+    CHECK_EQ(status.known + status.rows, 0);
+    close_all();
+}
+
+static void the_list_outlives_a_restart(void)
+{
+    struct tern_fanout fanout;
+    fresh(&(struct tern_keeper_config){0});
+    send_rows(2);
+    drain();
+    close_all();
+    CHECK_EQ(tern_fanout_read(&fanout, folder_path("stage"), &report), TERN_HOST_OK);
+    if (CHECK_EQ(fanout.count, 1)) {
+        CHECK_EQ(fanout.entries[0].rows, 100);
+        fanout.entries[0].state = TERN_FANOUT_PAUSED;
+        CHECK_EQ(tern_fanout_write(&fanout, folder_path("stage"), &report), TERN_HOST_OK);
+    }
+    reopen_stage();
+    open_keeper(&(struct tern_keeper_config){0});
+    open_sink("out");
+    CHECK(import == NULL && saw("destination-paused"));
+    close_all();
+    FILE *file = fopen(folder_path("stage/destinations"), "a");
+    fputs("active what\n", file);
+    fclose(file);
+    CHECK_EQ(tern_fanout_read(&fanout, folder_path("stage"), &report), TERN_HOST_E_CORRUPT);
+}
+
+static void passwords_are_not_written_down(void)
+{
+    char plain[TERN_FANOUT_URL_ROOM];
+    static const char *const pairs[][2] = {
+        {"postgresql://me:secret@host:5432/db?x=1", "postgresql://me@host:5432/db?x=1"},
+        {"mysql://host:3306/db", "mysql://host:3306/db"},
+        {"postgresql://me@host/db?password=secret&a=b", "postgresql://me@host/db?&a=b"},
+        {"postgresql:host=a password=secret", "postgresql:host=a "},
+        {"csv:/a:b@c", "csv:/a:b@c"}};
+    for (unsigned i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
+        CHECK(tern_fanout_plain(pairs[i][0], plain));
+        if (!CHECK(strcmp(plain, pairs[i][1]) == 0))
+            printf("    %s\n", plain);
+    }
+}
+
+/* ---- A full disk ---------------------------------------------------------------------------------------------------------- */
+
+static void a_full_disk_holds_and_goes_on(void)
+{
+    struct chunk_bytes made;
+    fresh(&(struct tern_keeper_config){.reserve_bytes = 1ull << 60});
+    send_rows(30);
+    drain();
+    tick(5); /* the cursor is noted, and then what everyone has goes */
+    tick(3);
+    CHECK(files() <= 3);
+    CHECK(saw("stage-full"));
+    chunks_fill(&made, range->taken.next, 5);
+    CHECK_EQ(chunks_send(stage, range, &made, 0), TERN_HOST_E_SYSTEM);
+    close_all();
+    reopen_stage();
+    tern_stage_hold(stage, true);
+    CHECK(chunks_device(stage, "dev3") == NULL);
+    tern_stage_hold(stage, false);
+    CHECK(chunks_device(stage, "dev3") != NULL);
+    tern_stage_close(stage);
+}
+
+static void a_destination_can_be_given_up_when_the_disk_is_full(void)
+{
+    char rule[1000];
+    folder_fresh();
+    snprintf(rule, sizeof rule, "detach=csv:%s", folder_path("slow"));
+    fresh(&(struct tern_keeper_config){.reserve_bytes = 1ull << 60, .when_full = rule});
+    tern_keeper_finish(keeper);
+    tern_import_close(import);
+    open_sink("slow");
+    tern_keeper_finish(keeper);
+    tern_import_close(import);
+    open_sink("out");
+    send_rows(60);
+    drain();
+    unsigned before = files();
+    tick(8);
+    CHECK(saw("destination-detached"));
+    CHECK(files() < before);
+    close_all();
+    /* It comes back, gets what is left, and says what it missed. */
+    reopen_stage();
+    open_keeper(&(struct tern_keeper_config){0});
+    open_sink("slow");
+    drain();
+    tick(5);
+    CHECK(saw("destination-attached"));
+    close_all();
+    struct tern_mark mark;
+    read_mark("slow", &mark);
+    CHECK_EQ(mark.applied, 3000);
+    if (CHECK_EQ(mark.gaps.count, 1))
+        CHECK_EQ(mark.gaps.list[0].reason, TERN_GAP_RETENTION);
+    tern_mark_free(&mark);
+}
+
+static void a_rule_that_is_none_is_refused(void)
+{
+    folder_fresh();
+    open_stage();
+    struct tern_keeper_config config = {
+        .stage = stage, .directory = folder_path("stage"), .report = report, .when_full = "drop"};
+    CHECK_EQ(tern_keeper_open(&keeper, &config), TERN_HOST_E_ARGUMENT);
+    tern_stage_close(stage);
+}
+
+int main(void)
+{
+    RUN(young_files_stay_and_old_ones_go);
+    RUN(a_size_limit_takes_the_oldest);
+    RUN(what_a_destination_has_not_got_stays);
+    RUN(an_open_batch_stays_whole);
+    RUN(a_new_destination_says_what_the_store_no_longer_has);
+    RUN(a_destination_from_now_on_gets_only_what_comes);
+    RUN(the_list_outlives_a_restart);
+    RUN(passwords_are_not_written_down);
+    RUN(a_full_disk_holds_and_goes_on);
+    RUN(a_destination_can_be_given_up_when_the_disk_is_full);
+    RUN(a_rule_that_is_none_is_refused);
+    folder_remove();
+    return test_report();
+}
