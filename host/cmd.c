@@ -38,6 +38,27 @@ bool tern_cmd_begin(struct tern_options *options, enum tern_command command, con
     return good;
 }
 
+bool tern_cmd_time(const struct tern_options *options, enum tern_option option, int64_t *milliseconds)
+{
+    static const char *const forms[] = {"%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%MZ", "%Y-%m-%d"};
+    const char *text = tern_options_text(options, option), *end = NULL;
+    struct tm utc;
+    *milliseconds = 0;
+    if (text == NULL)
+        return true;
+    for (size_t i = 0; i < sizeof forms / sizeof forms[0] && (end == NULL || *end != '\0'); i++) {
+        memset(&utc, 0, sizeof utc);
+        end = strptime(text, forms[i], &utc);
+    }
+    if (end != NULL && *end == '\0') {
+        *milliseconds = (int64_t)timegm(&utc) * 1000;
+        return true;
+    }
+    fprintf(stderr, "tern-gateway: --%s must be a time in UTC as 2026-11-01T00:00:00Z, not '%s'\n",
+            tern_option_name(option), text);
+    return false;
+}
+
 static void log_event(void *context, enum tern_level level, const char *event, const char *fields)
 {
     struct timespec now;

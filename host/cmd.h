@@ -11,6 +11,7 @@ enum { TERN_EXIT_OK = 0, TERN_EXIT_FAILED = 1, TERN_EXIT_USAGE = 2 };
 
 int tern_cmd_status(int argc, char **argv);
 int tern_cmd_sinks(int argc, char **argv);
+int tern_cmd_replay(int argc, char **argv);
 
 /* Reads the command's options; --stage is required. True: go on. False: *status is the exit status, and what is to be said has been. */
 bool tern_cmd_begin(struct tern_options *options, enum tern_command command, const char *usage, int argc,
@@ -18,6 +19,9 @@ bool tern_cmd_begin(struct tern_options *options, enum tern_command command, con
 
 /* Events go to standard error, as the gateway's. */
 struct tern_report tern_cmd_report(const struct tern_options *options);
+
+/* Reads `2026-11-01T00:00:00Z`, or a part from the left as `2026-11-01`, as Unix milliseconds. False: it is none, and that has been said. */
+bool tern_cmd_time(const struct tern_options *options, enum tern_option option, int64_t *milliseconds);
 
 /* Prints `tern-gateway: MESSAGE` to standard error and returns the status. */
 int tern_cmd_complain(int status, const char *message);

@@ -225,6 +225,7 @@ static const struct {
     const char *help;
 } commands[] = {
     {"status", tern_cmd_status, "destinations and devices of a staging folder"},
+    {"replay", tern_cmd_replay, "brings records of a staging folder into a destination once more"},
     {"sinks", tern_cmd_sinks, "pauses, resumes and forgets destinations of a staging folder"},
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])

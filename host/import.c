@@ -83,6 +83,8 @@ static int open_reader(struct tern_import *import)
             "back; reading it from its beginning");
         cursor = 0;
     }
+    if (import->config.replay != NULL)
+        cursor = 0;
     if (cursor == 0)
         cursor = import->config.from;
     import->past_oldest = cursor < tern_stage_oldest(import->stage);
@@ -244,6 +246,8 @@ static struct tern_import *allocate(struct tern_stage *stage, const char *url,
     pthread_mutex_init(&import->mutex, NULL);
     import->stage = stage;
     import->config = *config;
+    /* Its own cursor, so that the gateway's stays where it is. */
+    import->slot = config->replay == NULL ? 0 : TERN_SINK_SLOTS;
     if (import->config.rows == 0)
         import->config.rows = ROWS;
     if (import->config.milliseconds == 0)

@@ -10,7 +10,19 @@
 
 struct tern_import;
 
+/* Which records are brought in once more, and how. */
+struct tern_import_replay {
+    int64_t since, until; /* that came in then: Unix milliseconds, until 0: no end */
+    const char *device;   /* of this one alone, NULL: all */
+    const char *table;    /* of this one alone, NULL: all */
+    bool
+        repair; /* also what the checkpoint says is there: for a table whose rows were lost. Checkpoints stay as they are. A table with
+                    columns that add is refused */
+};
+
 struct tern_import_config {
+    const struct tern_import_replay
+        *replay; /* NULL: everything behind the destination's cursor. Must outlive the import */
     struct tern_report report;
     uint32_t rows; /* a transaction takes about so many, 0: 65536. Whole batches only: one may be larger */
     uint32_t milliseconds;    /* or what can be read in so long, 0: 250 */

@@ -18,6 +18,12 @@ static void take_unit(struct tern_import *import, const struct tern_turn_unit *u
 {
     struct tern_turn *turn = &import->turn;
     struct tern_mark *mark = &turn->ranges[unit->range].mark;
+    if (tern_replay_repairs(import->config.replay)) {
+        for (size_t i = unit->rows; i < unit->rows_end && !unit->rejected; i++)
+            if (!turn->rows[i].sink.rejected)
+                import->order[(*taken)++] = &turn->rows[i].sink;
+        return;
+    }
     if (unit->rejected) {
         tern_mark_miss(mark, unit->first, unit->last, TERN_GAP_REJECTED, now);
         return;
@@ -129,8 +135,8 @@ static int read_marks(struct tern_import_applying *applying)
     for (size_t i = 0; i < import->turn.range_count; i++) {
         applying->marks[i] = &applying->ranges[i]->mark;
         tern_mark_reset(applying->marks[i], applying->ranges[i]->base);
-        applying->marks[i]->skipped =
-            import->past_oldest || import->config.from != 0 ? TERN_GAP_RETENTION : 0;
+        bool partial = import->past_oldest || import->config.from != 0 || import->config.replay != NULL;
+        applying->marks[i]->skipped = partial ? TERN_GAP_RETENTION : 0;
     }
     return import->sink->ops->read_marks(import->sink, applying->marks, import->turn.range_count);
 }

@@ -127,8 +127,14 @@ static int take_record(void *context, uint32_t sequence, const struct tern_schem
 {
     const struct reading *reading = context;
     struct tern_turn *turn = &reading->import->turn;
-    if (sequence > reading->entry->last)
+    if (sequence > reading->entry->last ||
+        !tern_replay_wants_table(reading->import->config.replay, &schema->table))
         return TERN_OK;
+    if (tern_replay_refuses(reading->import->config.replay, &schema->table)) {
+        tern_sink_fail(reading->import->sink, TERN_HOST_E_ARGUMENT,
+                       "table %s has columns that add: a repair would add twice", schema->table.name);
+        return STOP_REFUSED;
+    }
     int status = prepare(reading->import, schema, hash, op);
     if (status != TERN_OK)
         return status;
@@ -305,7 +311,7 @@ static int read_entry(struct tern_import *import, const struct tern_entry *entry
         return settle(import, entry, read_state(import, entry));
     bool ends_run = (entry->kind == TERN_ENTRY_CHUNK && entry->commits) ||
                     (entry->kind == TERN_ENTRY_GAP && entry->run_first >= entry->first);
-    if (!ends_run || find_hold(import, entry) != NULL)
+    if (!ends_run || !tern_replay_wants(import->config.replay, entry) || find_hold(import, entry) != NULL)
         return TERN_HOST_OK;
     if (entry->kind == TERN_ENTRY_GAP)
         return settle(import, entry, read_gap(import, entry));

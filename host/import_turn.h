@@ -87,6 +87,14 @@ int tern_import_apply(struct tern_import *import);
 /* The cursor that the destination may have: before everything that is held. */
 uint64_t tern_import_cursor(const struct tern_import *import);
 
+/* replay.c; a replay of NULL wants everything. */
+bool tern_replay_wants(const struct tern_import_replay *replay, const struct tern_entry *entry);
+bool tern_replay_wants_table(const struct tern_import_replay *replay, const struct tern_table *table);
+bool tern_replay_refuses(const struct tern_import_replay *replay, const struct tern_table *table);
+
+/* Whether records are loaded whatever the checkpoint says. */
+bool tern_replay_repairs(const struct tern_import_replay *replay);
+
 bool tern_import_stops(struct tern_import *import);
 
 /* Reports an event about this destination; `device` may be NULL. */

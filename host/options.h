@@ -28,6 +28,11 @@ enum tern_option {
     TERN_OPTION_PAUSE,
     TERN_OPTION_RESUME,
     TERN_OPTION_FORGET,
+    TERN_OPTION_SINCE,
+    TERN_OPTION_UNTIL,
+    TERN_OPTION_TABLE,
+    TERN_OPTION_DEVICE,
+    TERN_OPTION_REPAIR,
     TERN_OPTION_JSON,
     TERN_OPTION_HELP,
     TERN_OPTION_VERSION,
@@ -35,7 +40,7 @@ enum tern_option {
 };
 
 /* Which words follow `tern-gateway`: each command has options of its own. */
-enum tern_command { TERN_COMMAND_SERVE, TERN_COMMAND_STATUS, TERN_COMMAND_SINKS };
+enum tern_command { TERN_COMMAND_SERVE, TERN_COMMAND_STATUS, TERN_COMMAND_SINKS, TERN_COMMAND_REPLAY };
 
 #define TERN_OPTION_VALUES_MAX 16 /* times that one option may be given */
 

@@ -87,6 +87,37 @@ int tern_host_drain(struct tern_host *host, int milliseconds);
 
 void tern_host_close(struct tern_host *host);
 
+/* ---- Once more -------------------------------------------------------------------------------------------------------------- */
+
+struct tern_host_progress {
+    uint64_t read, end; /* bytes of the journal, of so many */
+    uint64_t rows;      /* brought in */
+    uint64_t known;     /* that were there already */
+    uint64_t rejected;  /* that the destination refuses */
+    uint32_t held;      /* ranges that could not be brought in; the report says why */
+};
+
+/* Brings records of a staging folder into a destination, empty or filled. What the destination's checkpoint says is there stays as it
+ * is, so that it can be done any number of times; with `repair` it is loaded again. A gateway may use the folder meanwhile. */
+struct tern_host_replay {
+    const char *stage;  /* required */
+    const char *sink;   /* required: an URL */
+    int64_t since;      /* records that came in then or later, Unix milliseconds; 0: all */
+    int64_t until;      /* and before then; 0: all. Not with repair: a later delete must be seen */
+    const char *device; /* NULL: all */
+    const char *table;  /* NULL: all; required with repair */
+    int repair;
+    int seconds; /* gives up after so long without success, 0: 30 */
+    struct tern_report report;
+    /* Called about twice a second, NULL: not wanted. Not 0 ends the replay. */
+    int (*progress)(void *context, const struct tern_host_progress *progress);
+    void *context;
+};
+
+/* Blocks until it is done. TERN_HOST_E_ARGUMENT; TERN_HOST_E_LIMIT: ended by progress(), or ranges were held; TERN_HOST_E_DATABASE: the
+ * destination cannot be reached. */
+int tern_host_replay(const struct tern_host_replay *replay, struct tern_host_progress *done);
+
 #ifdef __cplusplus
 }
 #endif

@@ -146,7 +146,7 @@ static void read_mark(const char *name, struct tern_mark *mark)
     CHECK_EQ(tern_sink_open(&sink, &config), TERN_HOST_OK);
     if (CHECK_EQ(sink->ops->connect(sink), TERN_HOST_OK)) {
         tern_mark_reset(mark, 1);
-        sink->ops->read_mark(sink, mark);
+        sink->ops->read_marks(sink, &mark, 1);
         sink->ops->disconnect(sink);
     }
     sink->ops->close(sink);
