@@ -271,7 +271,11 @@ int tern_import_open(struct tern_import **out, struct tern_stage *stage, const c
     struct tern_sink_config sink = {.url = url,
                                     .report = config->report,
                                     .segment_seconds = config->segment_seconds,
-                                    .segment_bytes = config->segment_bytes};
+                                    .segment_bytes = config->segment_bytes,
+                                    .soft_delete = config->soft_delete,
+                                    .no_ddl = config->no_ddl,
+                                    .names = config->names,
+                                    .name_count = config->name_count};
     int status = tern_sink_open(&import->sink, &sink);
     if (status == TERN_HOST_OK) {
         int error = pthread_create(&import->thread, NULL, run, import);

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 
+#include "sink.h"
 #include "stage.h"
 
 struct tern_import;
@@ -30,6 +31,10 @@ struct tern_import_config {
     uint64_t segment_bytes;   /* csv: and at this size, 0: 64 MiB */
     uint64_t
         from; /* where a destination without a cursor begins; records before are no gap unless later ones follow */
+    bool soft_delete; /* as in struct tern_sink_config, with the three below */
+    bool no_ddl;
+    const struct tern_sink_name *names; /* must outlive the import */
+    size_t name_count;
 };
 
 struct tern_import_status {
