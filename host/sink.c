@@ -8,8 +8,9 @@
 
 #include "log.h"
 
-static const struct tern_sink_ops *const sinks[] = {&tern_sink_sqlite, &tern_sink_postgresql,
-                                                    &tern_sink_postgres, &tern_sink_csv};
+static const struct tern_sink_ops *const sinks[] = {&tern_sink_sqlite,   &tern_sink_postgresql,
+                                                    &tern_sink_postgres, &tern_sink_mysql,
+                                                    &tern_sink_mariadb,  &tern_sink_csv};
 #define SINKS (sizeof sinks / sizeof sinks[0])
 
 int tern_sink_fail(struct tern_sink *sink, int status, const char *format, ...)

@@ -148,5 +148,7 @@ extern const struct tern_sink_ops tern_sink_csv;
 extern const struct tern_sink_ops tern_sink_sqlite;
 extern const struct tern_sink_ops tern_sink_postgresql;
 extern const struct tern_sink_ops tern_sink_postgres; /* the same by the other name that libpq takes */
+extern const struct tern_sink_ops tern_sink_mysql;
+extern const struct tern_sink_ops tern_sink_mariadb; /* another name of it */
 
 #endif

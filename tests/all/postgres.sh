@@ -19,18 +19,6 @@ $SERVER start "$FOLDER" || exit 1
 URL=$($SERVER url "$FOLDER")
 echo "seed $SEED"
 
-# A program that closes with counts of its own.
-part() {
-    "$@" >"$WORK/part.log" 2>&1
-    status=$?
-    grep -v -E '^[0-9]+ passed, [0-9]+ failed' "$WORK/part.log"
-    line=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$WORK/part.log" | tail -n 1)
-    p=${line%% passed*} f=${line#*, } f=${f%% failed*}
-    [ -n "$line" ] || { echo "FAIL $1 ended with status $status and no closing line"; p=0 f=1; }
-    [ "$status" -eq 0 ] || [ "$f" -ne 0 ] || f=1
-    passed=$((passed + p)) failed=$((failed + f))
-}
-
 part "$BUILD/tests/servers/postgres_client" "$URL"
 part "$BUILD/tests/servers/import_kill" "$URL" "$KILLS" "$SEED" \
     "$SERVER kill '$FOLDER' && $SERVER start '$FOLDER'" "$SERVER crash '$FOLDER'"

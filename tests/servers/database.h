@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "../../host/sql/sql.h"
+#include "../../host/sql/sql_mysql.h"
 #include "../../host/sql/sql_postgres.h"
 
 struct database {
@@ -27,6 +28,8 @@ static inline bool database_open(struct database *database, const char *url)
     char error[256] = "no client for this URL";
     if (strncmp(url, "postgresql:", 11) == 0)
         ops = &tern_sql_client_postgres;
+    if (strncmp(url, "mysql:", 6) == 0)
+        ops = &tern_sql_client_mysql;
     database->client = NULL;
     if (ops == NULL || ops->open(&database->client, &config, error) != 0) {
         printf("    %s: %s\n", url, error);

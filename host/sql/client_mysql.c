@@ -1,0 +1,619 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * MySQL's or MariaDB's client library, opened at run time. Values go as literals in the text of a statement: the two libraries disagree
+ * about the struct that binds parameters, and a literal costs the server less than a round trip. Backslashes are plain text on our
+ * connections, so that doubling the quotes of a text is all there is to quoting it.
+ */
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mysql_api.h"
+#include "sql.h"
+#include "sql_mysql.h"
+
+/* From the libraries' documentation. */
+enum {
+    OPTION_CONNECT_TIMEOUT = 0,
+    OPTION_READ_GROUP = 5,
+    OPTION_CHARSET = 7,
+    OPTION_READ_TIMEOUT = 11,
+    OPTION_WRITE_TIMEOUT = 12
+};
+enum { FLAG_MULTI_STATEMENTS = 1 << 16 };
+enum {
+    FIELD_TINY = 1,
+    FIELD_SHORT = 2,
+    FIELD_LONG = 3,
+    FIELD_FLOAT = 4,
+    FIELD_DOUBLE = 5,
+    FIELD_LONGLONG = 8,
+    FIELD_INT24 = 9,
+    FIELD_YEAR = 13
+};
+enum { CHARSET_BINARY = 63, FIELD_BLOB_FIRST = 249, FIELD_BLOB_LAST = 254 };
+
+#define CONNECT_SECONDS 10
+#define ANSWER_SECONDS  660 /* the server ends a statement before that (dialect_mysql.c) */
+#define WRITE_SECONDS   60
+#define ANSWER_COLUMNS  (TERN_COLUMNS_MAX + 8)
+#define PORT            3306
+
+const struct tern_mysql_api *tern_mysql_library;
+
+/* ---- The library ----------------------------------------------------------------------------------------------------------------- */
+
+struct symbol {
+    const char *name;
+    size_t offset;
+};
+
+#define SYMBOL(name, field)                                                                                  \
+    {                                                                                                        \
+        "mysql_" #name, offsetof(struct tern_mysql_api, field)                                               \
+    }
+
+static const struct symbol symbols[] = {SYMBOL(server_init, server_init),
+                                        SYMBOL(init, init),
+                                        SYMBOL(options, options),
+                                        SYMBOL(real_connect, real_connect),
+                                        SYMBOL(close, close),
+                                        SYMBOL(errno, error_number),
+                                        SYMBOL(sqlstate, sqlstate),
+                                        SYMBOL(error, error),
+                                        SYMBOL(get_server_version, get_server_version),
+                                        SYMBOL(get_server_info, get_server_info),
+                                        SYMBOL(real_query, real_query),
+                                        SYMBOL(use_result, use_result),
+                                        SYMBOL(next_result, next_result),
+                                        SYMBOL(num_fields, num_fields),
+                                        SYMBOL(fetch_field_direct, fetch_field_direct),
+                                        SYMBOL(fetch_row, fetch_row),
+                                        SYMBOL(fetch_lengths, fetch_lengths),
+                                        SYMBOL(free_result, free_result)};
+
+static const char *const libraries[] = {"libmariadb.so.3", "libmysqlclient.so.24", "libmysqlclient.so.23",
+                                        "libmysqlclient.so.22", "libmysqlclient.so.21"};
+
+static void *open_library(const char *path)
+{
+    void *library = NULL;
+    if (path != NULL && path[0] != '\0')
+        return dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    for (size_t i = 0; i < sizeof libraries / sizeof libraries[0] && library == NULL; i++)
+        library = dlopen(libraries[i], RTLD_NOW | RTLD_LOCAL);
+    return library;
+}
+
+int tern_mysql_load(struct tern_mysql_api *api, char *error, unsigned long size)
+{
+    const char *path = getenv("TERN_MYSQL_LIBRARY");
+    void *library = open_library(path);
+    if (library == NULL) {
+        snprintf(error, size,
+                 "MySQL's client library %s cannot be opened: install it (Debian package libmariadb3), or "
+                 "name it in "
+                 "the environment variable TERN_MYSQL_LIBRARY",
+                 path == NULL || path[0] == '\0' ? libraries[0] : path);
+        return -1;
+    }
+    for (size_t i = 0; i < sizeof symbols / sizeof symbols[0]; i++) {
+        void *address = dlsym(library, symbols[i].name);
+        if (address == NULL) {
+            snprintf(error, size,
+                     "the client library for mysql: has no function %s: it is too old, or another one",
+                     symbols[i].name);
+            return -1;
+        }
+        memcpy((char *)api + symbols[i].offset, &address, sizeof address);
+    }
+    if (api->server_init(0, NULL, NULL) != 0) {
+        snprintf(error, size, "MySQL's client library cannot be initialized");
+        return -1;
+    }
+    return 0;
+}
+
+static pthread_mutex_t load_mutex = PTHREAD_MUTEX_INITIALIZER;
+
+static int find_library(char error[256])
+{
+    static struct tern_mysql_api loaded;
+    int status = TERN_HOST_OK;
+    pthread_mutex_lock(&load_mutex);
+    if (tern_mysql_library == NULL) {
+        if (tern_mysql_load(&loaded, error, 256) == 0)
+            tern_mysql_library = &loaded;
+        else
+            status = TERN_HOST_E_LIBRARY;
+    }
+    pthread_mutex_unlock(&load_mutex);
+    return status;
+}
+
+/* ---- Text ------------------------------------------------------------------------------------------------------------------------ */
+
+char *tern_mysql_reserve(struct tern_mysql_text *text, size_t size)
+{
+    if (text->size + size > text->room) {
+        size_t room = (text->size + size) * 2;
+        char *bigger = realloc(text->bytes, room);
+        if (bigger == NULL) {
+            text->failed = true;
+            return NULL;
+        }
+        text->bytes = bigger;
+        text->room = room;
+    }
+    return text->bytes + text->size;
+}
+
+void tern_mysql_add(struct tern_mysql_text *text, const char *bytes, size_t size)
+{
+    char *at = tern_mysql_reserve(text, size);
+    if (at == NULL)
+        return;
+    memcpy(at, bytes, size);
+    text->size += size;
+}
+
+static void add_quoted(struct tern_mysql_text *text, const char *bytes, size_t size)
+{
+    char *begin = tern_mysql_reserve(text, 2 * size + 2), *at = begin;
+    if (begin == NULL)
+        return;
+    *at++ = '\'';
+    for (size_t i = 0; i < size; i++) {
+        if (bytes[i] == '\'')
+            *at++ = '\'';
+        *at++ = bytes[i];
+    }
+    *at++ = '\'';
+    text->size += (size_t)(at - begin);
+}
+
+static void add_hex(struct tern_mysql_text *text, const uint8_t *bytes, size_t size)
+{
+    static const char digits[] = "0123456789abcdef";
+    char *begin = tern_mysql_reserve(text, 2 * size + 3), *at = begin;
+    if (begin == NULL)
+        return;
+    *at++ = 'x';
+    *at++ = '\'';
+    for (size_t i = 0; i < size; i++) {
+        *at++ = digits[bytes[i] >> 4];
+        *at++ = digits[bytes[i] & 15];
+    }
+    *at++ = '\'';
+    text->size += (size_t)(at - begin);
+}
+
+void tern_mysql_add_value(struct tern_mysql_text *text, const struct tern_sql_value *value)
+{
+    char number[40];
+    switch (value->kind) {
+    case TERN_SQL_INTEGER:
+        tern_mysql_add(text, number,
+                       (size_t)snprintf(number, sizeof number, "%lld", (long long)value->integer));
+        break;
+    case TERN_SQL_REAL:
+        tern_mysql_add(text, number, (size_t)snprintf(number, sizeof number, "%.17g", value->real));
+        break;
+    case TERN_SQL_TEXT:
+        add_quoted(text, value->data, value->size);
+        break;
+    case TERN_SQL_BLOB:
+        add_hex(text, value->data, value->size);
+        break;
+    default:
+        tern_mysql_add(text, "NULL", 4);
+    }
+}
+
+/* ---- Errors ---------------------------------------------------------------------------------------------------------------------- */
+
+struct statement {
+    struct statement *next;
+    char *sql; /* with a ? for each value */
+};
+
+struct mysql_client {
+    struct tern_sql_client client; /* first */
+    const struct tern_mysql_api *api;
+    struct st_mysql *connection;
+    struct statement *statements;
+    struct tern_mysql_text text;
+    char *url; /* decoded pieces, each ended by NUL */
+    const char *user, *host, *database, *socket, *group;
+    unsigned port;
+    bool is_mariadb;
+};
+
+/* By the server's number where the SQLSTATE is too coarse: the reference lists of both servers. */
+static int classify(unsigned number, const char *state)
+{
+    switch (number) {
+    case 1062: /* duplicate key */
+        return TERN_SQL_E_DUPLICATE;
+    case 1020: /* the row has changed since the snapshot */
+    case 1205: /* lock wait timeout */
+    case 1213: /* deadlock */
+        return TERN_SQL_E_RETRY;
+    case 1265: /* data truncated */
+    case 1300: /* invalid character string */
+    case 1366: /* incorrect value */
+    case 1118: /* row too large */
+    case 1713: /* undo record too large */
+    case 3819: /* check constraint */
+        return TERN_SQL_E_ROW;
+    default:
+        if (strncmp(state, "22", 2) == 0 || strncmp(state, "23", 2) == 0)
+            return TERN_SQL_E_ROW;
+        return strncmp(state, "42", 2) == 0 ? TERN_SQL_E_STATEMENT : TERN_HOST_E_DATABASE;
+    }
+}
+
+static int fail(struct mysql_client *client)
+{
+    const struct tern_mysql_api *api = client->api;
+    unsigned number = api->error_number(client->connection);
+    const char *state = api->sqlstate(client->connection);
+    snprintf(client->client.error, sizeof client->client.error, "%s (error %u, SQLSTATE %s)",
+             api->error(client->connection), number, state);
+    return classify(number, state);
+}
+
+/* ---- Answers ---------------------------------------------------------------------------------------------------------------------- */
+
+static void read_value(struct tern_sql_value *value, const struct tern_mysql_field *field, const char *bytes,
+                       size_t size)
+{
+    memset(value, 0, sizeof *value);
+    if (bytes == NULL)
+        return;
+    value->kind = TERN_SQL_TEXT;
+    value->data = bytes;
+    value->size = size;
+    switch (field->type) {
+    case FIELD_TINY:
+    case FIELD_SHORT:
+    case FIELD_LONG:
+    case FIELD_LONGLONG:
+    case FIELD_INT24:
+    case FIELD_YEAR:
+        value->kind = TERN_SQL_INTEGER;
+        value->integer = bytes[0] == '-' ? strtoll(bytes, NULL, 10) : (int64_t)strtoull(bytes, NULL, 10);
+        break;
+    case FIELD_FLOAT:
+    case FIELD_DOUBLE:
+        value->kind = TERN_SQL_REAL;
+        value->real = strtod(bytes, NULL);
+        break;
+    default:
+        if (field->charsetnr == CHARSET_BINARY && field->type >= FIELD_BLOB_FIRST &&
+            field->type <= FIELD_BLOB_LAST)
+            value->kind = TERN_SQL_BLOB;
+    }
+}
+
+/* Rows come one by one, and must be taken to the last. */
+static int give_rows(struct mysql_client *client, struct st_mysql_res *result, tern_sql_row *row,
+                     void *context)
+{
+    const struct tern_mysql_api *api = client->api;
+    struct tern_sql_value values[ANSWER_COLUMNS];
+    unsigned columns = api->num_fields(result);
+    int status = TERN_HOST_OK;
+    if (columns > ANSWER_COLUMNS)
+        columns = ANSWER_COLUMNS;
+    for (char **fields = api->fetch_row(result); fields != NULL; fields = api->fetch_row(result)) {
+        unsigned long *lengths = api->fetch_lengths(result);
+        for (unsigned i = 0; i < columns; i++)
+            read_value(&values[i], api->fetch_field_direct(result, i), fields[i], lengths[i]);
+        if (status == TERN_HOST_OK && row != NULL)
+            status = row(context, values, columns);
+    }
+    if (api->error_number(client->connection) != 0)
+        status = fail(client);
+    return status;
+}
+
+/* All answers of the statements that were sent; the first error decides. */
+static int take_answers(struct mysql_client *client, tern_sql_row *row, void *context)
+{
+    const struct tern_mysql_api *api = client->api;
+    int status = TERN_HOST_OK;
+    for (int more = 0; more == 0 && status == TERN_HOST_OK;) {
+        struct st_mysql_res *result = api->use_result(client->connection);
+        if (result != NULL) {
+            status = give_rows(client, result, row, context);
+            api->free_result(result);
+        } else if (api->error_number(client->connection) != 0) {
+            status = fail(client);
+        }
+        if (status == TERN_HOST_OK && (more = api->next_result(client->connection)) > 0)
+            status = fail(client);
+    }
+    return status;
+}
+
+static int query(struct mysql_client *client, const char *sql, size_t size, tern_sql_row *row, void *context)
+{
+    if (client->connection == NULL) {
+        snprintf(client->client.error, sizeof client->client.error, "not connected");
+        return TERN_HOST_E_DATABASE;
+    }
+    if (client->api->real_query(client->connection, sql, (unsigned long)size) != 0)
+        return fail(client);
+    return take_answers(client, row, context);
+}
+
+int tern_mysql_query(struct tern_sql_client *client, const char *sql, size_t size)
+{
+    return query((struct mysql_client *)client, sql, size, NULL, NULL);
+}
+
+static int execute(struct tern_sql_client *client, const char *sql)
+{
+    return tern_mysql_query(client, sql, strlen(sql));
+}
+
+/* ---- Statements -------------------------------------------------------------------------------------------------------------------- */
+
+static int prepare(struct tern_sql_client *base, const char *sql, void **out)
+{
+    struct mysql_client *client = (struct mysql_client *)base;
+    struct statement *statement = calloc(1, sizeof *statement);
+    if (statement == NULL || (statement->sql = strdup(sql)) == NULL) {
+        free(statement);
+        snprintf(base->error, sizeof base->error, "out of memory");
+        return TERN_HOST_E_SYSTEM;
+    }
+    statement->next = client->statements;
+    client->statements = statement;
+    *out = statement;
+    return TERN_HOST_OK;
+}
+
+/* Where the next ? stands that is not part of a name or a literal, or the end. */
+static const char *find_mark(const char *sql)
+{
+    char quote = '\0';
+    for (; *sql != '\0' && (quote != '\0' || *sql != '?'); sql++) {
+        if (quote == '\0' && (*sql == '"' || *sql == '\''))
+            quote = *sql;
+        else if (*sql == quote)
+            quote = '\0';
+    }
+    return sql;
+}
+
+static int run(struct tern_sql_client *base, void *prepared, const struct tern_sql_value *values,
+               size_t count, tern_sql_row *row, void *context)
+{
+    struct mysql_client *client = (struct mysql_client *)base;
+    const char *sql = ((const struct statement *)prepared)->sql;
+    client->text.size = 0;
+    client->text.failed = false;
+    for (size_t i = 0; *sql != '\0'; i++) {
+        const char *mark = find_mark(sql);
+        tern_mysql_add(&client->text, sql, (size_t)(mark - sql));
+        if (*mark == '?' && i < count)
+            tern_mysql_add_value(&client->text, &values[i]);
+        sql = *mark == '?' ? mark + 1 : mark;
+    }
+    if (client->text.failed) {
+        snprintf(base->error, sizeof base->error, "out of memory");
+        return TERN_HOST_E_SYSTEM;
+    }
+    return query(client, client->text.bytes, client->text.size, row, context);
+}
+
+/* ---- Connecting -------------------------------------------------------------------------------------------------------------------- */
+
+static void disconnect(struct tern_sql_client *base)
+{
+    struct mysql_client *client = (struct mysql_client *)base;
+    while (client->statements != NULL) {
+        struct statement *statement = client->statements;
+        client->statements = statement->next;
+        free(statement->sql);
+        free(statement);
+    }
+    if (client->connection != NULL)
+        client->api->close(client->connection);
+    client->connection = NULL;
+}
+
+static void set_options(const struct mysql_client *client)
+{
+    const struct tern_mysql_api *api = client->api;
+    unsigned connect = CONNECT_SECONDS, answer = ANSWER_SECONDS, write = WRITE_SECONDS;
+    api->options(client->connection, OPTION_READ_GROUP, client->group);
+    api->options(client->connection, OPTION_CHARSET, "utf8mb4");
+    api->options(client->connection, OPTION_CONNECT_TIMEOUT, &connect);
+    api->options(client->connection, OPTION_READ_TIMEOUT, &answer);
+    api->options(client->connection, OPTION_WRITE_TIMEOUT, &write);
+}
+
+static int connect_server(struct tern_sql_client *base)
+{
+    struct mysql_client *client = (struct mysql_client *)base;
+    const struct tern_mysql_api *api = client->api;
+    disconnect(base);
+    client->connection = api->init(NULL);
+    if (client->connection == NULL) {
+        snprintf(base->error, sizeof base->error, "out of memory");
+        return TERN_HOST_E_SYSTEM;
+    }
+    set_options(client);
+    if (api->real_connect(client->connection, client->host, client->user, getenv("MYSQL_PWD"),
+                          client->database, client->port, client->socket, FLAG_MULTI_STATEMENTS) == NULL) {
+        (void)fail(client);
+        disconnect(base);
+        return TERN_HOST_E_DATABASE;
+    }
+    base->version = (unsigned)api->get_server_version(client->connection);
+    client->is_mariadb = strstr(api->get_server_info(client->connection), "MariaDB") != NULL;
+    return TERN_HOST_OK;
+}
+
+bool tern_mysql_is_mariadb(const struct tern_sql_client *client)
+{
+    return ((const struct mysql_client *)client)->is_mariadb;
+}
+
+/* ---- URL --------------------------------------------------------------------------------------------------------------------------- */
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* %XX in place. False: it is none, or a NUL. */
+static bool decode(char *text)
+{
+    char *to = text;
+    for (; *text != '\0'; text++) {
+        if (*text != '%') {
+            *to++ = *text;
+            continue;
+        }
+        int high = hex_digit(text[1]);
+        int low = high < 0 ? -1 : hex_digit(text[2]);
+        if (low < 0 || (high | low) == 0)
+            return false;
+        *to++ = (char)(high << 4 | low);
+        text += 2;
+    }
+    *to = '\0';
+    return true;
+}
+
+static int refuse(char error[256], const char *why)
+{
+    snprintf(error, 256,
+             "%s; it is spelt mysql://user@host:port/database, or mysql://user@/database?socket=/path", why);
+    return TERN_HOST_E_ARGUMENT;
+}
+
+static char *cut(char *text, char at)
+{
+    char *place = strchr(text, at);
+    if (place == NULL)
+        return NULL;
+    *place = '\0';
+    return place + 1;
+}
+
+static int read_query(struct mysql_client *client, char *options, char error[256])
+{
+    while (options != NULL && options[0] != '\0') {
+        char *next = cut(options, '&');
+        char *value = cut(options, '=');
+        if (value == NULL || !decode(value))
+            return refuse(error, "an option of the URL has no value");
+        if (strcmp(options, "socket") == 0)
+            client->socket = value;
+        else if (strcmp(options, "group") == 0)
+            client->group = value;
+        else
+            return refuse(error, "the URL's options are socket and group");
+        options = next;
+    }
+    return TERN_HOST_OK;
+}
+
+static int read_host(struct mysql_client *client, char *host, char error[256])
+{
+    char *port = host[0] == '[' ? NULL : cut(host, ':');
+    if (host[0] == '[') { /* IPv6 */
+        char *behind = cut(++host, ']');
+        if (behind == NULL || (behind[0] != '\0' && behind[0] != ':'))
+            return refuse(error, "the URL's host has no ]");
+        port = behind[0] == ':' ? behind + 1 : NULL;
+    }
+    client->port = PORT;
+    if (port != NULL) {
+        char *end;
+        unsigned long number = strtoul(port, &end, 10);
+        if (port[0] < '0' || port[0] > '9' || *end != '\0' || number == 0 || number > 65535)
+            return refuse(error, "the URL's port is none");
+        client->port = (unsigned)number;
+    }
+    client->host = host[0] == '\0' ? NULL : host;
+    return decode(host) ? TERN_HOST_OK : refuse(error, "the URL has a % that is no %XX");
+}
+
+/* `rest`: what stands behind the scheme and its colon. The URL goes into logs and process lists, so that a password must stand
+ * elsewhere. */
+static int read_url(struct mysql_client *client, const char *rest, char error[256])
+{
+    if (strncmp(rest, "//", 2) != 0)
+        return refuse(error, "the URL has no //");
+    client->url = strdup(rest + 2);
+    if (client->url == NULL) {
+        snprintf(error, 256, "out of memory");
+        return TERN_HOST_E_SYSTEM;
+    }
+    char *options = cut(client->url, '?');
+    char *database = cut(client->url, '/');
+    char *host = strrchr(client->url, '@');
+    client->group = "client";
+    if (host != NULL) {
+        *host++ = '\0';
+        client->user = client->url;
+        if (strchr(client->url, ':') != NULL) {
+            snprintf(error, 256,
+                     "no password in the URL, where logs would show it: put it into the section [client] of "
+                     "~/.my.cnf, "
+                     "or into the environment variable MYSQL_PWD");
+            return TERN_HOST_E_ARGUMENT;
+        }
+    }
+    if (database == NULL || database[0] == '\0')
+        return refuse(error, "the URL names no database");
+    if (!decode(database) || (client->user != NULL && !decode(client->url)))
+        return refuse(error, "the URL has a % that is no %XX");
+    client->database = database;
+    int status = read_host(client, host == NULL ? client->url : host, error);
+    return status != TERN_HOST_OK ? status : read_query(client, options, error);
+}
+
+static void close_client(struct tern_sql_client *base)
+{
+    struct mysql_client *client = (struct mysql_client *)base;
+    disconnect(base);
+    free(client->text.bytes);
+    free(client->url);
+    free(client);
+}
+
+static int open_client(struct tern_sql_client **out, const struct tern_sink_config *config, char error[256])
+{
+    int status = find_library(error);
+    if (status != TERN_HOST_OK)
+        return status;
+    struct mysql_client *client = calloc(1, sizeof *client);
+    if (client == NULL) {
+        snprintf(error, 256, "out of memory");
+        return TERN_HOST_E_SYSTEM;
+    }
+    client->client.ops = &tern_sql_client_mysql;
+    client->api = tern_mysql_library;
+    status = read_url(client, config->rest, error);
+    if (status == TERN_HOST_OK)
+        *out = &client->client;
+    else
+        close_client(&client->client);
+    return status;
+}
+
+const struct tern_sql_client_ops tern_sql_client_mysql = {
+    open_client, connect_server, disconnect, execute, prepare, run, close_client};
