@@ -63,7 +63,7 @@ static int32_t code_signed(struct tern_pack *pack, struct tern_pack_column *mode
     }
     if (size == 0)
         return 0;
-    minus = code(pack, TERN_PACK_SIGN + model->was_down, minus);
+    minus = code(pack, TERN_PACK_SIGN + (unsigned)model->was_down, minus);
     model->was_down = (uint8_t)minus;
     uint32_t result = 1;
     while (--size != 0)
