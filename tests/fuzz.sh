@@ -11,6 +11,10 @@ for source in fuzz/fuzz_*.c; do
     mkdir -p "$out/corpus/$name" "$corpus" fuzz/regressions
     # shellcheck disable=SC2046
     clang -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined "$source" core/*.c -o "$out/$name" || { failed=$((failed + 1)); continue; }
+    seed=fuzz/seed_${name#fuzz_}.c
+    if [ -e "$seed" ]; then
+        ${CC:-cc} -std=gnu11 -O1 "$seed" core/*.c -o "$out/seed_$name" && "$out/seed_$name" "$out/corpus/$name" || { failed=$((failed + 1)); continue; }
+    fi
     if "$out/$name" -max_total_time="$seconds" -print_final_stats=1 -artifact_prefix="fuzz/regressions/$name-" "$out/corpus/$name" "$corpus" \
         >"$out/$name.log" 2>&1; then
         passed=$((passed + 1))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Bytes a row of a CSV file, packed and in the forms that are usual, everything counted. Types are inferred: the first increasing integer
- * or ISO time is the time; integers, decimals and text otherwise; an empty field of a number is NULL.
+ * Bytes a row of a CSV file, packed and in the forms that are usual, everything counted. Types are inferred, whether quoted or not: the
+ * first increasing integer or ISO time is the time; integers, decimals and text otherwise; an empty field without quotes is NULL.
  * Usage: bench_wire FILE.csv     (bench_wire --pack FILE.csv only packs, for callgrind)
  * Needs zlib and liblzma: Debian's zlib1g-dev and liblzma-dev.
  */
@@ -122,11 +122,13 @@ static struct tern_column schema[TERN_COLUMNS_MAX];
 static struct tern_table table;
 static struct tern_value *values;
 
-/* Digits behind the point, or -1 when it is no number of at most 18 digits. */
+/* Digits behind the point, or -1 when it is no number of at most 18 digits, or one with zeros in front. */
 static int decimals_of(const char *text)
 {
     int digits = 0, behind = -1;
     text += *text == '-';
+    if (text[0] == '0' && text[1] >= '0' && text[1] <= '9')
+        return -1;
     for (; *text != '\0'; text++) {
         if (*text == '.' && behind < 0)
             behind = 0;
@@ -138,19 +140,26 @@ static int decimals_of(const char *text)
     return digits == 0 ? -1 : behind < 0 ? 0 : behind;
 }
 
-static bool iso_time(const char *text, int64_t *seconds)
+/* A date, or a date and a time with or without seconds and their fraction; a zone behind it is not read. */
+static bool iso_time(const char *text, int64_t *milliseconds)
 {
-    int year, month, day, hour, minute, second = 0, end = 0;
-    char divider;
-    if (sscanf(text, "%4d-%2d-%2d%c%2d:%2d%n", &year, &month, &day, &divider, &hour, &minute, &end) != 6 ||
-        (divider != ' ' && divider != 'T'))
+    int year, month, day, hour = 0, minute = 0, second = 0, thousandths = 0, end = 0;
+    char divider = ' ';
+    if (sscanf(text, "%4d-%2d-%2d%n", &year, &month, &day, &end) != 3 || end < 8)
         return false;
-    if (text[end] == ':')
-        second = atoi(text + end + 1);
+    text += end;
+    if (*text != '\0' && (sscanf(text, "%c%2d:%2d%n", &divider, &hour, &minute, &end) != 3 ||
+                          (divider != ' ' && divider != 'T')))
+        return false;
+    text += *text != '\0' ? end : 0;
+    if (*text == ':' && sscanf(text, ":%2d%n", &second, &end) == 1)
+        text += end;
+    for (int unit = 100, at = 1; *text == '.' && unit != 0 && text[at] >= '0' && text[at] <= '9'; unit /= 10)
+        thousandths += (text[at++] - '0') * unit;
     int64_t y = year - (month <= 2), era = y / 400, of_era = y - era * 400;
     int64_t of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
     int64_t days = era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
-    *seconds = ((days * 24 + hour) * 60 + minute) * 60 + second;
+    *milliseconds = (((days * 24 + hour) * 60 + minute) * 60 + second) * 1000 + thousandths;
     return true;
 }
 
@@ -172,18 +181,20 @@ static int64_t scaled(const char *text, int decimals)
 
 struct seen {
     size_t empty, iso, numbers, binary, longest;
+    bool fractions; /* of a second */
     int decimals;
 };
 
 static struct seen look(size_t column)
 {
     struct seen seen = {0};
-    int64_t time;
     for (size_t i = 0; i < rows; i++) {
         const struct field *field = &fields[i * columns + column];
-        int decimals = field->quoted ? -1 : decimals_of(field->text);
+        int decimals = decimals_of(field->text);
+        int64_t time = 0;
         seen.empty += field->size == 0 && !field->quoted;
         seen.iso += iso_time(field->text, &time);
+        seen.fractions |= time % 1000 != 0;
         seen.numbers += decimals >= 0;
         seen.binary += strcmp(field->text, "0") == 0 || strcmp(field->text, "1") == 0;
         seen.decimals = decimals > seen.decimals ? decimals : seen.decimals;
@@ -192,17 +203,17 @@ static struct seen look(size_t column)
     return seen;
 }
 
-static void set_values(size_t column, bool iso, bool number, int decimals)
+static void set_values(size_t column, bool iso, bool number, const struct seen *seen)
 {
     for (size_t i = 0; i < rows; i++) {
         const struct field *field = &fields[i * columns + column];
         struct tern_value *value = &values[i * columns + column];
-        if (iso)
-            iso_time(field->text, &value->number);
-        else if (number && field->size == 0)
+        if (field->size == 0 && !field->quoted)
             *value = tern_null();
+        else if (iso && iso_time(field->text, &value->number))
+            value->number /= seen->fractions ? 1 : 1000;
         else if (number)
-            *value = tern_int(scaled(field->text, decimals));
+            *value = tern_int(scaled(field->text, seen->decimals));
         else
             *value = tern_bytes(field->text, field->size);
     }
@@ -223,10 +234,11 @@ static void infer(void)
     values = room(rows * columns * sizeof(*values));
     for (size_t c = 0; c < columns; c++) {
         struct seen seen = look(c);
-        bool iso = seen.iso == rows, number = seen.numbers != 0 && seen.numbers + seen.empty == rows;
-        set_values(c, iso, number, seen.decimals);
+        bool iso = seen.iso != 0 && seen.iso + seen.empty == rows;
+        bool number = seen.numbers != 0 && seen.numbers + seen.empty == rows;
+        set_values(c, iso, number, &seen);
         schema[c].name = names[c].text;
-        schema[c].flags = number && seen.empty != 0 ? TERN_NULLABLE : 0;
+        schema[c].flags = seen.empty != 0 ? TERN_NULLABLE : 0;
         schema[c].type = seen.decimals != 0    ? TERN_DECIMAL(seen.decimals)
                          : seen.binary == rows ? TERN_BOOL
                                                : TERN_I64;
@@ -236,7 +248,7 @@ static void infer(void)
             schema[c].type = TERN_TEXT(seen.longest + (seen.longest == 0));
             has_text = true;
         } else if (!has_time && seen.empty == 0 && seen.decimals == 0 && increasing(c)) {
-            schema[c].type = TERN_TIME_S;
+            schema[c].type = seen.fractions ? TERN_TIME_MS : TERN_TIME_S;
             has_time = true;
         }
     }
@@ -309,10 +321,11 @@ static size_t unpack_all(bool compare)
     return count;
 }
 
+/* Of one core, whatever else the machine does. */
 static double seconds(void)
 {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
@@ -406,7 +419,7 @@ static size_t protobuf_row(const struct tern_value *row, char *line)
     for (size_t c = 0; c < columns; c++) {
         unsigned kind = TERN_TYPE_KIND(schema[c].type);
         uint64_t number = (uint64_t)row[c].number;
-        bool plain = kind == TERN_KIND_BOOL || kind == TERN_KIND_TIME_S;
+        bool plain = kind == TERN_KIND_BOOL || kind == TERN_KIND_TIME_S || kind == TERN_KIND_TIME_MS;
         if (row[c].is_null != 0)
             continue;
         size += c < 15 ? 1 : 2;
