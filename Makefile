@@ -122,9 +122,9 @@ fault: all $(e2e_tools) $(B)/tests/fault/faults $(B)/tests/fault/preload.so
 freestanding:
 	@sh tests/freestanding.sh
 
-# make size                   code a target and module, and RAM, in bytes
+# make size                   code, RAM and deepest stack a target, in bytes; fails above tests/size/bounds
 size:
-	@sh tests/size/size.sh
+	@python3 tests/size/size.py
 
 # make firmware               images for the emulated boards: build/firmware/*.elf
 .PHONY: firmware

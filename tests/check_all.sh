@@ -60,7 +60,7 @@ for script in tests/all/*.sh; do
     [ -e "$script" ] && step "$(basename "$script" .sh)" sh "$script"
 done
 step "fuzz smoke" $make -s fuzz SECONDS=10
-step "size" sh tests/size/size.sh
+step "size" python3 tests/size/size.py
 step "demo" $make -s demo
 if [ "$skipped" -ne 0 ]; then
     echo "FAIL $skipped tests were skipped; nothing may be skipped here"

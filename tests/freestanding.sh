@@ -41,7 +41,7 @@ check() { # name, compiler, nm, size, flags...
     # shellcheck disable=SC2086
     ram=$("$size" $objects | awk 'NR > 1 { sum += $2 + $3 } END { print sum }')
     if [ "$name" = avr ]; then
-        ram=0 # avr-gcc counts constants as data; tests/size/size.sh looks at what a firmware links
+        ram=0 # avr-gcc counts constants as data; tests/size/size.py looks at what a firmware links
     fi
     if [ -n "$foreign" ]; then
         echo "FAIL $name: undefined symbols beyond the allow-list:" $foreign
