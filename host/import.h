@@ -31,6 +31,8 @@ struct tern_import_config {
     uint64_t segment_bytes;   /* csv: and at this size, 0: 64 MiB */
     uint64_t
         from; /* where a destination without a cursor begins; records before are no gap unless later ones follow */
+    uint32_t
+        workers; /* that share the devices, each with a connection, 0: 1; a destination with one writer has 1 */
     bool soft_delete; /* as in struct tern_sink_config, with the three below */
     bool no_ddl;
     const struct tern_sink_name *names; /* must outlive the import */
