@@ -53,6 +53,7 @@ struct postgres_client {
     size_t room;
     int64_t connect_milliseconds;
     uint64_t line; /* of a COPY, that the last error names */
+    bool doomed;   /* the transaction must not be committed */
 };
 
 /* Messages may be of several lines; a log has one. */
@@ -166,6 +167,7 @@ struct taking {
     tern_sql_row *row;
     void *context;
     uint64_t affected;
+    bool commits;
     bool copies;
 };
 
@@ -205,6 +207,10 @@ static int take_result(struct postgres_client *client, struct pg_result *result,
     case RESULT_COPY_OUT:
         return lose(client, "the server began to send a copy, which nobody asked for");
     case RESULT_COMMAND:
+        if (taking->commits && strcmp(client->api->cmdStatus(result), "COMMIT") != 0) {
+            snprintf(client->client.error, sizeof client->client.error, "the server rolled back instead");
+            return TERN_SQL_E_RETRY;
+        }
         taking->affected = strtoull(client->api->cmdTuples(result), NULL, 10);
         return TERN_HOST_OK;
     case RESULT_EMPTY:
@@ -255,6 +261,7 @@ static void disconnect(struct tern_sql_client *base)
     if (client->connection != NULL)
         client->api->finish(client->connection);
     client->connection = NULL;
+    client->doomed = false;
 }
 
 static bool finish_connecting(struct postgres_client *client)
@@ -316,13 +323,27 @@ static int connect_server(struct tern_sql_client *base)
 
 /* ---- Statements ------------------------------------------------------------------------------------------------------------------ */
 
+/* A server answers COMMIT with ROLLBACK, and no error, where a statement of the transaction has failed. */
 static int execute(struct tern_sql_client *base, const char *sql)
 {
     struct postgres_client *client = (struct postgres_client *)base;
-    struct taking taking = {0};
+    bool commits = strcmp(sql, "COMMIT") == 0;
+    struct taking taking = {.commits = commits};
+    if (commits && client->doomed) {
+        snprintf(base->error, sizeof base->error, "the transaction lost rows that were refused");
+        return TERN_SQL_E_RETRY;
+    }
+    if (strcmp(sql, "ROLLBACK") == 0)
+        client->doomed = false;
     if (!client->api->sendQuery(client->connection, sql))
         return lose(client, NULL);
     return take_results(client, &taking);
+}
+
+int tern_postgres_doom(struct tern_sql_client *base)
+{
+    ((struct postgres_client *)base)->doomed = true;
+    return execute(base, "ROLLBACK;BEGIN");
 }
 
 static int prepare(struct tern_sql_client *base, const char *sql, void **prepared)

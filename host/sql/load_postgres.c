@@ -196,28 +196,49 @@ static struct tern_sink_row *find_row(const struct loading *loading, size_t firs
     return NULL;
 }
 
-/* Goes through all rows in pieces, each in a transaction of its own that is rolled back. */
+/* Brings in a piece that may be refused: then it leaves nothing. */
+static int try_piece(struct loading *loading, size_t first, size_t end)
+{
+    struct tern_sql_client *client = loading->engine->client;
+    char empty[80] = "SAVEPOINT tern";
+    int status = loading->path == MERGE ? make_stage(loading) : TERN_HOST_OK;
+    if (loading->path == MERGE)
+        snprintf(empty, sizeof empty, "TRUNCATE \"%s\";SAVEPOINT tern", loading->stage);
+    if (status == TERN_HOST_OK)
+        status = client->ops->execute(client, empty);
+    return status == TERN_HOST_OK ? bring(loading, first, end) : status;
+}
+
+/* Goes through all rows in pieces, in a transaction that will not be committed. A piece that the database takes stays, because a row may
+ * be refused for what another one has brought. */
 static int find_refused(struct loading *loading)
 {
     const struct tern_sink_load *load = loading->load;
     struct tern_sql_client *client = loading->engine->client;
-    int status = client->ops->execute(client, "ROLLBACK;BEGIN");
-    size_t piece = PIECE_MAX;
+    size_t piece = PIECE_MAX, refused = 0;
+    int status = tern_postgres_doom(client);
     for (size_t first = 0; first < load->count && status == TERN_HOST_OK;) {
         size_t end = load->count - first < piece ? load->count : first + piece;
-        int brought = bring(loading, first, end);
-        if (brought != TERN_HOST_OK && brought != TERN_SQL_E_ROW)
-            return brought;
-        struct tern_sink_row *row = find_row(loading, first, end);
-        if (brought == TERN_HOST_OK) {
+        status = try_piece(loading, first, end);
+        if (status == TERN_HOST_OK) {
             first = end;
             piece = piece < PIECE_MAX ? piece * 2 : piece;
-        } else if (row != NULL || end - first == 1) {
-            load->reject(load->context, row != NULL ? row : load->rows[first], client->error);
+            continue;
+        }
+        if (status != TERN_SQL_E_ROW)
+            return status;
+        struct tern_sink_row *row = end - first == 1 ? load->rows[first] : find_row(loading, first, end);
+        if (row != NULL) {
+            load->reject(load->context, row, client->error);
+            refused++;
         } else {
             piece = (end - first) / 2;
         }
-        status = client->ops->execute(client, "ROLLBACK;BEGIN");
+        status = client->ops->execute(client, "ROLLBACK TO tern");
+    }
+    if (status == TERN_HOST_OK && refused == 0) {
+        snprintf(client->error, sizeof client->error, "rows were refused that are taken now");
+        return TERN_SQL_E_RETRY;
     }
     return status;
 }
@@ -249,7 +270,7 @@ static int load_deletes(struct loading *loading)
         status = tern_sql_delete(loading->engine, loading->table, row, load->at);
         if (status == TERN_SQL_E_ROW) {
             load->reject(load->context, row, client->error);
-            status = client->ops->execute(client, "ROLLBACK;BEGIN");
+            status = tern_postgres_doom(client);
         }
     }
     return status;

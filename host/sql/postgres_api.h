@@ -53,6 +53,7 @@ struct tern_postgres_api {
     char *(*getvalue)(const struct pg_result *result, int row, int column);
     int (*getlength)(const struct pg_result *result, int row, int column);
     int (*getisnull)(const struct pg_result *result, int row, int column);
+    char *(*cmdStatus)(struct pg_result *result);
     char *(*cmdTuples)(struct pg_result *result);
     void (*clear)(struct pg_result *result);
     int (*libVersion)(void);

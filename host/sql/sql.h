@@ -123,6 +123,8 @@ struct tern_sql_dialect {
     const char *lock; /* behind a SELECT: " FOR UPDATE", or "" where begin has locked everything */
     /* The column's type in the database; keys with a binary collation. Also asked for tern's own columns. */
     const char *(*type)(const struct tern_sql_engine *engine, const struct tern_column *column);
+    /* What stands before a column's name and before its new type in an ALTER TABLE that widens it. NULL: types need no widening. */
+    const char *widen, *widen_type;
     /* Behind the closing parenthesis of CREATE TABLE. */
     const char *(*table_suffix)(const struct tern_sql_engine *engine);
     /* A query for (name, place in the primary key from 1 or 0) of each column of the table whose name is ?1. */

@@ -233,6 +233,51 @@ static int add_columns(const struct listing *listing, const struct tern_sql_tabl
     return status;
 }
 
+/* Grows with what a type can hold, among those of one family. */
+static unsigned width(uint16_t type)
+{
+    unsigned parameter = TERN_TYPE_PARAMETER(type);
+    return TERN_TYPE_KIND(type) == TERN_KIND_BOOL       ? 1
+           : TERN_TYPE_KIND(type) == TERN_KIND_UNSIGNED ? parameter + 1
+                                                        : parameter;
+}
+
+/* The wider one of what was declared before and what this schema declares. */
+static uint16_t widest(const struct found *column, uint16_t type)
+{
+    return column != NULL && column->declared && width(column->type) >= width(type) ? column->type : type;
+}
+
+static int widen_column(struct tern_sql_engine *engine, const struct tern_table *table,
+                        const struct found *found, const struct tern_column *column)
+{
+    struct tern_column before = *column;
+    char type[64];
+    before.type = found->type;
+    snprintf(type, sizeof type, "%s", engine->dialect->type(engine, &before));
+    if (widest(found, column->type) == found->type || engine->dialect->widen == NULL ||
+        strcmp(type, engine->dialect->type(engine, column)) == 0)
+        return TERN_HOST_OK;
+    tern_sql_clear(&engine->text);
+    tern_sql_add(&engine->text, "ALTER TABLE ");
+    tern_sql_add_table(engine, "", table);
+    tern_sql_add(&engine->text, " %s", engine->dialect->widen);
+    tern_sql_add_name(&engine->text, found->name);
+    tern_sql_add(&engine->text, "%s%s", engine->dialect->widen_type, engine->dialect->type(engine, column));
+    return execute_text(engine, "cannot widen a column");
+}
+
+static int widen_columns(const struct listing *listing)
+{
+    int status = TERN_HOST_OK;
+    for (uint8_t i = 0; i < listing->table->column_count && status == TERN_HOST_OK; i++) {
+        const struct found *column = find_column(listing, i);
+        if (column != NULL && column->declared)
+            status = widen_column(listing->engine, listing->table, column, &listing->table->columns[i]);
+    }
+    return status;
+}
+
 static int declare(struct tern_sql_engine *engine, const struct tern_table *table, const char *name,
                    int64_t type)
 {
@@ -242,13 +287,15 @@ static int declare(struct tern_sql_engine *engine, const struct tern_table *tabl
 }
 
 /* tern's own columns and tables are declared too, so that others see by the count that something was made. */
-static int declare_columns(struct tern_sql_engine *engine, const struct tern_sql_table *table)
+static int declare_columns(const struct listing *listing, const struct tern_sql_table *table)
 {
+    struct tern_sql_engine *engine = listing->engine;
     const struct tern_table *schema = table->schema;
     int status = TERN_HOST_OK;
     for (uint8_t i = 0; i < schema->column_count && status == TERN_HOST_OK; i++)
         status = declare(engine, schema, schema->columns[i].name,
-                         (int64_t)schema->columns[i].flags << 16 | schema->columns[i].type);
+                         (int64_t)schema->columns[i].flags << 16 |
+                             widest(find_column(listing, i), schema->columns[i].type));
     if (status == TERN_HOST_OK && table->has_first)
         status = declare(engine, schema, "tern_first", 0);
     if (status == TERN_HOST_OK && table->has_deleted)
@@ -274,13 +321,15 @@ static int make(struct listing *listing, struct tern_sql_table *table, bool dele
             status = check_types(listing);
         if (status == TERN_HOST_OK)
             status = add_columns(listing, table);
+        if (status == TERN_HOST_OK)
+            status = widen_columns(listing);
     }
     if (status == TERN_HOST_OK && deletes && !engine->config.soft_delete) {
         table->has_tombs = true;
         tern_sql_write_create_tombs(engine, table);
         status = execute_text(engine, "cannot create the table of deleted keys");
     }
-    return status == TERN_HOST_OK ? declare_columns(engine, table) : status;
+    return status == TERN_HOST_OK ? declare_columns(listing, table) : status;
 }
 
 /* ---- Looking ------------------------------------------------------------------------------------------------------------------------ */

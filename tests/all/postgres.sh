@@ -20,6 +20,7 @@ URL=$($SERVER url "$FOLDER")
 echo "seed $SEED"
 
 part "$BUILD/tests/servers/postgres_client" "$URL"
+part "$BUILD/tests/servers/postgres_import" "$URL" "$SERVER stop '$FOLDER'" "$SERVER start '$FOLDER'"
 part "$BUILD/tests/servers/import_kill" "$URL" "$KILLS" "$SEED" \
     "$SERVER kill '$FOLDER' && $SERVER start '$FOLDER'" "$SERVER crash '$FOLDER'"
 report

@@ -15,7 +15,7 @@ struct database {
     struct tern_sql_client *client;
 };
 
-/* The rows of a query as lines, columns by `|`, NULL as `~`. */
+/* The rows of a query as lines, columns by `|`, NULL as NULL. */
 struct lines {
     char **list;
     size_t count, room;
@@ -86,7 +86,7 @@ static inline int database_take(void *context, const struct tern_sql_value *valu
         if (values[i].kind == TERN_SQL_INTEGER)
             used += (size_t)snprintf(line + used, 100, "%s%lld", between, (long long)values[i].integer);
         else if (values[i].kind == TERN_SQL_NULL)
-            used += (size_t)snprintf(line + used, 100, "%s~", between);
+            used += (size_t)snprintf(line + used, 100, "%sNULL", between);
         else
             used += (size_t)snprintf(line + used, 400, "%s%.*s", between,
                                      (int)(values[i].size < 380 ? values[i].size : 380),

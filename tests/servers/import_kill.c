@@ -283,11 +283,11 @@ static void expect_rows(struct lines *merged_rows, struct lines *summed_rows, st
             snprintf(v, sizeof v, "%lld", (long long)m->v);
             snprintf(lo, sizeof lo, "%d", s->lo);
             snprintf(line, sizeof line, "%.15s|%u|n%u|%lld|%s|%.39s", device->id, k, k % 7, (long long)m->id,
-                     m->v_null ? "~" : v, m->note_null ? "~" : m->note);
+                     m->v_null ? "NULL" : v, m->note_null ? "NULL" : m->note);
             if (m->id != 0)
                 lines_add(merged_rows, line);
             snprintf(line, sizeof line, "%.15s|%u|%lld|%s|%d|%d|%lld|%d", device->id, k, (long long)s->id,
-                     s->lo_null ? "~" : lo, s->hi, s->born, (long long)s->total, s->now);
+                     s->lo_null ? "NULL" : lo, s->hi, s->born, (long long)s->total, s->now);
             if (s->id != 0)
                 lines_add(summed_rows, line);
             snprintf(line, sizeof line, "%.15s|%u|%lld|%d", device->id, k, (long long)r->id, r->v);

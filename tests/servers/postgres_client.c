@@ -137,6 +137,20 @@ static void errors_are_told_apart(void)
     CHECK_EQ(raise_state("25006"), TERN_HOST_E_DATABASE); /* read only: a standby */
 }
 
+/* The server says ROLLBACK then, and calls that a success. */
+static void a_commit_that_is_none_is_an_error(void)
+{
+    CHECK_EQ(execute("BEGIN"), 0);
+    CHECK_EQ(execute("SELEKT 1"), TERN_SQL_E_STATEMENT);
+    CHECK_EQ(execute("COMMIT"), TERN_SQL_E_RETRY);
+    CHECK_EQ(execute("BEGIN"), 0);
+    CHECK_EQ(tern_postgres_doom(client), 0);
+    CHECK_EQ(execute("COMMIT"), TERN_SQL_E_RETRY);
+    CHECK_EQ(execute("ROLLBACK"), 0);
+    CHECK_EQ(execute("BEGIN"), 0);
+    CHECK_EQ(execute("COMMIT"), 0);
+}
+
 static void waits_for_locks_and_statements_end(void)
 {
     CHECK_EQ(other->ops->execute(other, "BEGIN; UPDATE e SET v = 5 WHERE k = 1"), 0);
@@ -278,6 +292,7 @@ int main(int argc, char **argv)
     RUN(values_come_back_as_they_went);
     RUN(a_nul_or_a_wrong_byte_is_the_rows_fault);
     RUN(errors_are_told_apart);
+    RUN(a_commit_that_is_none_is_an_error);
     RUN(waits_for_locks_and_statements_end);
     RUN(a_killed_session_is_an_error_and_another_can_be_had);
     RUN(copy_counts_rows_and_names_the_line_at_fault);

@@ -54,6 +54,7 @@ static void prototypes_agree_with_the_header(void)
     CHECK(IS_SAME(getvalue));
     CHECK(IS_SAME(getlength));
     CHECK(IS_SAME(getisnull));
+    CHECK(IS_SAME(cmdStatus));
     CHECK(IS_SAME(cmdTuples));
     CHECK(IS_SAME(clear));
     CHECK(IS_SAME(libVersion));
