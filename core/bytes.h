@@ -55,7 +55,8 @@ void tern_write8(struct tern_output *output, uint8_t value);
 void tern_write16(struct tern_output *output, uint16_t value);
 void tern_write32(struct tern_output *output, uint32_t value);
 void tern_write64(struct tern_output *output, uint64_t value);
-void tern_write_varint(struct tern_output *output, uint64_t value);
+void tern_write_varint(struct tern_output *output, uint32_t value);
+void tern_write_varint64(struct tern_output *output, uint64_t value);
 void tern_write_bytes(struct tern_output *output, const void *bytes, size_t size);
 
 #endif

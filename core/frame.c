@@ -40,40 +40,38 @@ size_t tern_cobs_encode(uint8_t *buffer, size_t offset, size_t size)
     return at;
 }
 
-static int end_frame(struct tern_cobs *cobs)
+size_t tern_cobs_decode(uint8_t *bytes, size_t size)
 {
-    int size = (int)cobs->size;
-    bool bad = cobs->skip != 0 || cobs->left != 0;
-    cobs->size = 0;
-    cobs->code = 0;
-    cobs->left = 0;
-    cobs->skip = 0;
-    return bad ? TERN_E_CORRUPT : size;
-}
-
-static void keep(struct tern_cobs *cobs, uint8_t byte)
-{
-    if (cobs->size == cobs->capacity)
-        cobs->skip = 1;
-    else
-        cobs->buffer[cobs->size++] = byte;
+    const uint8_t *from = bytes;
+    const uint8_t *end = bytes + size;
+    uint8_t *to = bytes;
+    while (from < end) {
+        uint8_t code = *from;
+        const uint8_t *next = from + code;
+        if (next > end)
+            return 0;
+        while (++from < next)
+            *to++ = *from;
+        /* A block of less than 255 stands for its bytes and a zero, but for the last block's zero, which is the frame's end. */
+        if (code != 0xFF && from < end)
+            *to++ = 0;
+    }
+    return (size_t)(to - bytes);
 }
 
 int tern_cobs_take(struct tern_cobs *cobs, uint8_t byte)
 {
-    if (byte == 0)
-        return end_frame(cobs);
-    if (cobs->skip)
-        return 0;
-    if (cobs->left != 0) {
-        cobs->left--;
-        keep(cobs, byte);
+    size_t size = cobs->size;
+    if (byte != 0) {
+        if (size < cobs->capacity)
+            cobs->buffer[size] = byte;
+        if (size <= cobs->capacity)
+            cobs->size++;
         return 0;
     }
-    /* A block of less than 255 stands for its bytes and a zero, but for the last block's zero, which is the frame's end. */
-    if (cobs->code != 0 && cobs->code != 0xFF)
-        keep(cobs, 0);
-    cobs->code = byte;
-    cobs->left = (uint8_t)(byte - 1);
-    return 0;
+    cobs->size = 0;
+    if (size == 0)
+        return 0;
+    size_t decoded = size > cobs->capacity ? 0 : tern_cobs_decode(cobs->buffer, size);
+    return decoded == 0 ? TERN_E_CORRUPT : (int)decoded;
 }

@@ -50,14 +50,22 @@ size_t tern_frame_seal(uint8_t *frame, size_t size);
 int tern_frame_check(const uint8_t *frame, size_t size);
 
 /* Where in its buffer a bare frame of `size` bytes must stand, at least, to be encoded in place. */
-#define TERN_COBS_OFFSET(size) (2u + ((size) >> 7))
+#define TERN_COBS_OFFSET(size) (3u + ((size) >> 7))
 
 /* Encodes in place: the bare frame stands at buffer + offset, and the stream form, a leading and a closing zero included, is written
  * from buffer[0] on. Returns its length, at most TERN_STREAM_SIZE(size). */
 size_t tern_cobs_encode(uint8_t *buffer, size_t offset, size_t size);
 
-/* struct tern_cobs (tern.h) decodes a stream byte by byte into a buffer of fixed size. All zeros, with buffer and capacity set, is its
- * first state. */
+/* Decodes in place the `size` bytes that stood between two zeros. Returns the bare frame's size, 0 when it is cut off. */
+size_t tern_cobs_decode(uint8_t *bytes, size_t size);
+
+/* Takes a stream byte by byte. All zeros, with buffer and capacity set, is its first state. The buffer holds a frame as it comes, so that
+ * its capacity is TERN_STREAM_SIZE() of the largest. */
+struct tern_cobs {
+    uint8_t *buffer;
+    size_t capacity;
+    size_t size;
+};
 
 /* Takes one byte. Returns the size of a whole frame that it ended (in the buffer, valid until the next call), 0 when
  * there is none yet, TERN_E_CORRUPT when a bad or too long frame ended. Empty frames are passed over. */

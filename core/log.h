@@ -45,21 +45,14 @@ void tern_log_refuse(struct tern_log *log);
 
 /* ---- Reading ------------------------------------------------------------------------------------------------------------- */
 
-/* A chunk in flash with committed records. */
-struct tern_log_chunk {
-    uint32_t address;
-    uint32_t first; /* sequence of its first record */
-    uint32_t next;  /* behind its last committed record */
-    uint32_t size;  /* bytes up to the end of its last committed segment (the open chunk may still grow) */
-    uint8_t
-        reason; /* why records between the chunk before and this one are missing, if they are (enum tern_gap_reason) */
-};
-
 /* The chunk that holds record `sequence`, or else the first one after it. `chunk` may hold an earlier answer, which makes the search
  * short; address TERN_NO_ADDRESS means no hint. TERN_OK; TERN_AGAIN when no committed record is at or after `sequence`. */
 int tern_log_find(struct tern_log *log, uint32_t sequence, struct tern_log_chunk *chunk);
 
-/* Reads bytes of a chunk that tern_log_find() gave. TERN_E_FLASH, or TERN_E_CORRUPT when it has been erased since. */
+/* Whether a chunk that tern_log_find() gave is still there, and has not been erased since. */
+bool tern_log_is_there(const struct tern_log *log, const struct tern_log_chunk *chunk);
+
+/* Reads bytes of such a chunk. TERN_E_FLASH, or TERN_E_CORRUPT when it has been erased since. */
 int tern_log_read(const struct tern_log *log, const struct tern_log_chunk *chunk, uint32_t offset, void *data,
                   uint32_t size);
 

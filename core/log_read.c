@@ -37,8 +37,7 @@ static bool is_in_ring(const struct tern_log *log, uint32_t sector)
     return log->newest != TERN_NO_ADDRESS && at <= used;
 }
 
-/* Whether the chunk that was found once is still there. */
-static bool is_there(const struct tern_log *log, const struct tern_log_chunk *chunk)
+bool tern_log_is_there(const struct tern_log *log, const struct tern_log_chunk *chunk)
 {
     uint8_t head[1 + TERN_VARINT32_MAX];
     struct tern_input input = {head + 1, TERN_VARINT32_MAX, false};
@@ -140,7 +139,8 @@ static int run(struct search *search, struct tern_log_chunk *chunk)
 static int find(const struct tern_log *log, struct search *search, struct tern_log_chunk *chunk)
 {
     struct tern_log_note head;
-    bool hinted = search->hint != TERN_NO_ADDRESS && chunk->first <= search->sequence && is_there(log, chunk);
+    bool hinted =
+        search->hint != TERN_NO_ADDRESS && chunk->first <= search->sequence && tern_log_is_there(log, chunk);
     if (log->newest == TERN_NO_ADDRESS)
         return TERN_AGAIN;
     search->waits = false;
@@ -178,7 +178,7 @@ int tern_log_find(struct tern_log *log, uint32_t sequence, struct tern_log_chunk
 int tern_log_read(const struct tern_log *log, const struct tern_log_chunk *chunk, uint32_t offset, void *data,
                   uint32_t size)
 {
-    if (!is_there(log, chunk))
+    if (!tern_log_is_there(log, chunk))
         return TERN_E_CORRUPT;
     return log->flash->read(log->flash->context, chunk->address + offset, data, size) == 0 ? TERN_OK
                                                                                            : TERN_E_FLASH;
@@ -191,6 +191,11 @@ int tern_log_segment_crc(const struct tern_log *log, uint32_t sequence, uint32_t
     search.sequence = sequence - 1;
     search.hint = TERN_NO_ADDRESS;
     int status = find(log, &search, &chunk);
+    /* A commit without a record stands in front of the record whose number it shares. */
+    while (status == TERN_OK && chunk.next == chunk.first) {
+        search.hint = chunk.address;
+        status = find(log, &search, &chunk);
+    }
     if (status != TERN_OK)
         return status;
     return tern_log_crc_at(log, &chunk, sequence, crc);

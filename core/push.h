@@ -1,15 +1,44 @@
 /* SPDX-License-Identifier: MIT */
 /* The device's side of the protocol (PROTOCOL.md section 7): a state machine over the link and the logs. Sans-I/O: each step takes
- * what the link has and gives it at most one frame. */
+ * what the link has and gives it at most one frame. push.c sends and keeps the time, push_in.c takes what arrives. */
 #ifndef TERN_PUSH_H
 #define TERN_PUSH_H
 
+#include "log.h"
 #include "tern.h"
-
-void tern_push_open(struct tern *tern);
 
 /* One step at clock time `now`: takes in what has arrived, sends at most one frame. Returns the milliseconds until the next
  * step is due (0: at once). */
 int32_t tern_push_step(struct tern *tern, uint32_t now);
+
+/* ---- Between push.c and push_in.c ----------------------------------------------------------------------------------------- */
+
+#define TERN_PUSH_TRIES_MAX  5u
+#define TERN_PUSH_REFUSED_MS 16000u /* doubled for each time that the gateway has refused */
+
+enum tern_push_state { TERN_PUSH_DOWN, TERN_PUSH_HELLO, TERN_PUSH_TALKING };
+
+/* Bits of struct tern_sender.state. */
+enum tern_sender_state {
+    WELCOMED = 1,      /* in this session, or on trust behind a HELLO */
+    ACK_IS_EXACT = 2,  /* log.acked comes from the gateway, not from a mark in flash */
+    OLD_EPOCH = 4,     /* the session is about the epoch before the one in force */
+    ON_TRUST = 8,      /* records went out right behind the HELLO, and its WELCOME has not come yet */
+    LOOKED_BEHIND = 16 /* behind the newest record no commit without one stands, or it has been sent */
+};
+
+/* The epoch before the one in force matters for as long as records of it have not been acknowledged. */
+static inline bool tern_push_is_old(const struct tern_log *log)
+{
+    return log->epochs[1].epoch != 0 && log->acked < log->epochs[0].base;
+}
+
+/* Takes what has arrived, a few frames at most. */
+void tern_push_receive(struct tern *tern, uint32_t now);
+
+uint32_t tern_push_random(const struct tern *tern);
+
+/* Says HELLO, `wait` milliseconds after tern->since. */
+void tern_push_call(struct tern *tern, uint32_t wait);
 
 #endif

@@ -40,6 +40,7 @@ static bool config_is_allowed(const struct tern_config *config)
     if (config->link == NULL)
         return true;
     return config->clock != NULL && config->frame != NULL && config->frame_size >= TERN_FRAME_SIZE_MIN &&
+           config->frame_size <= TERN_FRAME_SIZE_MAX &&
            (config->link->datagram == 0 || config->link->datagram >= TERN_DATAGRAM_MIN);
 }
 
@@ -84,7 +85,6 @@ int tern_open(struct tern *tern, const struct tern_config *config)
         if (status != TERN_OK)
             return status;
     }
-    tern_push_open(tern);
     return TERN_OK;
 }
 
@@ -185,7 +185,7 @@ static bool chunk_takes(const struct tern_lane *lane, const struct tern_table *t
         if (chunk->tables[i] == table)
             return true;
     /* The first table's schema goes before the chunk; a further one must be in the sector already. */
-    return chunk->table_count == 0 || tern_log_has_schema(&lane->log, tern_schema_hash(table));
+    return tern_log_has_schema(&lane->log, tern_schema_hash(table));
 }
 
 /* Opens a chunk that has room for the record: the rest of a sector may be a chunk that is too small for it. */

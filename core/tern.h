@@ -136,6 +136,7 @@ enum tern_table_flags { TERN_DEDUP = 1 };
 #define TERN_ID_MAX           32
 #define TERN_DATAGRAM_MIN     64 /* bytes that a datagram link must carry */
 #define TERN_FRAME_SIZE_MIN   80 /* bytes of tern_config.frame */
+#define TERN_FRAME_SIZE_MAX   1100
 
 #define TERN_TABLE_CODED(name, mode, columns, codec)                                                         \
     {                                                                                                        \
@@ -305,21 +306,27 @@ struct tern_log {
     uint8_t flags;
 };
 
+/* A chunk in flash with committed records. */
+struct tern_log_chunk {
+    uint32_t address; /* TERN_NO_ADDRESS: none */
+    uint32_t first;   /* sequence of its first record */
+    uint32_t next;    /* behind its last committed record */
+    uint32_t size;    /* bytes up to the end of its last committed segment (the open chunk may still grow) */
+    uint8_t
+        reason; /* why records between the chunk before and this one are missing, if they are (enum tern_gap_reason) */
+};
+
 /* Sending one lane. */
 struct tern_sender {
-    uint32_t address;   /* of the chunk being sent, TERN_NO_ADDRESS: look it up */
-    uint32_t first;     /* its first sequence */
-    uint32_t sequence;  /* the next record to send */
-    uint32_t window;    /* bytes that may be under way */
-    uint32_t sent;      /* chunk bytes sent in this session */
-    uint32_t confirmed; /* of them, how many are known to have been acknowledged */
-    uint32_t mark;      /* when this sequence is acknowledged, `mark_sent` bytes are; 0: no mark is out */
-    uint32_t mark_sent;
-    uint32_t next;   /* behind the chunk's last committed record when last looked at */
-    uint16_t offset; /* of the next byte to send in it */
-    uint16_t size;   /* its committed bytes when last looked at */
+    struct tern_log_chunk chunk; /* the one being sent, as last looked at; size 0: look it up */
+    uint32_t first;              /* the chunk that `offset` is about */
+    uint32_t offset;             /* of the next byte to send in it */
+    uint32_t sequence;           /* the next record to send */
+    uint32_t window;             /* chunk bytes that may be under way */
+    uint32_t mark;   /* a sequence: when it has been acknowledged, so are the bytes sent before it */
+    uint32_t before; /* how many these are */
+    uint32_t sent;   /* chunk bytes sent behind the mark */
     uint8_t state;   /* private to push.c */
-    uint8_t reason;  /* of the gap in front of the chunk */
 };
 
 /* A Bloom filter: see bloom.h. */
@@ -415,16 +422,6 @@ struct tern_config {
     uint32_t boot;                  /* how often the device has started, 0: not counted */
 };
 
-/* Decodes COBS byte by byte: see frame.h. */
-struct tern_cobs {
-    uint8_t *buffer;
-    uint16_t capacity;
-    uint16_t size;
-    uint8_t code; /* of the block being read, 0: none yet */
-    uint8_t left; /* bytes until the next code */
-    uint8_t skip; /* the frame is bad or too long: wait for its end */
-};
-
 #define TERN_RECEIVE_SIZE 96 /* bytes of the largest bare frame that a device takes */
 
 struct tern {
@@ -438,17 +435,17 @@ struct tern {
     uint8_t state;
     uint8_t tries;        /* HELLOs without an answer, for the backoff */
     uint8_t link_first;   /* whose turn it is in tern_poll() */
+    uint8_t want_lane;    /* whose schema is asked for */
     uint16_t frame_next;  /* the frame being sent: where in config->frame its next byte is */
     uint16_t frame_end;   /* and where it ends; the same: none */
-    uint16_t want_offset; /* of the schema asked for: its next byte */
-    uint32_t want;        /* hash of the schema asked for */
+    uint32_t want;        /* hash of the schema asked for, 0: none */
+    uint32_t want_offset; /* its next byte */
     uint32_t session;     /* of the link */
     uint32_t since;       /* the clock when the gateway was last heard, or last called */
     uint32_t wait;        /* milliseconds after it: the next HELLO; or how long not to send */
-    uint64_t nonce;
-    uint32_t hellos; /* sent since open, so that no two nonces are alike */
-    struct tern_cobs cobs;
-    uint8_t receive[TERN_RECEIVE_SIZE];
+    uint32_t nonce[2];
+    uint8_t received; /* bytes in receive */
+    uint8_t receive[TERN_RECEIVE_SIZE + 2];
 };
 
 /* What happens to a put when the ring is full of records that have not been acknowledged. */

@@ -9,8 +9,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void encode_again(const uint8_t *frame, size_t size)
 {
-    static uint8_t buffer[TERN_STREAM_SIZE(TERN_FRAME_MAX) + 16], decoded[TERN_FRAME_MAX];
-    struct tern_cobs cobs = {decoded, sizeof(decoded), 0, 0, 0, 0};
+    static uint8_t buffer[TERN_STREAM_SIZE(TERN_FRAME_MAX) + 16], decoded[TERN_STREAM_SIZE(TERN_FRAME_MAX)];
+    struct tern_cobs cobs = {decoded, sizeof(decoded), 0};
     int got = 0;
     memcpy(buffer + TERN_COBS_OFFSET(size), frame, size);
     size_t length = tern_cobs_encode(buffer, TERN_COBS_OFFSET(size), size);
@@ -22,13 +22,13 @@ static void encode_again(const uint8_t *frame, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static uint8_t frame[TERN_FRAME_MAX];
-    struct tern_cobs cobs = {frame, sizeof(frame), 0, 0, 0, 0};
+    static uint8_t frame[TERN_STREAM_SIZE(TERN_FRAME_MAX)];
+    struct tern_cobs cobs = {frame, sizeof(frame), 0};
     for (size_t i = 0; i < size; i++) {
         int got = tern_cobs_take(&cobs, data[i]);
         if (got > (int)sizeof(frame))
             abort();
-        if (got > 0)
+        if (got > 0 && got <= TERN_FRAME_MAX)
             encode_again(frame, (size_t)got);
         if (got > 0)
             (void)tern_frame_check(frame, (size_t)got);

@@ -3,11 +3,9 @@
 
 #include <string.h>
 
-#define RANGES_MAX     (sizeof((struct tern_hello *)0)->ranges / sizeof(struct tern_hello_range))
-#define EPOCH_MAX      0x7FFFFFFFu
-#define RECEIVE_MIN    64u
-#define LANE_MASK      7u
-#define LANE_HAS_ACKED 0x80u
+#define EPOCH_MAX   0x7FFFFFFFu
+#define RECEIVE_MIN 64u
+#define LANE_MASK   7u
 
 static bool is_alphanumeric(uint8_t c)
 {
@@ -24,48 +22,64 @@ static bool is_identity(const uint8_t *id, size_t size)
     return true;
 }
 
-/* A lane's ranges must come in order, so that the index is the lane's count so far. */
-static bool is_next_of_lane(const struct tern_hello *hello, const struct tern_hello_range *range)
+static bool is_new_lane(const struct tern_hello *hello, uint8_t lane)
 {
-    uint8_t count = 0;
     for (size_t i = 0; i < hello->range_count; i++)
-        if (hello->ranges[i].lane == range->lane)
-            count++;
-    return range->index == count;
+        if (hello->ranges[i].lane == lane)
+            return false;
+    return lane < TERN_LANES_MAX;
 }
 
+static bool is_epoch(uint32_t epoch, uint8_t lane)
+{
+    return epoch != 0 && epoch <= EPOCH_MAX && (epoch & LANE_MASK) == lane;
+}
+
+static uint32_t at_least(uint32_t value, uint32_t least)
+{
+    return value < least ? least : value;
+}
+
+static uint32_t at_most(uint32_t value, uint32_t most)
+{
+    return value > most ? most : value;
+}
+
+/* The device says what its log holds; what of it is in the range is worked out here. */
 static bool read_range(struct tern_input *body, const struct tern_hello *hello,
                        struct tern_hello_range *range)
 {
-    uint8_t lane = tern_read8(body);
     memset(range, 0, sizeof *range);
-    range->lane = lane & LANE_MASK;
-    range->index = (uint8_t)((lane & ~LANE_HAS_ACKED) >> 3);
+    range->lane = tern_read8(body);
     range->epoch = tern_read_varint(body);
     range->base = tern_read_varint(body);
     range->oldest = tern_read_varint(body);
+    range->acked = tern_read_varint(body);
     range->next = tern_read_varint(body);
-    if (lane & LANE_HAS_ACKED) {
-        range->acked = tern_read_varint(body);
-        range->store = tern_read64(body);
-    }
-    return !body->failed && is_next_of_lane(hello, range) && range->epoch <= EPOCH_MAX &&
-           (range->epoch == 0 || (range->epoch & LANE_MASK) == range->lane) && range->base != 0 &&
-           range->base <= range->oldest && range->oldest <= range->next && range->acked <= range->next;
+    range->newest = tern_read_varint(body);
+    range->store = tern_read64(body);
+    bool unknown = range->epoch == 0 && range->newest == 0 && range->base == 0;
+    if (unknown)
+        range->base = 1;
+    if (body->failed || !is_new_lane(hello, range->lane) || range->base == 0 || range->base > range->next ||
+        range->newest < range->epoch)
+        return false;
+    range->oldest = at_most(at_least(range->oldest, range->base), range->next);
+    range->acked = at_most(at_least(range->acked, range->base), range->next);
+    return unknown || (is_epoch(range->epoch, range->lane) && is_epoch(range->newest, range->lane));
 }
 
 enum tern_hello_verdict tern_hello_read(struct tern_input *body, struct tern_hello *hello,
                                         char id[TERN_ID_MAX + 1], uint8_t *reason, const char **text)
 {
-    uint8_t flags = tern_read8(body);
     memset(hello, 0, sizeof *hello);
-    hello->nonce = tern_read64(body);
-    hello->receive = tern_read_varint(body);
     hello->boot = tern_read_varint(body);
     hello->uptime = tern_read_varint64(body);
+    hello->receive = tern_read_varint(body);
+    hello->nonce = tern_read64(body);
     size_t id_size = tern_read8(body);
     const uint8_t *id_bytes = tern_read_bytes(body, id_size);
-    if (body->failed || flags != 0 || hello->receive < 64)
+    if (body->failed || hello->receive < RECEIVE_MIN)
         return TERN_HELLO_BAD;
     *reason = TERN_REFUSED_IDENTITY;
     *text = "id must be 1 to 32 of [A-Za-z0-9._:-]";
@@ -74,13 +88,9 @@ enum tern_hello_verdict tern_hello_read(struct tern_input *body, struct tern_hel
     memcpy(id, id_bytes, id_size);
     id[id_size] = '\0';
     hello->id = id;
-    *reason = TERN_REFUSED_LIMIT;
-    *text = "more than 16 ranges";
-    for (; body->size != 0; hello->range_count++) {
-        if (hello->range_count == RANGES_MAX)
-            return TERN_HELLO_REFUSE;
-        if (!read_range(body, hello, &hello->ranges[hello->range_count]))
+    for (; body->size != 0; hello->range_count++)
+        if (hello->range_count == TERN_LANES_MAX ||
+            !read_range(body, hello, &hello->ranges[hello->range_count]))
             return TERN_HELLO_BAD;
-    }
     return TERN_HELLO_GOOD;
 }

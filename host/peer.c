@@ -16,8 +16,6 @@
 /* A device says HELLO once a connection, and again after seconds of silence or when it changes its epoch. */
 #define HELLOS_A_SECOND 16
 
-#define LANE_HAS_ACKED 0x80u
-
 enum welcome { WELCOME_NONE, WELCOME_WAITS_FOR_SYNC, WELCOME_DUE };
 
 void tern_peer_open(struct tern_peer *peer, const struct tern_peer_config *config, const char *name)
@@ -121,7 +119,7 @@ static void refuse_for(struct tern_peer *peer, int error)
 static void open_range(struct tern_peer_range *range, const struct tern_hello_range *said)
 {
     memset(range, 0, sizeof *range);
-    range->lane = (uint8_t)(said->index << 3 | said->lane);
+    range->lane = said->lane;
     range->open = said->epoch != 0;
     range->welcome = WELCOME_WAITS_FOR_SYNC;
 }
@@ -223,13 +221,14 @@ static void send_back(struct tern_peer_range *range, const struct tern_moment *n
         range->welcome = WELCOME_WAITS_FOR_SYNC;
 }
 
-static void ask_for_schema(struct tern_peer *peer, uint32_t hash, const struct tern_moment *now)
+static void ask_for_schema(struct tern_peer *peer, uint8_t lane, uint32_t hash, const struct tern_moment *now)
 {
     if (peer->wanted != 0 && now->monotonic - peer->wanted_at < ASK_AGAIN_MS)
         return; /* one at a time; the records that need another are sent again anyway */
     if (peer->wanted != hash)
         peer->wanted_offset = 0;
     peer->wanted = hash;
+    peer->wanted_lane = lane;
     peer->wanted_at = now->monotonic;
     peer->want = true;
 }
@@ -288,7 +287,7 @@ static void stall(struct tern_peer *peer, struct tern_peer_range *range, struct 
 {
     range->is_stalled = true;
     tern_hold_add(&peer->hold, frame.data, frame.size);
-    ask_for_schema(peer, want, now);
+    ask_for_schema(peer, range->lane, want, now);
 }
 
 /* `frame` is kind and body. */
@@ -300,7 +299,7 @@ static bool take_part(struct tern_peer *peer, struct tern_input frame, const str
     uint32_t first = tern_read_varint(body);
     uint32_t offset = tern_read_varint(body);
     if (body->failed || first == 0 || body->size == 0 || offset > TERN_CHUNK_MAX ||
-        body->size > TERN_CHUNK_MAX - offset || (lane & LANE_HAS_ACKED))
+        body->size > TERN_CHUNK_MAX - offset)
         return false;
     struct tern_peer_range *range = find_range(peer, lane);
     if (!is_ready(peer, range, frame))
@@ -375,19 +374,18 @@ static void end_want(struct tern_peer *peer, const struct tern_moment *now)
 static bool take_schema(struct tern_peer *peer, struct tern_input *body, const struct tern_moment *now)
 {
     bool done = false;
-    uint32_t hash = tern_read32(body);
-    uint32_t total = tern_read_varint(body);
+    tern_read8(body); /* the lane: a schema is known by its hash */
+    uint32_t hash = tern_read_varint(body);
     uint32_t offset = tern_read_varint(body);
-    if (body->failed || total == 0 || total > TERN_SCHEMA_MAX || offset > total || body->size == 0 ||
-        body->size > total - offset)
+    if (body->failed || body->size == 0 || offset > TERN_SCHEMA_MAX || body->size > TERN_SCHEMA_MAX - offset)
         return false;
     if (peer->device == NULL || hash != peer->wanted || hash == 0 || offset != peer->wanted_offset) {
         peer->counts.stray++; /* not asked for: a store takes only schemas that records name */
         return true;
     }
     uint32_t end = offset + (uint32_t)body->size;
-    int error = tern_stage_schema(peer->config->stage, peer->device, hash, total, offset, body->data,
-                                  body->size, &done);
+    int error =
+        tern_stage_schema(peer->config->stage, peer->device, hash, offset, body->data, body->size, &done);
     if (error == TERN_HOST_E_PROTOCOL) {
         char text[50];
         snprintf(text, sizeof text, "schema %08lx is not valid", (unsigned long)hash);
@@ -493,10 +491,12 @@ static uint32_t window_of(const struct tern_peer *peer, const struct tern_peer_r
     return is_new && window > TERN_FIRST_WINDOW ? TERN_FIRST_WINDOW : window;
 }
 
-/* The end of WELCOME and of ACK; remembers what was said. */
+/* What WELCOME and ACK begin with. */
 static void write_state(struct tern_output *body, const struct tern_peer *peer, struct tern_peer_range *range)
 {
     const struct tern_stage_position *durable = &range->stage->durable;
+    tern_write8(body, range->lane);
+    tern_write_varint(body, durable->next);
     tern_write_varint(body, durable->first);
     tern_write_varint(body, durable->first == 0 ? 0 : durable->offset);
     tern_write_varint(body, window_of(peer, range));
@@ -516,14 +516,16 @@ static bool give_welcome(struct tern_peer *peer, struct tern_peer_range *range, 
                          int64_t wall)
 {
     struct tern_output *body = begin_frame(giver, TERN_WELCOME);
-    tern_write8(body, range->lane);
+    uint32_t last_crc = range->stage->durable.last_crc;
+    write_state(body, peer, range);
     tern_write64(body, peer->nonce);
     tern_write64(body, tern_stage_id(peer->config->stage));
-    tern_write_varint(body, (uint64_t)wall);
+    tern_write64(body, (uint64_t)wall);
     tern_write_varint(body, range->stage->epoch);
-    tern_write_varint(body, range->stage->durable.next);
-    tern_write32(body, range->stage->durable.last_crc);
-    write_state(body, peer, range);
+    if (last_crc != 0) {
+        tern_write_varint(body, 0);
+        tern_write_varint(body, last_crc);
+    }
     if (!end_frame(giver))
         return false;
     range->welcome = WELCOME_NONE;
@@ -543,8 +545,6 @@ static bool is_ack_due(const struct tern_peer_range *range)
 static bool give_ack(struct tern_peer *peer, struct tern_peer_range *range, struct giver *giver)
 {
     struct tern_output *body = begin_frame(giver, TERN_ACK);
-    tern_write8(body, range->lane);
-    tern_write_varint(body, range->stage->durable.next);
     write_state(body, peer, range);
     if (!end_frame(giver))
         return false;
@@ -555,7 +555,8 @@ static bool give_ack(struct tern_peer *peer, struct tern_peer_range *range, stru
 static bool give_want(struct tern_peer *peer, struct giver *giver)
 {
     struct tern_output *body = begin_frame(giver, TERN_WANT);
-    tern_write32(body, peer->wanted);
+    tern_write8(body, peer->wanted_lane);
+    tern_write_varint(body, peer->wanted);
     tern_write_varint(body, peer->wanted_offset);
     if (!end_frame(giver))
         return false;

@@ -31,7 +31,7 @@ struct tern_peer_counts {
 /* A session's range: one epoch of one lane. */
 struct tern_peer_range {
     struct tern_stage_range *stage;
-    uint8_t lane;       /* the lane byte */
+    uint8_t lane;
     uint8_t welcome;    /* enum in peer.c: whether a WELCOME is to be sent */
     bool open;          /* parts are taken: the device knows the epoch */
     bool acknowledge;   /* an ACK is to be sent even if it says nothing new */
@@ -57,6 +57,7 @@ struct tern_peer {
     uint32_t receive; /* largest bare frame that the device takes */
     uint32_t wanted;  /* schema asked for, 0: none */
     uint32_t wanted_offset;
+    uint8_t wanted_lane;
     int64_t wanted_at;
     int64_t hellos_at; /* when the HELLOs counted last began to be */
     uint32_t hellos;
@@ -66,8 +67,8 @@ struct tern_peer {
     uint8_t range_count;
     char refusal[50];
     struct tern_hold hold; /* frames of stalled ranges */
-    struct tern_peer_range ranges[16];
-    uint8_t frame[TERN_FRAME_MAX];
+    struct tern_peer_range ranges[TERN_LANES_MAX];
+    uint8_t frame[TERN_STREAM_SIZE(TERN_FRAME_MAX)];
 };
 
 /* Begins without a session. `name` says in the log where the connection comes from, and must outlive the peer. */

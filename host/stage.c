@@ -140,9 +140,11 @@ static uint32_t newest_epoch(const struct tern_device *device, const struct tern
     for (size_t i = 0; i < device->range_count; i++)
         if (device->ranges[i]->face.epoch > newest)
             newest = device->ranges[i]->face.epoch;
-    for (size_t i = 0; i < hello->range_count; i++)
-        if (hello->ranges[i].epoch > newest)
-            newest = hello->ranges[i].epoch;
+    for (size_t i = 0; i < hello->range_count; i++) {
+        const struct tern_hello_range *range = &hello->ranges[i];
+        uint32_t said = range->newest > range->epoch ? range->newest : range->epoch;
+        newest = said > newest ? said : newest;
+    }
     return newest;
 }
 
@@ -169,16 +171,10 @@ static uint32_t newest_of_lane(const struct tern_device *device, uint8_t lane)
 }
 
 /* An epoch that was never seen here and is older than the lane's newest is sound only when the device knows the newest too. */
-static bool is_out_of_line(const struct tern_device *device, const struct tern_hello *hello,
-                           const struct tern_hello_range *range)
+static bool is_out_of_line(const struct tern_device *device, const struct tern_hello_range *range)
 {
     uint32_t newest = newest_of_lane(device, range->lane);
-    if (range->epoch >= newest)
-        return false;
-    for (size_t i = 0; i < hello->range_count; i++)
-        if (hello->ranges[i].lane == range->lane && hello->ranges[i].epoch >= newest)
-            return false;
-    return true;
+    return range->epoch < newest && range->newest < newest;
 }
 
 /* ---- HELLO -------------------------------------------------------------------------------------------------------------------- */
@@ -226,7 +222,7 @@ static int make_range(struct tern_stage *stage, struct tern_device *device, cons
     uint32_t epoch = range->epoch != 0 ? range->epoch : next_epoch(device, hello, range->lane, now);
     if (epoch == 0)
         return TERN_HOST_E_LIMIT;
-    if (range->epoch != 0 && is_out_of_line(device, hello, range)) {
+    if (range->epoch != 0 && is_out_of_line(device, range)) {
         report_quarantine(stage, device, range);
         return TERN_HOST_E_PROTOCOL;
     }

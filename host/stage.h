@@ -53,10 +53,10 @@ struct tern_stage_range {
 /* A HELLO's range. */
 struct tern_hello_range {
     uint8_t lane;
-    uint8_t index;
     uint32_t epoch; /* 0: not known yet */
     uint32_t base, oldest, next, acked;
-    uint64_t store; /* 0: nobody has acknowledged */
+    uint32_t newest; /* epoch in force on the device: above `epoch`, the range ends with next - 1 */
+    uint64_t store;  /* 0: nobody has acknowledged */
 };
 
 struct tern_hello {
@@ -65,7 +65,7 @@ struct tern_hello {
     uint32_t receive, boot;
     uint64_t uptime;
     size_t range_count;
-    struct tern_hello_range ranges[16];
+    struct tern_hello_range ranges[TERN_LANES_MAX]; /* one a lane at most */
 };
 
 /* The device of that id, made known if it is new. NULL when the limit of devices is reached or memory is out. */
@@ -93,9 +93,10 @@ int tern_stage_part(struct tern_stage *stage, struct tern_stage_range *range, ui
 int tern_stage_gap(struct tern_stage *stage, struct tern_stage_range *range, uint32_t first, uint32_t last,
                    uint8_t reason);
 
-/* A piece of a schema; *done is set when it is whole, valid, of that hash, and taken. TERN_HOST_E_PROTOCOL when it is not. */
-int tern_stage_schema(struct tern_stage *stage, struct tern_device *device, uint32_t hash, uint32_t total,
-                      uint32_t offset, const uint8_t *data, size_t size, bool *done);
+/* A piece of a schema, which itself says where it ends; *done is set when it is whole, valid, of that hash, and taken.
+ * TERN_HOST_E_PROTOCOL when it is not. */
+int tern_stage_schema(struct tern_stage *stage, struct tern_device *device, uint32_t hash, uint32_t offset,
+                      const uint8_t *data, size_t size, bool *done);
 
 /* One write and one fdatasync for everything taken since the last; then durable = taken. On an error nothing new may
  * be acknowledged, and the next call tries again. Writes nothing when there is nothing new. */

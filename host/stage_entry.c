@@ -56,7 +56,7 @@ static void write_fields(struct tern_output *output, const struct tern_record *r
     case TERN_ENTRY_ANCHOR:
         write_place(output, record);
         tern_write_varint(output, record->boot);
-        tern_write_varint(output, record->uptime);
+        tern_write_varint64(output, record->uptime);
         break;
     case TERN_ENTRY_SCHEMA:
         tern_write32(output, record->hash);
@@ -113,7 +113,7 @@ size_t tern_record_encode(const struct tern_record *record, uint8_t body[TERN_JO
     if (references > 1)
         tern_write64(&output, record->run_before);
     tern_write_varint(&output, record->device);
-    tern_write_varint(&output, (uint64_t)record->received);
+    tern_write_varint64(&output, (uint64_t)record->received);
     write_fields(&output, record);
     if (record->size != 0)
         tern_write_bytes(&output, record->data, record->size);

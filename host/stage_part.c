@@ -233,7 +233,7 @@ static int whole_schema(struct tern_stage *stage, struct tern_device *device, ui
                                  .size = device->arriving_size};
     bool known = tern_device_has_schema(device, hash);
     int status = tern_stage_add_schema(device, hash, device->arriving, device->arriving_size);
-    device->arriving_hash = device->arriving_total = device->arriving_size = 0;
+    device->arriving_hash = device->arriving_size = 0;
     if (status == TERN_HOST_OK && !known && tern_stage_append(stage, &record) == 0)
         status = TERN_HOST_E_SYSTEM;
     /* Bytes may be waiting for it. */
@@ -246,19 +246,31 @@ static int whole_schema(struct tern_stage *stage, struct tern_device *device, ui
     return status;
 }
 
-int tern_stage_schema(struct tern_stage *stage, struct tern_device *device, uint32_t hash, uint32_t total,
-                      uint32_t offset, const uint8_t *data, size_t size, bool *done)
+/* False while the bytes stop inside an encoded schema. */
+static bool is_whole_schema(const uint8_t *bytes, size_t size)
+{
+    struct tern_input input = {bytes, size, false};
+    tern_read_bytes(&input, 3);
+    tern_read_bytes(&input, tern_read8(&input));
+    for (uint8_t columns = tern_read8(&input); columns != 0; columns--) {
+        tern_read_bytes(&input, 3);
+        tern_read_bytes(&input, tern_read8(&input));
+    }
+    return !input.failed;
+}
+
+int tern_stage_schema(struct tern_stage *stage, struct tern_device *device, uint32_t hash, uint32_t offset,
+                      const uint8_t *data, size_t size, bool *done)
 {
     *done = false;
-    if (total == 0 || total > TERN_SCHEMA_MAX || offset > total || size > total - offset)
+    if (offset > TERN_SCHEMA_MAX || size > TERN_SCHEMA_MAX - offset)
         return TERN_HOST_E_PROTOCOL;
     if (!tern_journal_has_room(stage->journal))
         return TERN_HOST_E_SYSTEM;
     if (device->arriving == NULL && (device->arriving = malloc(TERN_SCHEMA_MAX)) == NULL)
         return TERN_HOST_E_SYSTEM;
-    if (device->arriving_hash != hash || device->arriving_total != total) {
+    if (device->arriving_hash != hash) {
         device->arriving_hash = hash;
-        device->arriving_total = total;
         device->arriving_size = 0;
     }
     if (offset > device->arriving_size || offset + size <= device->arriving_size)
@@ -266,7 +278,7 @@ int tern_stage_schema(struct tern_stage *stage, struct tern_device *device, uint
     size_t repeated = device->arriving_size - offset;
     memcpy(device->arriving + device->arriving_size, data + repeated, size - repeated);
     device->arriving_size = offset + (uint32_t)size;
-    if (device->arriving_size < total)
+    if (device->arriving_size < TERN_SCHEMA_MAX && !is_whole_schema(device->arriving, device->arriving_size))
         return TERN_HOST_OK;
     int status = whole_schema(stage, device, hash);
     *done = status == TERN_HOST_OK;

@@ -53,7 +53,7 @@ struct tern_device {
     struct tern_stage_schema **schemas; /* guarded by the stage's mutex */
     size_t schema_count;
     uint8_t *arriving; /* a schema in pieces, NULL: none */
-    uint32_t arriving_hash, arriving_total, arriving_size;
+    uint32_t arriving_hash, arriving_size;
 };
 
 struct tern_stage {

@@ -31,7 +31,7 @@ struct device {
 /* What the gateway holds: everything below next. */
 struct gateway {
     struct tern_cobs cobs;
-    uint8_t buffer[TERN_FRAME_MAX];
+    uint8_t buffer[TERN_STREAM_SIZE(TERN_FRAME_MAX)];
     uint8_t chunk[TERN_CHUNK_MAX];
     uint32_t chunk_first, chunk_size;
     struct tern_walk walk;
@@ -111,23 +111,25 @@ static void send_position(uint8_t kind)
 {
     uint8_t bare[128];
     struct tern_output output = {bare, 0, sizeof(bare) - 4, false};
-    tern_write8(&output, kind);
-    tern_write8(&output, 0);
-    if (kind == TERN_WELCOME) {
-        tern_write64(&output, gateway.nonce);
-        tern_write64(&output, STORE);
-        tern_write_varint(&output, 0);
-        tern_write_varint(&output, gateway.epoch);
-    }
-    tern_write_varint(&output, gateway.next);
-    if (kind == TERN_WELCOME)
-        tern_write32(&output, gateway.last_crc);
     bool is_bare = gateway.walked && gateway.walk.rows == 0 && gateway.walk.offset > 6;
     bool known = gateway.chunk_first != 0 && !is_bare && chance(2) == 0;
+    tern_write8(&output, kind);
+    tern_write8(&output, 0);
+    tern_write_varint(&output, gateway.next);
     tern_write_varint(&output, known ? gateway.chunk_first : 0);
     tern_write_varint(&output, known ? gateway.chunk_size : 0);
     tern_write_varint(&output, 512u << chance(6));
     tern_write_varint(&output, chance(20) == 0 ? 100 : 0);
+    if (kind == TERN_WELCOME) {
+        tern_write64(&output, gateway.nonce);
+        tern_write64(&output, STORE);
+        tern_write64(&output, 0);
+        tern_write_varint(&output, gateway.epoch);
+        if (gateway.last_crc != 0) {
+            tern_write_varint(&output, 0);
+            tern_write_varint(&output, gateway.last_crc);
+        }
+    }
     send_down(bare, output.size);
 }
 
@@ -210,7 +212,9 @@ static void take_gap(struct tern_input *input)
 
 static void take_hello(struct tern_input *input)
 {
-    (void)tern_read16(input);
+    (void)tern_read8(input);
+    for (int i = 0; i < 3; i++)
+        (void)tern_read_varint(input);
     gateway.nonce = tern_read64(input);
     send_position(TERN_WELCOME);
 }
@@ -277,7 +281,7 @@ static void hang_up(void)
 {
     device.session++;
     gateway.down_at = gateway.down_size = 0;
-    gateway.cobs = (struct tern_cobs){gateway.buffer, sizeof(gateway.buffer), 0, 0, 0, 0};
+    gateway.cobs = (struct tern_cobs){gateway.buffer, sizeof(gateway.buffer), 0};
 }
 
 /* ---- The device's life ------------------------------------------------------------------------------------------------------------ */

@@ -63,8 +63,7 @@ static inline int chunks_schema(struct tern_stage *stage, struct tern_device *de
     struct tern_output output = {bytes, 0, sizeof bytes, false};
     bool done = false;
     tern_schema_encode(table, chunks_collect, &output);
-    int status = tern_stage_schema(stage, device, tern_schema_hash(table), (uint32_t)output.size, 0, bytes,
-                                   output.size, &done);
+    int status = tern_stage_schema(stage, device, tern_schema_hash(table), 0, bytes, output.size, &done);
     return done ? TERN_HOST_OK : status != TERN_HOST_OK ? status : TERN_HOST_E_PROTOCOL;
 }
 

@@ -37,17 +37,18 @@ static inline void client_frame(struct client_stream *stream, const uint8_t *bar
 }
 
 struct client_hello {
-    uint8_t version, flags;
+    uint8_t version;
     uint64_t nonce;
     uint32_t receive;
     const char *id;
     uint8_t lane;
     uint32_t epoch, base, oldest, next;
-    size_t ranges; /* of which all are alike but for the index */
+    uint32_t newest; /* beyond epoch */
+    size_t lanes;    /* this one and those behind it, all alike */
 };
 
 static const struct client_hello client_good_hello = {
-    1, 0, 0x1122334455667788u, 96, "dev1", 0, CLIENT_EPOCH, 1, 1, 1, 1};
+    1, 0x1122334455667788u, 96, "dev1", 0, CLIENT_EPOCH, 1, 1, 1, 0, 1};
 
 static inline void client_put_hello(struct client_stream *stream, const struct client_hello *hello)
 {
@@ -55,19 +56,22 @@ static inline void client_put_hello(struct client_stream *stream, const struct c
     struct tern_output out = {bare, 0, sizeof bare, false};
     tern_write8(&out, TERN_HELLO);
     tern_write8(&out, hello->version);
-    tern_write8(&out, hello->flags);
-    tern_write64(&out, hello->nonce);
-    tern_write_varint(&out, hello->receive);
     tern_write_varint(&out, 7);
     tern_write_varint(&out, 1234);
+    tern_write_varint(&out, hello->receive);
+    tern_write64(&out, hello->nonce);
     tern_write8(&out, (uint8_t)strlen(hello->id));
     tern_write_bytes(&out, hello->id, strlen(hello->id));
-    for (size_t i = 0; i < hello->ranges; i++) {
-        tern_write8(&out, (uint8_t)(hello->lane | i << 3));
-        tern_write_varint(&out, hello->epoch == 0 ? 0 : hello->epoch + (uint32_t)i * 8);
-        tern_write_varint(&out, hello->base);
+    for (size_t i = 0; i < hello->lanes; i++) {
+        uint32_t epoch = hello->epoch == 0 ? 0 : hello->epoch + (uint32_t)i;
+        tern_write8(&out, (uint8_t)(hello->lane + i));
+        tern_write_varint(&out, epoch);
+        tern_write_varint(&out, epoch == 0 ? 0 : hello->base);
         tern_write_varint(&out, hello->oldest);
+        tern_write_varint(&out, 1);
         tern_write_varint(&out, hello->next);
+        tern_write_varint(&out, epoch + hello->newest);
+        tern_write64(&out, 0);
     }
     client_frame(stream, bare, out.size);
 }
@@ -98,14 +102,14 @@ static inline void client_put_gap(struct client_stream *stream, uint8_t lane, ui
     client_frame(stream, bare, out.size);
 }
 
-static inline void client_put_schema(struct client_stream *stream, uint32_t hash, uint32_t total,
-                                     uint32_t offset, const uint8_t *data, size_t size)
+static inline void client_put_schema(struct client_stream *stream, uint32_t hash, uint32_t offset,
+                                     const uint8_t *data, size_t size)
 {
     uint8_t bare[1200];
     struct tern_output out = {bare, 0, sizeof bare, false};
     tern_write8(&out, TERN_SCHEMA);
-    tern_write32(&out, hash);
-    tern_write_varint(&out, total);
+    tern_write8(&out, 0);
+    tern_write_varint(&out, hash);
     tern_write_varint(&out, offset);
     tern_write_bytes(&out, data, size);
     client_frame(stream, bare, out.size);
@@ -123,7 +127,7 @@ static inline void client_put_table(struct client_stream *stream)
     uint8_t schema[TERN_SCHEMA_MAX];
     struct tern_output out = {schema, 0, sizeof schema, false};
     tern_schema_encode(&client_table, client_collect, &out);
-    client_put_schema(stream, tern_schema_hash(&client_table), (uint32_t)out.size, 0, schema, out.size);
+    client_put_schema(stream, tern_schema_hash(&client_table), 0, schema, out.size);
 }
 
 /* Builds a chunk of `rows` rows from sequence `first` on, a commit each. Returns its size. */
@@ -159,7 +163,7 @@ static inline void client_put_chunk(struct client_stream *stream, uint32_t first
 
 struct client_answers {
     struct tern_cobs cobs;
-    uint8_t frame[TERN_FRAME_MAX];
+    uint8_t frame[TERN_STREAM_SIZE(TERN_FRAME_MAX)];
     unsigned welcomes, acks, wants, refusals, bad;
     uint64_t nonce, store, time;
     uint8_t lane;
@@ -179,6 +183,8 @@ static inline void client_forget(struct client_answers *answers)
 
 static inline void client_read_state(struct client_answers *answers, struct tern_input *body)
 {
+    answers->lane = tern_read8(body);
+    answers->next = tern_read_varint(body);
     answers->first = tern_read_varint(body);
     answers->offset = tern_read_varint(body);
     answers->window = tern_read_varint(body);
@@ -188,21 +194,19 @@ static inline void client_read_state(struct client_answers *answers, struct tern
 static inline void client_read_welcome(struct client_answers *answers, struct tern_input *body)
 {
     answers->welcomes++;
-    answers->lane = tern_read8(body);
+    client_read_state(answers, body);
     answers->nonce = tern_read64(body);
     answers->store = tern_read64(body);
-    answers->time = tern_read_varint64(body);
+    answers->time = tern_read64(body);
     answers->epoch = tern_read_varint(body);
-    answers->next = tern_read_varint(body);
-    answers->last_crc = tern_read32(body);
-    client_read_state(answers, body);
+    answers->last_crc = 0;
+    if (body->size != 0 && tern_read_varint(body) == 0)
+        answers->last_crc = tern_read_varint(body);
 }
 
 static inline void client_read_ack(struct client_answers *answers, struct tern_input *body)
 {
     answers->acks++;
-    answers->lane = tern_read8(body);
-    answers->next = tern_read_varint(body);
     client_read_state(answers, body);
 }
 
@@ -232,7 +236,8 @@ static inline void client_read_frame(struct client_answers *answers, size_t size
         break;
     case TERN_WANT:
         answers->wants++;
-        answers->hash = tern_read32(&body);
+        answers->lane = tern_read8(&body);
+        answers->hash = tern_read_varint(&body);
         answers->hash_offset = tern_read_varint(&body);
         break;
     case TERN_REFUSED:

@@ -69,7 +69,7 @@ static void sixty_four_bit_varints_come_back(void)
     for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
         uint8_t bytes[TERN_VARINT64_MAX];
         struct tern_output output = {bytes, 0, sizeof(bytes), false};
-        tern_write_varint(&output, values[i]);
+        tern_write_varint64(&output, values[i]);
         struct tern_input input = {bytes, output.size, false};
         CHECK(tern_read_varint64(&input) == values[i] && !input.failed && input.size == 0);
     }

@@ -15,7 +15,7 @@ static size_t encode(const uint8_t *bare, size_t size)
 
 static void every_length_and_pattern_comes_back(void)
 {
-    static uint8_t bare[TERN_FRAME_MAX], decoded[TERN_FRAME_MAX];
+    static uint8_t bare[TERN_FRAME_MAX], decoded[TERN_STREAM_SIZE(TERN_FRAME_MAX)];
     uint64_t state = 1;
     for (size_t size = 1; size <= TERN_FRAME_MAX; size += size < 600 ? 1 : 61)
         for (int pattern = 0; pattern < 4; pattern++) {
@@ -25,7 +25,7 @@ static void every_length_and_pattern_comes_back(void)
                                     : pattern == 2 ? test_random(&state)
                                                    : test_random(&state) % 3);
             size_t length = encode(bare, size);
-            struct tern_cobs cobs = {decoded, sizeof(decoded), 0, 0, 0, 0};
+            struct tern_cobs cobs = {decoded, sizeof(decoded), 0};
             int got = 0;
             CHECK(length <= TERN_STREAM_SIZE(size) && buffer[0] == 0 &&
                   memchr(buffer + 1, 0, length - 2) == NULL);
@@ -49,7 +49,7 @@ static void a_receiver_is_in_step_again_behind_the_next_frame(void)
     const uint8_t bare[] = {1, 2, 0, 3, 4};
     uint64_t state = 9;
     for (int round = 0; round < 20000; round++) {
-        struct tern_cobs cobs = {decoded, sizeof(decoded), 0, 0, 0, 0};
+        struct tern_cobs cobs = {decoded, sizeof(decoded), 0};
         size_t size = test_random(&state) % 100;
         int good = 0;
         for (size_t i = 0; i < size; i++)
@@ -70,9 +70,9 @@ static void a_receiver_is_in_step_again_behind_the_next_frame(void)
 
 static void a_frame_too_long_is_dropped_and_the_next_one_taken(void)
 {
-    uint8_t decoded[8];
+    uint8_t decoded[9]; /* as it comes, with one byte of overhead */
     const uint8_t large[9] = {1, 1, 1, 1, 1, 1, 1, 1, 1};
-    struct tern_cobs cobs = {decoded, sizeof(decoded), 0, 0, 0, 0};
+    struct tern_cobs cobs = {decoded, sizeof(decoded), 0};
     int ends[2] = {0, 0};
     for (size_t frame = 0; frame < 2; frame++) {
         size_t length = encode(large, 9 - frame);
@@ -91,7 +91,7 @@ static void a_cut_frame_is_bad(void)
     const uint8_t bare[] = {9, 8, 7, 6, 5, 4};
     size_t length = encode(bare, sizeof(bare));
     for (size_t cut = 2; cut < length - 1; cut++) {
-        struct tern_cobs cobs = {decoded, sizeof(decoded), 0, 0, 0, 0};
+        struct tern_cobs cobs = {decoded, sizeof(decoded), 0};
         for (size_t i = 0; i < cut; i++)
             CHECK_EQ(tern_cobs_take(&cobs, buffer[i]), 0);
         CHECK(tern_cobs_take(&cobs, 0) < 0);

@@ -190,9 +190,9 @@ static void the_newest_record_of_a_key_wins_whatever_the_order(void)
     CHECK_TEXT(ask("SELECT note FROM climate WHERE at=7"), "third");
     CHECK_TEXT(ask("SELECT count(*) FROM climate"), "2");
     /* An older epoch that comes late. */
-    struct tern_hello hello = {.id = "dev1", .range_count = 2};
+    struct tern_hello hello = {.id = "dev1", .range_count = 1};
     hello.ranges[0] = (struct tern_hello_range){.epoch = 8, .base = 1, .oldest = 1, .next = 2};
-    hello.ranges[1] = (struct tern_hello_range){.epoch = range->epoch, .base = 1, .oldest = 1, .next = 5};
+    hello.ranges[0].newest = range->epoch;
     struct tern_stage_range *old;
     CHECK_EQ(tern_stage_hello(stage, range->device, &hello, &hello.ranges[0], 0, &old), TERN_HOST_OK);
     chunks_open(&made, 1);
@@ -224,9 +224,9 @@ static void a_deleted_row_is_not_brought_back_by_an_older_one(void)
     chunks_send(stage, range, &made, 0);
     drain();
     CHECK_TEXT(ask("SELECT group_concat(at) FROM climate"), "8");
-    struct tern_hello hello = {.id = "dev1", .range_count = 2};
+    struct tern_hello hello = {.id = "dev1", .range_count = 1};
     hello.ranges[0] = (struct tern_hello_range){.epoch = 8, .base = 1, .oldest = 1, .next = 2};
-    hello.ranges[1] = (struct tern_hello_range){.epoch = range->epoch, .base = 1, .oldest = 1, .next = 5};
+    hello.ranges[0].newest = range->epoch;
     struct tern_stage_range *old;
     tern_stage_hello(stage, range->device, &hello, &hello.ranges[0], 0, &old);
     chunks_fill(&made, 1, 9);

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+/* Frames from the gateway. */
+#include "frame.h"
+#include "push.h"
+
+#define FRAMES_MAX 8 /* reads a step, so that a babbling link cannot hold the caller */
+#define EPOCH_STEP 8u
+#define EPOCH_MAX  0x7FFFFFFFu
+#define LANE_MASK  7u
+
+/* The numbers that WELCOME and ACK begin with, behind the lane. WANT has two. */
+enum field { NEXT, PART_FIRST, PART_OFFSET, WINDOW, PAUSE, FIELDS, WANT_HASH = 0, WANT_OFFSET, WANT_FIELDS };
+
+#define ID_SIZE 8u /* of nonce and store, which are compared and copied as they stand */
+
+static void heard(struct tern *tern, uint32_t now, uint32_t pause)
+{
+    tern->since = now;
+    tern->wait = pause;
+    tern->tries = 0;
+}
+
+/* The session was about an old epoch, and that has come to its end: on to the next. */
+static void watch_epoch(struct tern *tern, const struct tern_lane *lane)
+{
+    if ((lane->sender.state & OLD_EPOCH) != 0 && !tern_push_is_old(&lane->log))
+        tern_push_call(tern, 0);
+}
+
+/* How much is under way: what has been sent since a mark that has been acknowledged, and since the one before it. */
+static void acknowledge(struct tern_lane *lane, const uint32_t *fields, uint64_t store)
+{
+    struct tern_sender *sender = &lane->sender;
+    uint32_t next = fields[NEXT];
+    tern_log_acknowledge(&lane->log, next, store);
+    sender->window = fields[WINDOW];
+    if (next < sender->mark)
+        return;
+    sender->before = next < sender->sequence ? sender->sent : 0;
+    sender->sent = 0;
+    sender->mark = sender->sequence;
+}
+
+/* ---- WELCOME ----------------------------------------------------------------------------------------------------------------- */
+
+static bool open_epoch(struct tern_log *log, uint32_t epoch, uint32_t base)
+{
+    return epoch - 1 < EPOCH_MAX && (epoch & LANE_MASK) == log->lane &&
+           tern_log_set_epoch(log, epoch, base) == TERN_OK;
+}
+
+/* Goes on where the store is. Records that went out on trust are not called back, where they begin with what the store expects. Any later
+ * WELCOME says that something was lost on the way. */
+static void follow(struct tern_lane *lane, const uint32_t *fields, uint64_t store)
+{
+    struct tern_sender *sender = &lane->sender;
+    uint32_t next = fields[NEXT];
+    bool on_the_way = (sender->state & ON_TRUST) != 0 && sender->sent != 0 && next >= lane->log.acked &&
+                      next <= sender->sequence;
+    acknowledge(lane, fields, store);
+    sender->state = (uint8_t)((sender->state & OLD_EPOCH) | WELCOMED | ACK_IS_EXACT);
+    if (on_the_way)
+        return;
+    sender->sequence = next;
+    sender->chunk.address = TERN_NO_ADDRESS;
+    sender->chunk.size = 0;
+    sender->first = fields[PART_FIRST];
+    sender->offset = fields[PART_OFFSET];
+    sender->mark = next;
+    sender->before = 0;
+    sender->sent = 0;
+}
+
+/* The newest point up to which store and log surely hold the same; 0: the message is broken. What has been erased cannot be compared
+ * and is believed. */
+static uint32_t shared_point(const struct tern_log *log, uint32_t next, struct tern_input *tails)
+{
+    uint32_t oldest = tern_log_oldest(log);
+    uint32_t crc;
+    while (tails->size != 0) {
+        uint32_t end = next - tern_read_varint(tails);
+        uint32_t said = tern_read_varint(tails);
+        if (tails->failed)
+            return 0;
+        if (end <= oldest || (tern_log_segment_crc(log, end, &crc) == TERN_OK && crc == said))
+            return end;
+    }
+    return oldest;
+}
+
+static void meet(struct tern *tern, struct tern_lane *lane, const uint32_t *fields, uint64_t store,
+                 struct tern_input *tails)
+{
+    struct tern_log *log = &lane->log;
+    bool old = tern_push_is_old(log);
+    uint32_t base = log->epochs[old].base;
+    uint32_t end = old ? log->epochs[0].base : log->next;
+    uint32_t next = fields[NEXT];
+    uint32_t shared = next;
+    bool inside = next >= base && next <= end;
+    if (!inside || tails->size != 0)
+        shared = shared_point(log, next, tails);
+    if (inside && shared == next) {
+        follow(lane, fields, store);
+        watch_epoch(tern, lane);
+        return;
+    }
+    if (shared < base)
+        shared = base;
+    if (shared > end)
+        shared = end;
+    /* Two logs have gone by this epoch's name. What the store does not surely share goes by another from here on. */
+    if (!tails->failed && open_epoch(log, log->epochs[0].epoch + EPOCH_STEP, shared)) {
+        tern_log_acknowledge(log, shared, store);
+        tern_push_call(tern, 0);
+    }
+}
+
+static bool on_welcome(struct tern *tern, struct tern_lane *lane, const uint32_t *fields,
+                       struct tern_input *input, uint32_t now)
+{
+    const uint8_t *ids = tern_read_bytes(input, 3 * ID_SIZE);
+    uint32_t epoch = tern_read_varint(input);
+    const struct tern_epoch *own = &lane->log.epochs[tern_push_is_old(&lane->log)];
+    uint64_t store;
+    if (input->failed || memcmp(ids, tern->nonce, ID_SIZE) != 0 || fields[NEXT] == 0 ||
+        tern->state != TERN_PUSH_TALKING)
+        return false;
+    heard(tern, now, fields[PAUSE]);
+    memcpy(&store, ids + ID_SIZE, ID_SIZE);
+    tern->time = tern_load64(ids + 2 * ID_SIZE);
+    tern->refused = 0;
+    if (own->epoch == epoch ? epoch != 0 : own->epoch == 0 && open_epoch(&lane->log, epoch, 1))
+        meet(tern, lane, fields, store, input);
+    return true;
+}
+
+/* ---- The others -------------------------------------------------------------------------------------------------------------- */
+
+static bool on_ack(struct tern *tern, struct tern_lane *lane, const uint32_t *fields, uint32_t now)
+{
+    struct tern_sender *sender = &lane->sender;
+    uint32_t next = fields[NEXT];
+    if ((sender->state & WELCOMED) == 0)
+        return true;
+    if (next < lane->log.acked || (next > sender->sequence && next > sender->chunk.next))
+        return false;
+    if (next > lane->log.acked || fields[PAUSE] != 0)
+        heard(tern, now, fields[PAUSE]);
+    acknowledge(lane, fields, lane->log.store);
+    watch_epoch(tern, lane);
+    return true;
+}
+
+static bool on_refused(struct tern *tern, uint8_t reason, uint32_t now)
+{
+    tern->refused = reason;
+    tern->since = now;
+    tern_push_call(tern, (TERN_PUSH_REFUSED_MS << tern->tries) + (tern_push_random(tern) & 0xFFFu));
+    if (tern->tries < TERN_PUSH_TRIES_MAX)
+        tern->tries++;
+    return true;
+}
+
+/* Whether the frame follows the grammar. */
+static bool take_frame(struct tern *tern, const uint8_t *frame, size_t size, uint32_t now)
+{
+    uint32_t fields[FIELDS];
+    uint8_t kind = frame[0];
+    uint8_t byte = frame[1];
+    if (tern_frame_check(frame, size) != TERN_OK)
+        return false;
+    if (kind == TERN_REFUSED)
+        return on_refused(tern, byte, now);
+    struct tern_input input = {frame + 2, size - TERN_FRAME_MIN - 1, false};
+    for (uint8_t i = 0; i < (kind == TERN_WANT ? WANT_FIELDS : FIELDS); i++)
+        fields[i] = tern_read_varint(&input);
+    if (input.failed || byte >= tern->config->lane_count)
+        return false;
+    struct tern_lane *lane = &tern->config->lanes[byte];
+    if (kind == TERN_ACK)
+        return on_ack(tern, lane, fields, now);
+    if (kind == TERN_WELCOME)
+        return on_welcome(tern, lane, fields, &input, now);
+    if (kind != TERN_WANT)
+        return false;
+    tern->want = fields[WANT_HASH];
+    tern->want_offset = fields[WANT_OFFSET];
+    tern->want_lane = byte;
+    return true;
+}
+
+static void on_frame(struct tern *tern, const uint8_t *frame, size_t size, uint32_t now)
+{
+    if (!take_frame(tern, frame, size, now) && tern->bad_frames != UINT16_MAX)
+        tern->bad_frames++;
+}
+
+/* Frames end with a zero. What has no end yet stays for the next time; what is too long to be a frame is dropped, and the rest of it
+ * fails the check. */
+static void take_stream(struct tern *tern, uint8_t size, uint32_t now)
+{
+    uint8_t *buffer = tern->receive;
+    uint8_t end = (uint8_t)(tern->received + size);
+    uint8_t start = 0;
+    for (uint8_t at = tern->received; at < end; at++) {
+        if (buffer[at] != 0)
+            continue;
+        if (at != start)
+            on_frame(tern, buffer + start, tern_cobs_decode(buffer + start, at - start), now);
+        start = (uint8_t)(at + 1);
+    }
+    tern->received = (uint8_t)(end - start);
+    memmove(buffer, buffer + start, tern->received);
+    if (tern->received == sizeof(tern->receive))
+        tern->received = 0;
+}
+
+void tern_push_receive(struct tern *tern, uint32_t now)
+{
+    const struct tern_link *link = tern->config->link;
+    for (uint8_t i = 0; i < FRAMES_MAX; i++) {
+        uint32_t room = (uint32_t)sizeof(tern->receive) - tern->received;
+        int32_t size = link->receive(link->context, tern->receive + tern->received, room);
+        if (size <= 0 || (uint32_t)size > room)
+            return;
+        if (link->datagram != 0)
+            on_frame(tern, tern->receive, (size_t)size, now);
+        else
+            take_stream(tern, (uint8_t)size, now);
+    }
+}
