@@ -14,7 +14,7 @@ static void write_place(struct tern_output *output, const struct tern_record *re
     tern_write_varint(output, record->epoch);
     tern_write_varint(output, record->base);
     if (record->lost != 0)
-        tern_write_varint(output, record->lost);
+        tern_write_varint64(output, record->lost);
 }
 
 static void read_place(struct tern_input *input, struct tern_record *record)

@@ -140,8 +140,7 @@ static void give_schemas(struct gateway *gateway, struct tern_device *device)
         struct tern_output output = {bytes, 0, sizeof bytes, false};
         bool done;
         tern_schema_encode(&tables[i], collect, &output);
-        tern_stage_schema(gateway->stage, device, tern_schema_hash(&tables[i]), (uint32_t)output.size, 0,
-                          bytes, output.size, &done);
+        tern_stage_schema(gateway->stage, device, tern_schema_hash(&tables[i]), 0, bytes, output.size, &done);
     }
 }
 

@@ -14,7 +14,7 @@ INDIRECT = {
     "log_mount.c:*": ["port"],
     "log_scan.c:*": ["port"],
     "log_read.c:*": ["port"],
-    "push.c:*": ["port"],
+    "push*.c:*": ["port"],
     "tern.c:*": ["port", "dedup.c:repeats"],
     "chunk.c:tern_chunk_*": ["csv.c:csv_*", "pack.c:open*", "pack.c:declare", "pack.c:put", "pack.c:finish"],
     "chunk.c:*": ["log*.c:read_view", "chunk.c:read_memory"],
