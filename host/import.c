@@ -341,6 +341,8 @@ void tern_import_close(struct tern_import *import)
     free(import->tables);
     free(import->chain);
     free(import->order);
+    for (size_t i = 0; import->chunks != NULL && i < TERN_IMPORT_CHUNKS; i++)
+        free(import->chunks[i].bytes);
     free(import->chunks);
     free(import->url);
     free(import);

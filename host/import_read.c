@@ -48,8 +48,22 @@ uint64_t tern_import_cursor(const struct tern_import *import)
 
 static struct tern_import_chunk *chunk_place(const struct tern_import *import, const struct tern_entry *entry)
 {
-    uintptr_t hash = (uintptr_t)entry->device >> 4;
-    return &import->chunks[(hash ^ hash >> 8 ^ entry->lane ^ entry->epoch >> 3) % TERN_IMPORT_CHUNKS];
+    uint64_t hash = ((uint64_t)(uintptr_t)entry->device ^ entry->lane ^ (uint64_t)entry->epoch << 32) *
+                    0x9E3779B97F4A7C15u;
+    return &import->chunks[hash >> 40 & (TERN_IMPORT_CHUNKS - 1)];
+}
+
+static bool make_room(struct tern_import_chunk *chunk, size_t size)
+{
+    size_t room = (size + 511) / 512 * 512;
+    if (size <= chunk->room)
+        return true;
+    uint8_t *bytes = realloc(chunk->bytes, room);
+    if (bytes == NULL)
+        return false;
+    chunk->bytes = bytes;
+    chunk->room = (uint16_t)room;
+    return true;
 }
 
 /* The entry's chunk from its head on. Its size, or an error. */
@@ -60,14 +74,17 @@ static int whole_chunk(struct tern_import *import, const struct tern_entry *entr
                  chunk->lane == entry->lane && chunk->first == entry->chunk_first &&
                  chunk->size == entry->chunk_offset;
     int size = (int)(entry->chunk_offset + entry->size);
-    *bytes = chunk->bytes;
+    uint8_t whole[TERN_CHUNK_MAX];
     chunk->device = NULL;
+    if (!grows && (size = tern_stage_chunk(import->reader, entry, whole)) < 0)
+        return size;
+    if (!make_room(chunk, (size_t)size))
+        return TERN_HOST_E_SYSTEM;
     if (grows)
         memcpy(chunk->bytes + entry->chunk_offset, entry->data, entry->size);
     else
-        size = tern_stage_chunk(import->reader, entry, chunk->bytes);
-    if (size < 0)
-        return size;
+        memcpy(chunk->bytes, whole, (size_t)size);
+    *bytes = chunk->bytes;
     chunk->device = entry->device;
     chunk->epoch = entry->epoch;
     chunk->lane = entry->lane;

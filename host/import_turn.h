@@ -9,8 +9,9 @@
 #include "import.h"
 #include "turn.h"
 
-#define TERN_IMPORT_CHUNKS                                                                                   \
-    256u /* chunks remembered, so that a growing one is not read again from its head: 1 MiB */
+/* Chunks remembered, so that a growing one is not read again from its head: each takes as many bytes as it has, so that thousands of
+ * devices with the usual 512 bytes take some megabytes, and 64 MiB are the most. */
+#define TERN_IMPORT_CHUNKS 16384u
 
 /* A chunk as far as it was read. */
 struct tern_import_chunk {
@@ -19,7 +20,8 @@ struct tern_import_chunk {
     uint32_t first;
     uint8_t lane;
     uint16_t size;
-    uint8_t bytes[TERN_CHUNK_MAX];
+    uint16_t room;
+    uint8_t *bytes;
 };
 
 /* A range whose records cannot be brought in now. The cursor that is kept in the destination stays before them. */
