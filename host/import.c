@@ -65,6 +65,7 @@ static void disconnect(struct tern_import *import)
     import->reader = NULL;
     import->table_count = 0;
     import->hold_count = 0;
+    tern_seen_forget(import->keys);
 }
 
 /* Begins to read at the destination's cursor. One that lies beyond the journal's end is from a store that was set back: everything
@@ -255,7 +256,8 @@ static struct tern_import *allocate(struct tern_stage *stage, const char *url,
     import->url = strdup(url);
     import->chunks = calloc(TERN_IMPORT_CHUNKS, sizeof *import->chunks);
     import->decoder = tern_decoder_open();
-    if (import->url != NULL && import->chunks != NULL && import->decoder != NULL)
+    import->keys = tern_seen_open();
+    if (import->url != NULL && import->chunks != NULL && import->decoder != NULL && import->keys != NULL)
         return import;
     tern_import_close(import);
     return NULL;
@@ -335,6 +337,7 @@ void tern_import_close(struct tern_import *import)
         import->sink->ops->close(import->sink);
     tern_turn_free(&import->turn);
     tern_decoder_close(import->decoder);
+    tern_seen_close(import->keys);
     pthread_mutex_destroy(&import->mutex);
     pthread_cond_destroy(&import->changed);
     free(import->holds);

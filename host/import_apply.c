@@ -196,6 +196,28 @@ static void refuse_deletes(struct tern_import_applying *applying)
     }
 }
 
+/* Says which rows are surely new: device by device of each version of a table. Repairs bring in what may be there. */
+static int judge(struct tern_import_applying *applying)
+{
+    struct tern_import *import = applying->import;
+    int status = TERN_HOST_OK;
+    if (import->sink->ops->plain || applying->careful || tern_replay_repairs(import->config.replay))
+        for (size_t i = 0; i < applying->count; i++)
+            import->order[i]->fresh = false;
+    else
+        for (size_t i = 0, end; i < applying->count && status == TERN_HOST_OK; i = end) {
+            const struct tern_turn_row *row = (const struct tern_turn_row *)import->order[i];
+            for (end = i + 1; end < applying->count; end++)
+                if (import->order[end]->device != row->sink.device ||
+                    ((const struct tern_turn_row *)import->order[end])->schema != row->schema)
+                    break;
+            status =
+                tern_seen_judge(import->keys, import->sink, &import->turn.schemas[row->schema].schema->table,
+                                import->order + i, end - i);
+        }
+    return status;
+}
+
 /* What is new, in the order in which it is loaded. Rejected rows end it without an error, as below. */
 static int arrange_rows(struct tern_import_applying *applying)
 {
@@ -208,8 +230,9 @@ static int arrange_rows(struct tern_import_applying *applying)
     int status = applying->rejected == 0 ? tern_import_replace(applying) : TERN_HOST_OK;
     if (status != TERN_HOST_OK || applying->rejected != 0)
         return status;
-    return tern_import_fold(applying) ? TERN_HOST_OK
-                                      : tern_sink_fail(import->sink, TERN_HOST_E_SYSTEM, "out of memory");
+    if (!tern_import_fold(applying))
+        return tern_sink_fail(import->sink, TERN_HOST_E_SYSTEM, "out of memory");
+    return applying->rejected == 0 ? judge(applying) : TERN_HOST_OK;
 }
 
 /* One transaction. Rejected rows end it without an error: it is to be rolled back and done again without them. */
@@ -220,6 +243,7 @@ static int transact(struct tern_import_applying *applying)
     applying->rejected = 0;
     tern_import_check_snapshots(applying);
     applying->rejected = 0; /* nothing is to be rolled back yet */
+    tern_seen_begin(import->keys, applying->careful);
     int status = import->sink->ops->begin(import->sink);
     if (status == TERN_HOST_OK)
         status = read_marks(applying);
@@ -237,6 +261,7 @@ static int transact(struct tern_import_applying *applying)
     if (status == TERN_HOST_OK)
         status = commit(applying);
     if (status == TERN_HOST_OK) {
+        tern_seen_commit(import->keys);
         pthread_mutex_lock(&import->mutex);
         import->status.known += import->turn.row_count - fresh;
         import->status.rows += fresh;

@@ -7,6 +7,7 @@
 
 #include "decode.h"
 #include "import.h"
+#include "seen.h"
 #include "turn.h"
 
 /* Chunks remembered, so that a growing one is not read again from its head: each takes as many bytes as it has, so that thousands of
@@ -61,6 +62,7 @@ struct tern_import {
     size_t table_count;
     uint64_t *chain; /* positions of a run's entries */
     size_t chain_room;
+    struct tern_seen *keys;       /* which are surely new */
     struct tern_sink_row **order; /* rows as they are loaded */
     size_t order_room;
     int64_t holds_tried; /* monotonic milliseconds */

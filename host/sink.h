@@ -104,6 +104,7 @@ struct tern_sink {
 struct tern_sink_ops {
     const char *scheme;
     bool folds;  /* wants one row a key, in order of the key */
+    bool plain;  /* has no straight path: merging is as fast, and nothing need be said to be fresh */
     bool single; /* has one writer at a time: more workers would only wait for each other */
     /* Reads the URL, finds the library. Reaches for nothing else. Sets *sink only on success. */
     int (*open)(struct tern_sink **sink, const struct tern_sink_config *config, char error[256]);

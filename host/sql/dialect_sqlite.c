@@ -197,6 +197,7 @@ static int open_sqlite(struct tern_sink **sink, const struct tern_sink_config *c
 
 const struct tern_sink_ops tern_sink_sqlite = {
     .scheme = "sqlite",
+    .plain = true,
     .single = true,
     .open = open_sqlite,
     TERN_SQL_SINK_OPS,
