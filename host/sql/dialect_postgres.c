@@ -125,6 +125,7 @@ static const struct tern_sql_dialect postgres = {
     .setup = setup,
     .begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
     .lock = " FOR UPDATE",
+    .alone = "SELECT pg_advisory_xact_lock(8390322045806929252);", /* "tern tbl" */
     .type = type,
     .widen = "ALTER COLUMN ",
     .widen_type = " TYPE ",

@@ -70,15 +70,32 @@ void tern_sql_write_own(struct tern_sql_engine *engine)
     }
 }
 
+int tern_sql_execute_alone(struct tern_sql_engine *engine)
+{
+    struct tern_sql_text whole = {0};
+    if (engine->dialect->alone == NULL)
+        return engine->client->ops->execute(engine->client, engine->text.text);
+    tern_sql_add(&whole, "%s%s", engine->dialect->alone, engine->text.text);
+    int status = TERN_HOST_E_SYSTEM;
+    if (whole.failed)
+        snprintf(engine->client->error, sizeof engine->client->error, "out of memory");
+    else
+        status = engine->client->ops->execute(engine->client, whole.text);
+    tern_sql_free(&whole);
+    return status;
+}
+
 int tern_sql_make_own(struct tern_sql_engine *engine)
 {
     int status = TERN_HOST_OK;
     for (size_t i = 0; i < sizeof owns / sizeof owns[0] && status == TERN_HOST_OK; i++) {
         tern_sql_clear(&engine->text);
         write_own(engine, &owns[i]);
-        status = tern_sql_check_text(engine);
-        if (status == TERN_HOST_OK)
-            status = tern_sql_execute(engine, engine->text.text, "cannot make tern's own tables");
+        if (engine->text.failed)
+            return tern_sql_check_text(engine);
+        status = tern_sql_execute_alone(engine);
+        if (status != TERN_HOST_OK)
+            status = tern_sql_fail(engine, status, "cannot make tern's own tables");
     }
     return status;
 }

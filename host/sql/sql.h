@@ -123,6 +123,8 @@ struct tern_sql_dialect {
     const char *lock; /* behind a SELECT: " FOR UPDATE", or "" where begin has locked everything */
     /* The column's type in the database; keys with a binary collation. Also asked for tern's own columns. */
     const char *(*type)(const struct tern_sql_engine *engine, const struct tern_column *column);
+    const char *
+        alone; /* in front of statements that make tables: keeps two gateways from doing so at once. May be NULL */
     /* What stands before a column's name and before its new type in an ALTER TABLE that widens it. NULL: types need no widening. */
     const char *widen, *widen_type;
     /* Behind the closing parenthesis of CREATE TABLE. */
@@ -241,6 +243,9 @@ void tern_sql_add_upsert(struct tern_sql_engine *engine, const char *const *keys
 
 /* Makes tern's own tables where they are missing. */
 int tern_sql_make_own(struct tern_sql_engine *engine);
+
+/* Executes engine->text, which makes a table or a column, with no other gateway doing so at the same time. A status of the client. */
+int tern_sql_execute_alone(struct tern_sql_engine *engine);
 
 /* The statements that make them, or the table, into engine->text: what --ddl=off leaves to somebody else. */
 void tern_sql_write_own(struct tern_sql_engine *engine);

@@ -198,7 +198,7 @@ static int execute_text(struct tern_sql_engine *engine, const char *doing)
             "a table or column is missing, and --ddl=off leaves it to you (`tern-gateway ddl` "
             "prints them all): %.120s",
             engine->text.text);
-    int status = engine->client->ops->execute(engine->client, engine->text.text);
+    int status = tern_sql_execute_alone(engine);
     if (status == TERN_HOST_OK)
         return status;
     return tern_sql_fail(engine, status == TERN_SQL_E_STATEMENT ? TERN_HOST_E_ARGUMENT : status, doing);

@@ -7,12 +7,14 @@
 #   db_fresh          an empty database; sets $url
 #   db_bulk FILE      makes a table like tern's (device, tern_id, ts, temperature, humidity, light, count; key device and ts)
 #                     and loads the file into it with the database's own tool
+#   db_before_update  may prepare the table for rows that update; not timed
 #   db_settings       a line with versions and settings
 #   db_close
 set -e
 cd "$(dirname "$0")/../.."
 build=${B:-build}
 database=${1:-sqlite} rows=${2:-1000000} rounds=${3:-5}
+db_before_update() { :; }
 . "tests/bench/import_$database.sh"
 
 folder=$(mktemp -d "${TERN_BENCH:-/tmp}/tern-bench-XXXXXX")
@@ -29,7 +31,8 @@ while [ "$round" -le "$rounds" ]; do
     bulk=$(echo "$begun $(now)" | awk '{ printf "%.3f", $2 - $1 }')
     db_fresh
     new=$("$build/tests/bench/bench_import" load "$folder/new" "$url" "${WORKERS:-1}")
-    update=$("$build/tests/bench/bench_import" load "$folder/update" "$url" "${WORKERS:-1}")
+    db_before_update
+    update=$("$build/tests/bench/bench_import" load "$folder/update" "$url" "${UPDATE_WORKERS:-${WORKERS:-1}}")
     echo "# round $round: own tool $bulk s, new $new s, update $update s" >&2
     echo "$bulk $new $update"
     round=$((round + 1))

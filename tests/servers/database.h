@@ -13,6 +13,19 @@
 
 struct database {
     struct tern_sql_client *client;
+    const struct database_kind *kind;
+};
+
+/* What differs from database to database. */
+struct database_kind {
+    const char *scheme;
+    const struct tern_sql_client_ops *ops;
+    const char *empty; /* removes every table */
+};
+
+static const struct database_kind database_kinds[] = {
+    {"postgresql:", &tern_sql_client_postgres, "DROP SCHEMA public CASCADE; CREATE SCHEMA public"},
+    {"mysql:", &tern_sql_client_mysql, "DROP DATABASE tern; CREATE DATABASE tern; USE tern"},
 };
 
 /* The rows of a query as lines, columns by `|`, NULL as NULL. */
@@ -24,18 +37,17 @@ struct lines {
 static inline bool database_open(struct database *database, const char *url)
 {
     struct tern_sink_config config = {.url = url, .rest = strchr(url, ':') + 1};
-    const struct tern_sql_client_ops *ops = NULL;
     char error[256] = "no client for this URL";
-    if (strncmp(url, "postgresql:", 11) == 0)
-        ops = &tern_sql_client_postgres;
-    if (strncmp(url, "mysql:", 6) == 0)
-        ops = &tern_sql_client_mysql;
+    database->kind = NULL;
+    for (size_t i = 0; i < sizeof database_kinds / sizeof database_kinds[0]; i++)
+        if (strncmp(url, database_kinds[i].scheme, strlen(database_kinds[i].scheme)) == 0)
+            database->kind = &database_kinds[i];
     database->client = NULL;
-    if (ops == NULL || ops->open(&database->client, &config, error) != 0) {
+    if (database->kind == NULL || database->kind->ops->open(&database->client, &config, error) != 0) {
         printf("    %s: %s\n", url, error);
         return false;
     }
-    if (ops->connect(database->client) == 0)
+    if (database->kind->ops->connect(database->client) == 0)
         return true;
     printf("    %s: %s\n", url, database->client->error);
     return false;
@@ -130,6 +142,11 @@ static inline bool database_execute(struct database *database, const char *sql)
     if (!good)
         printf("    %s: %s\n", sql, database->client->error);
     return good;
+}
+
+static inline bool database_empty(struct database *database)
+{
+    return database_execute(database, database->kind->empty);
 }
 
 /* Whether both have the same lines; the first that differ are printed. Sorts both. */

@@ -333,8 +333,11 @@ static int restart_count;
 
 static void kills_leave_what_a_model_expects(void)
 {
+    struct database database;
     unsigned killed = 0, restarted = 0;
     folder_fresh();
+    CHECK(database_open(&database, url) && database_empty(&database));
+    database_close(&database);
     for (unsigned i = 0; i < DEVICES; i++) {
         memset(&devices[i], 0, sizeof devices[i]);
         snprintf(devices[i].id, sizeof devices[i].id, "dev%u", i);
