@@ -95,13 +95,13 @@ static int look_into_open(struct tern_dedup *dedup, struct tern_chunk *chunk)
     return status;
 }
 
-/* The newest chunk of flash before `*sequence`, which becomes its first record's. Where the record before is missing, tern_log_find()
+/* The newest chunk of flash before `*sequence`, which becomes its first record's. Where the record before is missing, tern_log_find_any()
  * gives what comes behind the hole again: the search ends there, because what is missing may have been newer than what is left. */
 static int look_into_log(struct tern_dedup *dedup, struct tern_lane *lane, uint32_t *sequence)
 {
     struct tern_log_chunk chunk;
     chunk.address = TERN_NO_ADDRESS;
-    if (tern_log_find(&lane->log, *sequence - 1, &chunk) != TERN_OK || chunk.size > lane->chunk_size ||
+    if (tern_log_find_any(&lane->log, *sequence - 1, &chunk) != TERN_OK || chunk.size > lane->chunk_size ||
         tern_log_read(&lane->log, &chunk, 0, dedup->buffer, chunk.size) != TERN_OK)
         return TERN_E_CORRUPT;
     *sequence = chunk.first;
@@ -110,7 +110,6 @@ static int look_into_log(struct tern_dedup *dedup, struct tern_lane *lane, uint3
 
 static uint8_t find_newest(struct tern_dedup *dedup, struct tern_lane *lane)
 {
-    /* Records of this batch that have left RAM cannot be found in the log yet, which ends the search as well. */
     uint32_t sequence = lane->log.pending;
     int status = TERN_OK;
     dedup->newest = UNLIKE;

@@ -49,6 +49,9 @@ void tern_log_refuse(struct tern_log *log);
  * short; address TERN_NO_ADDRESS means no hint. TERN_OK; TERN_AGAIN when no committed record is at or after `sequence`. */
 int tern_log_find(struct tern_log *log, uint32_t sequence, struct tern_log_chunk *chunk);
 
+/* The same, among records that are programmed and not committed too: those of the open batch that have left RAM. */
+int tern_log_find_any(struct tern_log *log, uint32_t sequence, struct tern_log_chunk *chunk);
+
 /* Whether a chunk that tern_log_find() gave is still there, and has not been erased since. */
 bool tern_log_is_there(const struct tern_log *log, const struct tern_log_chunk *chunk);
 

@@ -9,13 +9,13 @@
 
 #include "../../core/log.h"
 
-#define COPIES    5
-#define WITHIN    30000 /* milliseconds */
-#define EVERY     60000 /* a node's readings */
-#define COMMIT    10000
-#define HOURS     24
-#define CHUNK     512
-#define NODES_MAX 400
+#define COPIES       5
+#define WITHIN       30000 /* milliseconds */
+#define EVERY        60000 /* a node's readings */
+#define COMMIT       10000
+#define ARRIVALS_MAX (COPIES * 30000u)
+#define CHUNK        512
+#define NODES_MAX    400
 
 struct arrival {
     int64_t at; /* when it comes in, milliseconds */
@@ -57,14 +57,14 @@ static int by_time(const void *a, const void *b)
     return x->at != y->at ? (x->at < y->at ? -1 : 1) : (x->node > y->node) - (x->node < y->node);
 }
 
-static void make_arrivals(unsigned nodes)
+static void make_arrivals(unsigned nodes, unsigned hours)
 {
     static int64_t celsius[NODES_MAX];
     uint64_t state = 7;
     count = distinct = 0;
     for (unsigned i = 0; i < nodes; i++)
         celsius[i] = 1500 + (int64_t)(test_random(&state) % 1000);
-    for (int64_t now = 0; now < HOURS * 3600000ll; now += EVERY)
+    for (int64_t now = 0; now < hours * 3600000ll; now += EVERY)
         for (unsigned node = 0; node < nodes; node++) {
             int64_t measured = now + (int64_t)node * EVERY / nodes;
             int64_t first = measured + (int64_t)(test_random(&state) % 3000);
@@ -133,9 +133,10 @@ static struct result measure(const struct tern_table *table, uint32_t filter_siz
                            dedup.checks[TERN_DEDUP_UNFOUNDED]};
 }
 
-static void report(const char *name, const struct tern_table *table, unsigned nodes, uint32_t filter_size)
+static void report(const char *name, const struct tern_table *table, unsigned nodes, unsigned hours,
+                   uint32_t filter_size)
 {
-    make_arrivals(nodes);
+    make_arrivals(nodes, hours);
     struct result once = measure(table, filter_size, false);
     struct result all = measure(table, filter_size, true);
     printf("dedup_%s_%u_nodes_puts %zu count\n", name, nodes, count);
@@ -154,13 +155,13 @@ static void report(const char *name, const struct tern_table *table, unsigned no
 
 int main(void)
 {
-    arrivals = malloc(sizeof(arrivals[0]) * COPIES * NODES_MAX * (HOURS * 3600000ull / EVERY + 1));
+    arrivals = malloc(sizeof(arrivals[0]) * ARRIVALS_MAX);
     if (arrivals == NULL)
         return 1;
-    report("keyed", &keyed, 20, 128);
-    report("keyed", &keyed, 400, 1024);
-    report("append", &unkeyed, 20, 128);
-    report("append", &unkeyed, 400, 1024);
+    report("keyed", &keyed, 20, 24, 128);
+    report("keyed", &keyed, 400, 1, 1024);
+    report("append", &unkeyed, 20, 24, 128);
+    report("append", &unkeyed, 400, 1, 1024);
     printf("dedup_ram_without_filter %zu bytes\n",
            sizeof(dedup) + sizeof(more_models) + sizeof(buffer) + sizeof(values));
     nor_close(&nor);

@@ -175,7 +175,9 @@ static void a_batch_that_left_ram_is_not_overlooked(void)
     for (int i = 0; i < 200; i++)
         CHECK(put_into(&stored, i, i * 7919, "fill"));
     CHECK(lane.log.pending > lane.log.next);
-    CHECK(put(1, 10)); /* 11 is in flash, not committed, and newer than the first 10 */
+    dedup.reach = 20;
+    CHECK(!put(1, 11)); /* in flash, not committed, and of this batch */
+    CHECK(put(1, 10));  /* the first 10 is older than 11 */
     commit();
     CHECK(!put(1, 10));
 }
