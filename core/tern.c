@@ -52,10 +52,16 @@ static uint8_t unit_log2(const struct tern_flash *flash)
     return log2;
 }
 
+/* Where a compiler puts the number, it would put any. */
+struct aligned {
+    char byte;
+    uint64_t number;
+};
+
 static bool models_are_allowed(const struct tern_lane *lane)
 {
     return lane->models_size == 0 ||
-           (lane->models != NULL && (uintptr_t)lane->models % sizeof(uint64_t) == 0);
+           (lane->models != NULL && (uintptr_t)lane->models % offsetof(struct aligned, number) == 0);
 }
 
 static int open_lane(struct tern_lane *lane, uint8_t number)
