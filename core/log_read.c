@@ -161,26 +161,29 @@ static int find(const struct tern_log *log, struct search *search, struct tern_l
     return status;
 }
 
-int tern_log_find_any(struct tern_log *log, uint32_t sequence, struct tern_log_chunk *chunk)
+/* `any`: what still waits at the log's end, for a commit that is to come, is an answer too. */
+static int find_chunk(struct tern_log *log, uint32_t sequence, struct tern_log_chunk *chunk, bool any)
 {
     struct search search;
     search.sequence = sequence;
     search.hint = chunk->address;
     search.settled = chunk->address == log->settled_at ? log->settled : 0;
     int status = find(log, &search, chunk);
-    /* What still waits at the log's end waits for a commit that is to come. */
-    if (status == TERN_AGAIN && search.waits && sequence < log->pending)
-        return TERN_OK;
     if (status == TERN_OK) {
         log->settled_at = chunk->address;
         log->settled = search.settled;
     }
-    return status;
+    return any && status == TERN_AGAIN && search.waits && sequence < log->pending ? TERN_OK : status;
 }
 
 int tern_log_find(struct tern_log *log, uint32_t sequence, struct tern_log_chunk *chunk)
 {
-    return sequence < log->next ? tern_log_find_any(log, sequence, chunk) : TERN_AGAIN;
+    return find_chunk(log, sequence, chunk, false);
+}
+
+int tern_log_find_any(struct tern_log *log, uint32_t sequence, struct tern_log_chunk *chunk)
+{
+    return find_chunk(log, sequence, chunk, true);
 }
 
 int tern_log_read(const struct tern_log *log, const struct tern_log_chunk *chunk, uint32_t offset, void *data,
