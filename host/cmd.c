@@ -38,6 +38,24 @@ bool tern_cmd_begin(struct tern_options *options, enum tern_command command, con
     return good;
 }
 
+static bool is(const struct tern_options *options, enum tern_option option, const char *word)
+{
+    const char *text = tern_options_text(options, option);
+    return text != NULL && strcmp(text, word) == 0;
+}
+
+struct tern_host_style tern_cmd_style(const struct tern_options *options)
+{
+    struct tern_host_style style = {
+        .soft_delete = is(options, TERN_OPTION_DELETE, "soft"),
+        .no_ddl = is(options, TERN_OPTION_DDL, "off"),
+        .workers = (uint32_t)tern_options_number(options, TERN_OPTION_WORKERS),
+        .names = (const char *const *)options->of[TERN_OPTION_NAME].values,
+        .name_count = options->of[TERN_OPTION_NAME].count,
+    };
+    return style;
+}
+
 bool tern_cmd_time(const struct tern_options *options, enum tern_option option, int64_t *milliseconds)
 {
     static const char *const forms[] = {"%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%MZ", "%Y-%m-%d"};

@@ -17,6 +17,9 @@ int tern_cmd_replay(int argc, char **argv);
 bool tern_cmd_begin(struct tern_options *options, enum tern_command command, const char *usage, int argc,
                     char **argv, int *status);
 
+/* What the options say about databases. Points into `options`. */
+struct tern_host_style tern_cmd_style(const struct tern_options *options);
+
 /* Events go to standard error, as the gateway's. */
 struct tern_report tern_cmd_report(const struct tern_options *options);
 

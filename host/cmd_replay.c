@@ -48,6 +48,7 @@ int tern_cmd_replay(int argc, char **argv)
                                       .table = tern_options_text(&options, TERN_OPTION_TABLE),
                                       .device = tern_options_text(&options, TERN_OPTION_DEVICE),
                                       .repair = tern_options_text(&options, TERN_OPTION_REPAIR) != NULL,
+                                      .style = tern_cmd_style(&options),
                                       .report = tern_cmd_report(&options),
                                       .progress = show,
                                       .context = &shown};

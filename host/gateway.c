@@ -121,6 +121,7 @@ static void fill_config(struct tern_host_config *config, const struct tern_optio
     config->reserve_bytes = tern_options_number(options, TERN_OPTION_DISK_RESERVE);
     config->when_full = tern_options_text(options, TERN_OPTION_WHEN_FULL);
     const char *from = tern_options_text(options, TERN_OPTION_FROM);
+    config->style = tern_cmd_style(options);
     config->from_now = from != NULL && strcmp(from, "now") == 0;
 }
 

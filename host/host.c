@@ -12,6 +12,7 @@
 #include "log.h"
 #include "server.h"
 #include "stage.h"
+#include "style.h"
 
 #define SINKS_MAX 16 /* each has a thread and a connection */
 
@@ -23,6 +24,7 @@ struct tern_host {
     struct tern_keeper *keeper;
     struct tern_import *imports[SINKS_MAX];
     size_t import_count;
+    struct tern_import_config style; /* with names that live as long as the importers */
 };
 
 /* Threads report too, and the application is promised one call at a time. */
@@ -66,9 +68,9 @@ static int check_config(const struct tern_host_config *config)
 
 static int open_sink(struct tern_host *host, const struct tern_host_config *config, const char *url)
 {
-    struct tern_import_config import = {.report = report_of(host),
-                                        .segment_seconds = config->segment_seconds,
-                                        .segment_bytes = config->segment_bytes};
+    struct tern_import_config import = host->style;
+    import.segment_seconds = config->segment_seconds;
+    import.segment_bytes = config->segment_bytes;
     if (!tern_keeper_admits(host->keeper, url, &import.from))
         return TERN_HOST_OK;
     struct tern_import **place = &host->imports[host->import_count];
@@ -133,7 +135,10 @@ int tern_host_open(struct tern_host **out, const struct tern_host_config *config
         return TERN_HOST_E_SYSTEM;
     host->report = config->report;
     pthread_mutex_init(&host->report_lock, NULL);
-    error = open_parts(host, config);
+    host->style.report = report_of(host);
+    error = tern_style_apply(&config->style, &host->style);
+    if (error == TERN_HOST_OK)
+        error = open_parts(host, config);
     if (error == TERN_HOST_OK)
         *out = host;
     else
@@ -196,5 +201,6 @@ void tern_host_close(struct tern_host *host)
     tern_keeper_close(host->keeper);
     tern_stage_close(host->stage);
     pthread_mutex_destroy(&host->report_lock);
+    tern_style_free(&host->style);
     free(host);
 }

@@ -72,9 +72,14 @@ static void disconnect(struct tern_import *import)
  * is read, and what is there already is known by the marks. */
 static int open_reader(struct tern_import *import)
 {
-    uint64_t cursor = 0;
-    int status =
-        import->sink->ops->read_cursor(import->sink, tern_stage_id(import->stage), import->slot, &cursor);
+    uint64_t cursor = UINT64_MAX;
+    int status = TERN_HOST_OK;
+    for (size_t i = 0; i < import->slot_count && status == TERN_HOST_OK; i++) {
+        uint64_t found = 0;
+        status = import->sink->ops->read_cursor(import->sink, tern_stage_id(import->stage), import->slots[i],
+                                                &found);
+        cursor = found < cursor ? found : cursor;
+    }
     if (status != TERN_HOST_OK)
         return status;
     if (cursor > tern_stage_end(import->stage)) {
@@ -100,6 +105,35 @@ static int open_reader(struct tern_import *import)
     return TERN_HOST_OK;
 }
 
+/* Looks for the batch that was committed last, and for one whose commit had no answer. Where the first is missing, the database was
+ * restored, failed over, or lost a commit; it tells itself by its cursor from where on it must be filled again. */
+static int look_back(struct tern_import *import)
+{
+    struct tern_remember *remember = &import->remember;
+    bool found = true;
+    int status = TERN_HOST_OK;
+    if (import->sink->ops->find_batch == NULL)
+        return status;
+    if (remember->unsure != 0 && remember->unsure != remember->batch)
+        status = import->sink->ops->find_batch(import->sink, remember->unsure, &found);
+    if (status == TERN_HOST_OK && found && remember->unsure != 0)
+        tern_remember_batch(remember, remember->unsure);
+    remember->unsure = status == TERN_HOST_OK ? 0 : remember->unsure;
+    if (status == TERN_HOST_OK && remember->batch != 0)
+        status = import->sink->ops->find_batch(import->sink, remember->batch, &found);
+    if (status != TERN_HOST_OK || found || remember->batch == 0)
+        return status;
+    tern_import_report(
+        import, TERN_WARN, "sink-restored", NULL,
+        "the destination has lost a batch that was committed: it was restored or failed over; what the "
+        "staging store holds behind its cursor is brought in again");
+    pthread_mutex_lock(&import->mutex);
+    import->status.restored++;
+    pthread_mutex_unlock(&import->mutex);
+    tern_remember_batch(remember, 0);
+    return status;
+}
+
 static int connect_sink(struct tern_import *import)
 {
     if (import->connected)
@@ -108,7 +142,8 @@ static int connect_sink(struct tern_import *import)
     if (status != TERN_HOST_OK)
         return status;
     import->connected = true;
-    return open_reader(import);
+    status = look_back(import);
+    return status == TERN_HOST_OK ? open_reader(import) : status;
 }
 
 /* ---- State for others ----------------------------------------------------------------------------------------------------------- */
@@ -231,7 +266,34 @@ static void *run(void *context)
     return NULL;
 }
 
-/* ---- The face --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Workers ---------------------------------------------------------------------------------------------------------------------- */
+
+static uint32_t slot_of(const char *device)
+{
+    uint32_t hash = 2166136261u;
+    for (; *device != '\0'; device++)
+        hash = (hash ^ (uint8_t)*device) * 16777619u;
+    return (hash ^ hash >> 16) % TERN_SINK_SLOTS;
+}
+
+bool tern_import_takes(const struct tern_import *import, const char *device)
+{
+    return import->workers == 1 || slot_of(device) % import->workers == import->index;
+}
+
+/* A destination with one writer has one cursor, too. A replay has one of its own, so that the gateway's stays where it is. */
+static void assign_slots(struct tern_import *import, uint32_t index, uint32_t workers)
+{
+    import->index = index;
+    import->workers = workers;
+    import->slots[0] = import->config.replay == NULL ? 0 : TERN_SINK_SLOTS;
+    import->slot_count = 1;
+    if (import->sink->ops->single || import->config.replay != NULL)
+        return;
+    import->slot_count = 0;
+    for (uint32_t slot = index; slot < TERN_SINK_SLOTS; slot += workers)
+        import->slots[import->slot_count++] = slot;
+}
 
 static struct tern_import *allocate(struct tern_stage *stage, const char *url,
                                     const struct tern_import_config *config)
@@ -247,8 +309,6 @@ static struct tern_import *allocate(struct tern_stage *stage, const char *url,
     pthread_mutex_init(&import->mutex, NULL);
     import->stage = stage;
     import->config = *config;
-    /* Its own cursor, so that the gateway's stays where it is. */
-    import->slot = config->replay == NULL ? 0 : TERN_SINK_SLOTS;
     if (import->config.rows == 0)
         import->config.rows = ROWS;
     if (import->config.milliseconds == 0)
@@ -263,14 +323,13 @@ static struct tern_import *allocate(struct tern_stage *stage, const char *url,
     return NULL;
 }
 
-int tern_import_open(struct tern_import **out, struct tern_stage *stage, const char *url,
-                     const struct tern_import_config *config)
+static int open_worker(struct tern_import **out, struct tern_stage *stage, const char *url,
+                       const struct tern_import_config *config)
 {
-    *out = NULL;
     struct tern_import *import = allocate(stage, url, config);
     if (import == NULL)
         return TERN_HOST_E_SYSTEM;
-    struct tern_sink_config sink = {.url = url,
+    struct tern_sink_config sink = {.url = import->url,
                                     .report = config->report,
                                     .segment_seconds = config->segment_seconds,
                                     .segment_bytes = config->segment_bytes,
@@ -279,14 +338,6 @@ int tern_import_open(struct tern_import **out, struct tern_stage *stage, const c
                                     .names = config->names,
                                     .name_count = config->name_count};
     int status = tern_sink_open(&import->sink, &sink);
-    if (status == TERN_HOST_OK) {
-        int error = pthread_create(&import->thread, NULL, run, import);
-        import->started = error == 0;
-        if (error != 0) {
-            tern_import_report(import, TERN_ERROR, "thread-failed", NULL, strerror(error));
-            status = TERN_HOST_E_SYSTEM;
-        }
-    }
     if (status != TERN_HOST_OK) {
         tern_import_close(import);
         return status;
@@ -295,46 +346,122 @@ int tern_import_open(struct tern_import **out, struct tern_stage *stage, const c
     return TERN_HOST_OK;
 }
 
+static int start(struct tern_import *import)
+{
+    int error = pthread_create(&import->thread, NULL, run, import);
+    import->started = error == 0;
+    if (error == 0)
+        return TERN_HOST_OK;
+    tern_import_report(import, TERN_ERROR, "thread-failed", NULL, strerror(error));
+    return TERN_HOST_E_SYSTEM;
+}
+
+/* ---- The face --------------------------------------------------------------------------------------------------------------------- */
+
+int tern_import_open(struct tern_import **out, struct tern_stage *stage, const char *url,
+                     const struct tern_import_config *config)
+{
+    struct tern_import *first, **place = &first;
+    uint32_t workers = config->workers == 0 ? 1 : config->workers;
+    *out = NULL;
+    int status = open_worker(&first, stage, url, config);
+    if (status != TERN_HOST_OK)
+        return status;
+    if (first->sink->ops->single || config->replay != NULL)
+        workers = 1;
+    workers = workers > TERN_SINK_SLOTS ? TERN_SINK_SLOTS : workers;
+    for (uint32_t i = 0; i < workers && status == TERN_HOST_OK; i++, place = &(*place)->next) {
+        if (i != 0)
+            status = open_worker(place, stage, url, config);
+        if (status == TERN_HOST_OK) {
+            assign_slots(*place, i, workers);
+            tern_remember_open(&(*place)->remember, tern_stage_directory(stage), url,
+                               config->replay == NULL ? i : TERN_SINK_SLOTS);
+        } else {
+            break;
+        }
+    }
+    for (struct tern_import *import = first; import != NULL && status == TERN_HOST_OK; import = import->next)
+        status = start(import);
+    if (status != TERN_HOST_OK) {
+        tern_import_close(first);
+        return status;
+    }
+    *out = first;
+    return TERN_HOST_OK;
+}
+
 void tern_import_status(struct tern_import *import, struct tern_import_status *status)
 {
     uint64_t end = tern_stage_end(import->stage);
-    pthread_mutex_lock(&import->mutex);
-    *status = import->status;
-    pthread_mutex_unlock(&import->mutex);
+    memset(status, 0, sizeof *status);
+    status->cursor = UINT64_MAX;
+    for (; import != NULL; import = import->next) {
+        pthread_mutex_lock(&import->mutex);
+        const struct tern_import_status *one = &import->status;
+        status->cursor = one->cursor < status->cursor ? one->cursor : status->cursor;
+        status->rows += one->rows;
+        status->batches += one->batches;
+        status->known += one->known;
+        status->held += one->held;
+        status->rejected += one->rejected;
+        status->restored += one->restored;
+        status->failing = status->failing || one->failing;
+        if (one->error[0] != '\0')
+            memcpy(status->error, one->error, sizeof status->error);
+        pthread_mutex_unlock(&import->mutex);
+    }
     status->end = end;
+}
+
+static void ask_to_drain(struct tern_import *import)
+{
+    pthread_mutex_lock(&import->mutex);
+    import->draining = true;
+    import->drained = false;
+    pthread_mutex_unlock(&import->mutex);
+}
+
+static bool wait_drained(struct tern_import *import, const struct timespec *until)
+{
+    pthread_mutex_lock(&import->mutex);
+    for (int error = 0; error == 0 && !import->drained;)
+        error = pthread_cond_timedwait(&import->changed, &import->mutex, until);
+    bool drained = import->drained;
+    import->draining = false;
+    pthread_mutex_unlock(&import->mutex);
+    return drained;
 }
 
 int tern_import_drain(struct tern_import *import, int milliseconds)
 {
     struct timespec until = tern_deadline(milliseconds);
-    pthread_mutex_lock(&import->mutex);
-    import->draining = true;
-    import->drained = false;
-    pthread_mutex_unlock(&import->mutex);
+    bool drained = true;
+    for (struct tern_import *worker = import; worker != NULL; worker = worker->next)
+        ask_to_drain(worker);
     tern_stage_wake(import->stage);
-    pthread_mutex_lock(&import->mutex);
-    for (int error = 0; error == 0 && !import->drained;)
-        error = pthread_cond_timedwait(&import->changed, &import->mutex, &until);
-    bool drained = import->drained;
-    import->draining = false;
-    pthread_mutex_unlock(&import->mutex);
+    for (struct tern_import *worker = import; worker != NULL; worker = worker->next)
+        drained = wait_drained(worker, &until) && drained;
     return drained ? TERN_HOST_OK : TERN_HOST_E_LIMIT;
 }
 
-void tern_import_close(struct tern_import *import)
+static void ask_to_stop(struct tern_import *import)
 {
-    if (import == NULL)
-        return;
     pthread_mutex_lock(&import->mutex);
     import->stop = true;
     pthread_cond_broadcast(&import->changed);
     pthread_mutex_unlock(&import->mutex);
+}
+
+static void close_worker(struct tern_import *import)
+{
     if (import->started) {
         tern_stage_wake(import->stage);
         pthread_join(import->thread, NULL);
     }
     if (import->sink != NULL)
         import->sink->ops->close(import->sink);
+    tern_remember_close(&import->remember);
     tern_turn_free(&import->turn);
     tern_decoder_close(import->decoder);
     tern_seen_close(import->keys);
@@ -349,4 +476,15 @@ void tern_import_close(struct tern_import *import)
     free(import->chunks);
     free(import->url);
     free(import);
+}
+
+void tern_import_close(struct tern_import *import)
+{
+    for (struct tern_import *worker = import; worker != NULL; worker = worker->next)
+        ask_to_stop(worker);
+    while (import != NULL) {
+        struct tern_import *next = import->next;
+        close_worker(import);
+        import = next;
+    }
 }

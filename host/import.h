@@ -47,6 +47,7 @@ struct tern_import_status {
     uint64_t known;    /* records that were there already */
     bool failing;      /* the destination cannot be reached or refuses; it is tried again */
     uint32_t held;     /* ranges held for a reason that was reported */
+    uint32_t restored; /* times that the destination had lost what was committed */
     uint64_t rejected; /* records that the destination refused since open */
     char error[256];   /* the last error, empty: none */
 };

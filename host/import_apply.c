@@ -167,7 +167,8 @@ static int commit(struct tern_import_applying *applying)
 {
     struct tern_import *import = applying->import;
     struct tern_sink_commit made = {.store = tern_stage_id(import->stage),
-                                    .slot = import->slot,
+                                    .slots = import->slots,
+                                    .slot_count = import->slot_count,
                                     .cursor = tern_import_cursor(import),
                                     .at = applying->now,
                                     .rows = applying->count,
@@ -181,7 +182,11 @@ static int commit(struct tern_import_applying *applying)
         fclose(random);
     if (!good)
         return tern_sink_fail(import->sink, TERN_HOST_E_SYSTEM, "cannot read /dev/urandom");
-    return import->sink->ops->commit(import->sink, &made);
+    import->remember.unsure = made.batch;
+    int status = import->sink->ops->commit(import->sink, &made);
+    if (status == TERN_HOST_OK)
+        tern_remember_batch(&import->remember, made.batch);
+    return status;
 }
 
 static void refuse_deletes(struct tern_import_applying *applying)

@@ -371,7 +371,7 @@ int tern_import_read(struct tern_import *import)
             tern_stage_wait(import->stage, import->seen, LINGER);
             continue;
         }
-        status = read_entry(import, &entry);
+        status = tern_import_takes(import, entry.device) ? read_entry(import, &entry) : TERN_HOST_OK;
         if (status != TERN_HOST_OK)
             return status;
         import->position = entry.end;

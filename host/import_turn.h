@@ -7,6 +7,7 @@
 
 #include "decode.h"
 #include "import.h"
+#include "remember.h"
 #include "seen.h"
 #include "turn.h"
 
@@ -40,8 +41,8 @@ struct tern_import_table {
     bool deletes; /* prepared for them too */
 };
 
-/* A worker: reads behind a cursor of its own and writes its own transactions. There is one now; several, each with some of
- * the slots, are to be several of these. */
+/* A worker: reads behind a cursor of its own, takes the devices of its slots, and writes its own transactions. The first one of a
+ * destination is what others see, and leads to the rest. */
 struct tern_import {
     struct tern_stage *stage;
     struct tern_import_config config;
@@ -50,7 +51,11 @@ struct tern_import {
     struct tern_stage_reader *reader;
     struct tern_decoder *decoder;
     struct tern_turn turn;
-    uint32_t slot;
+    struct tern_import *next;        /* worker of the same destination */
+    uint32_t slots[TERN_SINK_SLOTS]; /* whose cursors it writes */
+    size_t slot_count;
+    uint32_t index, workers; /* it takes the devices whose slot modulo `workers` is `index` */
+    struct tern_remember remember;
     uint64_t position; /* of the next entry to read */
     uint64_t seen; /* the end of the journal before the last read: what is worth waiting for is behind it */
     uint64_t written; /* the cursor that the destination has */
@@ -98,6 +103,9 @@ bool tern_replay_refuses(const struct tern_import_replay *replay, const struct t
 
 /* Whether records are loaded whatever the checkpoint says. */
 bool tern_replay_repairs(const struct tern_import_replay *replay);
+
+/* Whether the device is this worker's. */
+bool tern_import_takes(const struct tern_import *import, const char *device);
 
 bool tern_import_stops(struct tern_import *import);
 

@@ -16,6 +16,11 @@
 
 #define PIECE (1u << 20) /* of a new file, written at once */
 
+const char *tern_journal_directory(const struct tern_journal *journal)
+{
+    return journal->directory;
+}
+
 uint64_t tern_journal_store(const struct tern_journal *journal)
 {
     return journal->store;

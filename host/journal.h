@@ -61,6 +61,9 @@ int tern_journal_open(struct tern_journal **journal, const struct tern_journal_c
 /* What has not been synced is gone, as after a crash. */
 void tern_journal_close(struct tern_journal *journal);
 
+/* Its folder. */
+const char *tern_journal_directory(const struct tern_journal *journal);
+
 /* The store's random id; never 0. */
 uint64_t tern_journal_store(const struct tern_journal *journal);
 

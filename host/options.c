@@ -10,10 +10,11 @@
 
 #define LINE_SIZE 4096
 
-enum value { NOTHING, TEXT, URL, NUMBER, LEVEL, FROM };
+enum value { NOTHING, TEXT, URL, NUMBER, LEVEL, FROM, KIND, SWITCH };
 
 #define BIT(command) (1u << (command))
 #define ALL          (~0u)
+#define WRITERS      (BIT(TERN_COMMAND_SERVE) | BIT(TERN_COMMAND_REPLAY))
 
 static const struct option {
     const char *name, *argument, *help;
@@ -60,6 +61,19 @@ static const struct option {
                                TEXT, false, 0, 0},
     [TERN_OPTION_FROM] = {"from", "WHEN", "where a new destination begins: start (default) or now", FROM,
                           false, 0, 0},
+    [TERN_OPTION_WORKERS] = {"workers", "N", "connections for each database that can have several (1)",
+                             NUMBER, false, 1, 16},
+    [TERN_OPTION_DELETE] = {"delete", "KIND",
+                            "hard (default): a deleted row goes; soft: its key and tern_deleted stay", KIND,
+                            false, 0, 0, WRITERS},
+    [TERN_OPTION_DDL] = {"ddl", "SWITCH",
+                         "on (default): tables and columns are made on first sight; off: somebody\n"
+                         "else makes them (`tern-gateway ddl` prints the SQL)",
+                         SWITCH, false, 0, 0, WRITERS},
+    [TERN_OPTION_NAME] = {"name", "FROM=TO",
+                          "what databases call a table, or table.column, instead; may be given\n"
+                          "several times",
+                          TEXT, true, 0, 0, WRITERS},
     [TERN_OPTION_PAUSE] = {"pause", "URL", "give it nothing, and keep its records", URL, true, 0, 0,
                            BIT(TERN_COMMAND_SINKS)},
     [TERN_OPTION_RESUME] = {"resume", "URL", "go on with it", URL, true, 0, 0, BIT(TERN_COMMAND_SINKS)},
@@ -176,6 +190,10 @@ static bool check_value(struct tern_options *options, const struct option *optio
         snprintf(error, size, "%s must be debug, info, warn or error, not '%s'", option->name, value);
     else if (option->value == FROM && strcmp(value, "start") != 0 && strcmp(value, "now") != 0)
         snprintf(error, size, "%s must be start or now, not '%s'", option->name, value);
+    else if (option->value == KIND && strcmp(value, "hard") != 0 && strcmp(value, "soft") != 0)
+        snprintf(error, size, "%s must be hard or soft, not '%s'", option->name, value);
+    else if (option->value == SWITCH && strcmp(value, "on") != 0 && strcmp(value, "off") != 0)
+        snprintf(error, size, "%s must be on or off, not '%s'", option->name, value);
     else if (value[0] == '\0')
         snprintf(error, size, "%s needs a value", option->name);
     else

@@ -5,6 +5,7 @@
 
 #include "import_turn.h"
 #include "log.h"
+#include "style.h"
 
 #define SLICE   500 /* milliseconds between two reports of progress */
 #define SECONDS 30  /* without success */
@@ -100,14 +101,19 @@ int tern_host_replay(const struct tern_host_replay *replay, struct tern_host_pro
     int status = check(replay);
     if (status != TERN_HOST_OK)
         return status;
-    status = tern_stage_open(&stage, &config);
-    if (status != TERN_HOST_OK)
+    status = tern_style_apply(&replay->style, &importing);
+    if (status == TERN_HOST_OK)
+        status = tern_stage_open(&stage, &config);
+    if (status != TERN_HOST_OK) {
+        tern_style_free(&importing);
         return status;
+    }
     status = tern_import_open(&import, stage, replay->sink, &importing);
     if (status == TERN_HOST_OK) {
         status = wait_for(replay, import, done);
         tern_import_close(import);
     }
     tern_stage_close(stage);
+    tern_style_free(&importing);
     return status;
 }

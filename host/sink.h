@@ -83,10 +83,11 @@ struct tern_sink_load {
 /* What the transaction leaves beside rows and marks. */
 struct tern_sink_commit {
     uint64_t store; /* whose cursor */
-    uint32_t slot;
-    uint64_t cursor;
-    uint64_t batch; /* random: its absence shows later that the destination was set back */
-    int64_t at;     /* Unix milliseconds */
+    const uint32_t *slots;
+    size_t slot_count;
+    uint64_t cursor; /* of each of these slots */
+    uint64_t batch;  /* random: its absence shows later that the destination was set back */
+    int64_t at;      /* Unix milliseconds */
     uint64_t rows;
     uint64_t bytes;        /* of their values */
     uint64_t milliseconds; /* since the turn began */

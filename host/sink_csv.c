@@ -365,7 +365,8 @@ static int commit(struct tern_sink *sink, const struct tern_sink_commit *commit)
     int status = make_durable(csv);
     if (status != TERN_HOST_OK)
         return status;
-    tern_csv_record_cursor(&csv->manifest, commit->store, commit->slot, commit->cursor);
+    for (size_t i = 0; i < commit->slot_count; i++)
+        tern_csv_record_cursor(&csv->manifest, commit->store, commit->slots[i], commit->cursor);
     complete_segments(csv, false);
     csv->unsure = true;
     status = tern_csv_record_write(&csv->manifest, sink);

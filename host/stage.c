@@ -103,6 +103,11 @@ uint64_t tern_stage_id(const struct tern_stage *stage)
     return tern_journal_store(stage->journal);
 }
 
+const char *tern_stage_directory(const struct tern_stage *stage)
+{
+    return tern_journal_directory(stage->journal);
+}
+
 /* ---- Devices ------------------------------------------------------------------------------------------------------------------ */
 
 uint64_t tern_stage_append(struct tern_stage *stage, const struct tern_record *record)

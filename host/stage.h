@@ -29,6 +29,9 @@ void tern_stage_close(struct tern_stage *stage);
 /* Random, made with the store; 0 never. */
 uint64_t tern_stage_id(const struct tern_stage *stage);
 
+/* Its folder. */
+const char *tern_stage_directory(const struct tern_stage *stage);
+
 /* ---- What a peer says ---------------------------------------------------------------------------------------------------- */
 
 /* One (lane, epoch) of a device, as the store knows it. Read-only for others; lives as long as the stage. Two sets of positions:

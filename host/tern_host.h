@@ -44,6 +44,15 @@ struct tern_report {
 
 struct tern_host;
 
+/* How records get into databases. All zeros: the defaults. */
+struct tern_host_style {
+    int soft_delete; /* a delete leaves the key and tern_deleted, with the other columns NULL; 0: the row goes */
+    int no_ddl;      /* tables and columns are made by somebody else; 0: on first sight */
+    uint32_t workers;         /* connections for each destination that can have several, 0: 1; at most 16 */
+    const char *const *names; /* "table=name" and "table.column=name": what the database calls them instead */
+    size_t name_count;
+};
+
 struct tern_host_config {
     const char *stage;         /* required: the staging folder, made if missing */
     const char *const *sinks;  /* destinations as URLs: sqlite:FILE, csv:DIR */
@@ -60,7 +69,8 @@ struct tern_host_config {
     uint64_t reserve_bytes;    /* of the disk that stay free, 0: 16 MiB */
     const char
         *when_full; /* NULL, "hold": takes no more records then; "detach=URL": gives that destination up */
-    int from_now;   /* a destination that is new to the folder gets only what comes from now on */
+    struct tern_host_style style;
+    int from_now; /* a destination that is new to the folder gets only what comes from now on */
 };
 
 /* Opens the staging store (recovering it when the last process died) and every destination, and starts to import what is
@@ -107,7 +117,8 @@ struct tern_host_replay {
     const char *device; /* NULL: all */
     const char *table;  /* NULL: all; required with repair */
     int repair;
-    int seconds; /* gives up after so long without success, 0: 30 */
+    struct tern_host_style style; /* the gateway's, or deletes would be of another kind */
+    int seconds;                  /* gives up after so long without success, 0: 30 */
     struct tern_report report;
     /* Called about twice a second, NULL: not wanted. Not 0 ends the replay. */
     int (*progress)(void *context, const struct tern_host_progress *progress);

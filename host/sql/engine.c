@@ -310,11 +310,11 @@ static int write_batch(struct tern_sql_engine *engine, const struct tern_sink_co
     char store[17], batch[17];
     snprintf(store, sizeof store, "%016" PRIx64, commit->store);
     snprintf(batch, sizeof batch, "%016" PRIx64, commit->batch);
-    struct tern_sql_value cursor[] = {tern_sql_string(store), tern_sql_integer(commit->slot),
+    struct tern_sql_value cursor[] = {tern_sql_string(store), tern_sql_integer(0),
                                       tern_sql_integer((int64_t)commit->cursor), tern_sql_string(batch)};
     struct tern_sql_value row[] = {tern_sql_string(batch),
                                    tern_sql_string(store),
-                                   tern_sql_integer(commit->slot),
+                                   tern_sql_integer(commit->slots[0]),
                                    tern_sql_integer(commit->at),
                                    tern_sql_integer((int64_t)commit->rows),
                                    tern_sql_integer((int64_t)commit->bytes),
@@ -322,7 +322,11 @@ static int write_batch(struct tern_sql_engine *engine, const struct tern_sink_co
                                    tern_sql_integer((int64_t)commit->retries),
                                    tern_sql_string(commit->path)};
     struct tern_sql_value oldest = tern_sql_integer(commit->at - BATCH_DAYS * 86400000ll);
-    int status = tern_sql_run(engine, TERN_SQL_PUT_CURSOR, cursor, 4, NULL, NULL);
+    int status = TERN_HOST_OK;
+    for (size_t i = 0; i < commit->slot_count && status == TERN_HOST_OK; i++) {
+        cursor[1] = tern_sql_integer(commit->slots[i]);
+        status = tern_sql_run(engine, TERN_SQL_PUT_CURSOR, cursor, 4, NULL, NULL);
+    }
     if (status == TERN_HOST_OK)
         status = tern_sql_run(engine, TERN_SQL_ADD_BATCH, row, 9, NULL, NULL);
     if (status == TERN_HOST_OK && engine->batches++ % CLEAR_EVERY == 0)

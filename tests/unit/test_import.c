@@ -19,11 +19,13 @@ static struct tern_sqlite_api api;
 static struct tern_stage *stage;
 static struct tern_import *import;
 static char url[1000];
-static char last_event[64], last_fields[1024];
+static char last_warning[64], last_event[64], last_fields[1024];
 
 static void remember(void *context, enum tern_level level, const char *event, const char *fields)
 {
     (void)context;
+    if (level == TERN_WARN)
+        snprintf(last_warning, sizeof last_warning, "%s", event);
     if (level != TERN_ERROR)
         return;
     snprintf(last_event, sizeof last_event, "%s", event);
@@ -288,6 +290,107 @@ static void kills_at_random_moments_lose_and_repeat_nothing(void)
     CHECK_TEXT(ask("SELECT applied FROM tern_checkpoint"), expected);
     CHECK_TEXT(ask("SELECT sum(rows) FROM tern_batch"), expected);
     CHECK_TEXT(ask("SELECT count(*) FROM tern_gap"), "0");
+    done();
+}
+
+static void copy_file(const char *from, const char *to)
+{
+    char bytes[4096];
+    FILE *in = fopen(folder_path(from), "rb"), *out = fopen(folder_path(to), "wb");
+    if (!CHECK(in != NULL && out != NULL))
+        return;
+    for (size_t size; (size = fread(bytes, 1, sizeof bytes, in)) != 0;)
+        fwrite(bytes, 1, size, out);
+    fclose(in);
+    fclose(out);
+}
+
+static void a_database_set_back_is_noticed_and_filled_again(void)
+{
+    struct chunk_bytes made;
+    fresh();
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    for (uint32_t i = 0; i < 3; i++) {
+        chunks_fill(&made, 1 + 10 * i, 10);
+        chunks_send(stage, range, &made, 0);
+        drain();
+        if (i == 0) {
+            tern_import_close(import); /* the last connection empties the write-ahead log */
+            copy_file("out.db", "backup");
+            open_import(0);
+        }
+    }
+    tern_import_close(import);
+    copy_file("backup", "out.db");
+    last_warning[0] = '\0';
+    open_import(0);
+    chunks_fill(&made, 31, 10);
+    chunks_send(stage, range, &made, 0);
+    drain();
+    CHECK_TEXT(last_warning, "sink-restored");
+    CHECK_TEXT(ask("SELECT group_concat(at) FROM (SELECT at FROM climate WHERE at % 10 = 1 ORDER BY at)"),
+               "1,11,21,31");
+    CHECK_TEXT(ask("SELECT count(*) FROM climate"), "40");
+    struct tern_import_status status;
+    tern_import_status(import, &status);
+    CHECK_EQ(status.restored, 1);
+    /* And only once. */
+    tern_import_close(import);
+    last_warning[0] = '\0';
+    open_import(0);
+    drain();
+    CHECK_TEXT(last_warning, "");
+    done();
+}
+
+/* ---- Names and tables made by others ----------------------------------------------------------------------------------------- */
+
+static void names_are_those_of_the_configuration_quoted(void)
+{
+    static const struct tern_sink_name names[] = {{"climate", "Room \"1\"?"},
+                                                  {"climate.note", "what's said"}};
+    struct tern_import_config config = {.report = report, .names = names, .name_count = 2};
+    struct chunk_bytes made;
+    fresh();
+    tern_import_close(import);
+    CHECK_EQ(tern_import_open(&import, stage, url, &config), TERN_HOST_OK);
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    chunks_fill(&made, 1, 3);
+    chunks_send(stage, range, &made, 0);
+    drain();
+    CHECK_TEXT(ask("SELECT count(\"what's said\") FROM \"Room \"\"1\"\"?\""), "3");
+    struct tern_value key[1] = {tern_int(2)};
+    chunks_open(&made, 4);
+    tern_chunk_put(&made.chunk, &chunks_table, TERN_OP_DELETE, key);
+    tern_chunk_finish(&made.chunk, true, false);
+    chunks_send(stage, range, &made, 0);
+    drain();
+    CHECK_TEXT(ask("SELECT group_concat(at) FROM \"Room \"\"1\"\"?\""), "1,3");
+    done();
+}
+
+static void without_ddl_records_wait_for_their_table(void)
+{
+    struct tern_import_config config = {.report = report, .no_ddl = true};
+    struct chunk_bytes made;
+    fresh();
+    drain(); /* makes tern's own tables */
+    tern_import_close(import);
+    CHECK_EQ(tern_import_open(&import, stage, url, &config), TERN_HOST_OK);
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    chunks_fill(&made, 1, 3);
+    chunks_send(stage, range, &made, 0);
+    drain();
+    CHECK_TEXT(last_event, "records-held");
+    CHECK(strstr(last_fields, "tern-gateway ddl") != NULL);
+    CHECK_TEXT(ask("SELECT count(*) FROM sqlite_schema WHERE name='climate'"), "0");
+    execute(
+        "CREATE TABLE climate(device TEXT, tern_id INTEGER, at INTEGER, celsius REAL, note TEXT, mine TEXT, "
+        "PRIMARY KEY(device, at))");
+    tern_import_close(import);
+    CHECK_EQ(tern_import_open(&import, stage, url, &config), TERN_HOST_OK);
+    drain();
+    CHECK_TEXT(ask("SELECT group_concat(at) FROM climate"), "1,2,3");
     done();
 }
 
@@ -713,6 +816,9 @@ int main(void)
     RUN_OR_SKIP(the_newest_record_of_a_key_wins_whatever_the_order);
     RUN_OR_SKIP(a_deleted_row_is_not_brought_back_by_an_older_one);
     RUN_OR_SKIP(kills_at_random_moments_lose_and_repeat_nothing);
+    RUN_OR_SKIP(a_database_set_back_is_noticed_and_filled_again);
+    RUN_OR_SKIP(names_are_those_of_the_configuration_quoted);
+    RUN_OR_SKIP(without_ddl_records_wait_for_their_table);
     RUN_OR_SKIP(a_batch_over_several_chunks_appears_whole);
     RUN_OR_SKIP(a_batch_with_a_gap_is_left_out_whole);
     RUN_OR_SKIP(gaps_are_rows_and_shrink_when_their_records_come);
