@@ -13,10 +13,12 @@ void tern_bloom_open(struct tern_bloom *bloom, void *memory, uint32_t size, uint
     memset(memory, 0, (size_t)size);
 }
 
-/* The product's upper half spreads a point over any number of cells, without a division. */
-static uint32_t place(const struct tern_bloom *bloom, uint32_t point)
+/* The upper half of point * cells, which spreads a point over any number of cells without a division; put together from products of 16
+ * bits, less what their lowest part would carry. */
+static uint32_t place(uint32_t point, uint32_t cells)
 {
-    return (uint32_t)((uint64_t)point * (bloom->size * 4u) >> 32);
+    uint32_t upper = (point >> 16) * (cells >> 16);
+    return upper + ((point >> 16) * (cells & 0xFFFFu) >> 16) + ((point & 0xFFFFu) * (cells >> 16) >> 16);
 }
 
 /* The halves in which all of the key's cells are marked. Its cells get the marks `mark`. */
@@ -26,7 +28,7 @@ static uint8_t visit(const struct tern_bloom *bloom, uint64_t hash, uint8_t mark
     uint32_t step = (uint32_t)(hash >> 32) | 1u;
     uint8_t halves = 3;
     for (uint8_t i = TERN_BLOOM_PROBES; i != 0; i--, point += step) {
-        uint32_t at = place(bloom, point);
+        uint32_t at = place(point, bloom->size * 4u);
         uint8_t *byte = bloom->bits + (at >> 2);
         uint8_t shift = (uint8_t)((at & 3u) << 1);
         halves = (uint8_t)(halves & *byte >> shift);

@@ -102,7 +102,7 @@ static int look_into_log(struct tern_dedup *dedup, struct tern_lane *lane, uint3
     struct tern_log_chunk chunk;
     chunk.address = TERN_NO_ADDRESS;
     if (tern_log_find_any(&lane->log, *sequence - 1, &chunk) != TERN_OK || chunk.size > lane->chunk_size ||
-        tern_log_read(&lane->log, &chunk, 0, dedup->buffer, chunk.size) != TERN_OK)
+        lane->flash->read(lane->flash->context, chunk.address, dedup->buffer, chunk.size) != 0)
         return TERN_E_CORRUPT;
     *sequence = chunk.first;
     return take_chunk(dedup, dedup->buffer, chunk.size);
