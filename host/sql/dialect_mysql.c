@@ -9,9 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "postgres_text.h"
 #include "sql.h"
 #include "sql_mysql.h"
+#include "value_text.h"
 
 #define MARIADB_VARCHAR "VARCHAR(%u) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin"
 #define MYSQL_VARCHAR   "VARCHAR(%u) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin"
@@ -92,14 +92,6 @@ static const char *type(const struct tern_sql_engine *engine, const struct tern_
     }
 }
 
-/* The time zone is the session's, and a literal has none. */
-size_t tern_mysql_write(char text[TERN_SQL_VALUE_ROOM], uint16_t type, int64_t number)
-{
-    size_t size = tern_postgres_write(text, type, number);
-    bool is_time = TERN_TYPE_KIND(type) == TERN_KIND_TIME_S || TERN_TYPE_KIND(type) == TERN_KIND_TIME_MS;
-    return is_time && text[size - 1] == '0' ? size - 3 : size;
-}
-
 static const char *table_suffix(const struct tern_sql_engine *engine)
 {
     (void)engine;
@@ -122,7 +114,7 @@ static struct tern_sql_value convert(const struct tern_sql_engine *engine, const
         return tern_sql_integer(value->number);
     default:
         return (struct tern_sql_value){
-            .kind = TERN_SQL_TEXT, .data = text, .size = tern_mysql_write(text, column->type, value->number)};
+            .kind = TERN_SQL_TEXT, .data = text, .size = tern_sql_write(text, column->type, value->number)};
     }
 }
 

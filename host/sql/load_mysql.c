@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "postgres_text.h"
 #include "sql.h"
 #include "sql_mysql.h"
+#include "value_text.h"
 
 #define STATEMENT_SIZE                                                                                       \
     524288 /* bytes at which a statement is sent: well below the smallest max_allowed_packet in use */
@@ -113,7 +113,7 @@ static void add_quoted_number(struct tern_mysql_text *out, uint16_t type, int64_
     if (at == NULL)
         return;
     *at = '\'';
-    size_t size = tern_mysql_write(at + 1, type, number);
+    size_t size = tern_sql_write(at + 1, type, number);
     at[size + 1] = '\'';
     out->size += size + 2;
 }
@@ -122,7 +122,7 @@ static void add_number(struct tern_mysql_text *out, int64_t number)
 {
     char *at = tern_mysql_reserve(out, TERN_SQL_VALUE_ROOM);
     if (at != NULL)
-        out->size += tern_postgres_write_integer(at, number);
+        out->size += tern_sql_write_integer(at, number);
 }
 
 static void add_own(struct tern_mysql_text *out, const struct tern_column *column,

@@ -13,6 +13,7 @@
 #include "postgres_text.h"
 #include "sql.h"
 #include "sql_postgres.h"
+#include "value_text.h"
 
 #define BUFFER_SIZE 65536 /* bytes that are sent at once */
 #define PIECE_MAX   4096  /* rows of a piece, while refused ones are looked for */
@@ -61,7 +62,7 @@ static size_t write_own(struct loading *loading, char *out, const struct tern_co
         memcpy(out, "\\N", 2);
         return 2;
     }
-    return tern_postgres_write_integer(out, column == &tern_sql_first ? row->first : row->id);
+    return tern_sql_write_integer(out, column == &tern_sql_first ? row->first : row->id);
 }
 
 static int write_row(struct loading *loading, const struct tern_sink_row *row)
@@ -71,7 +72,7 @@ static int write_row(struct loading *loading, const struct tern_sink_row *row)
     loading->device = row->device;
     for (size_t i = 0; i < loading->item_count; i++) {
         const struct tern_sql_item *item = &loading->items[i];
-        size_t room = item->index < 0 ? TERN_ID_MAX + TERN_POSTGRES_NUMBER_MAX
+        size_t room = item->index < 0 ? TERN_ID_MAX + TERN_SQL_VALUE_ROOM
                                       : tern_postgres_room(&row->values[item->index]);
         if (loading->used + room + 1 > BUFFER_SIZE && flush(loading) != TERN_HOST_OK)
             return TERN_HOST_E_DATABASE;

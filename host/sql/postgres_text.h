@@ -3,23 +3,16 @@
 #ifndef TERN_POSTGRES_TEXT_H
 #define TERN_POSTGRES_TEXT_H
 
-#include "../../core/tern.h"
-
-#include <stddef.h>
-
-#define TERN_POSTGRES_NUMBER_MAX 40 /* characters of any value but text and bytes */
+#include "sql.h"
 
 /* The most that a value takes in a line of COPY, the separator included. */
 static inline size_t tern_postgres_room(const struct tern_value *value)
 {
-    return TERN_POSTGRES_NUMBER_MAX + 2u * value->size;
+    return TERN_SQL_VALUE_ROOM + 2u * value->size;
 }
 
-/* Writes a value that is neither NULL nor text nor bytes. Returns its length. */
-size_t tern_postgres_write(char text[TERN_POSTGRES_NUMBER_MAX], uint16_t type, int64_t number);
-
-/* Writes a whole number. Returns its length. */
-size_t tern_postgres_write_integer(char text[TERN_POSTGRES_NUMBER_MAX], int64_t number);
+/* Writes a value that is neither NULL nor text nor bytes: as value_text.h does, a time with its zone, a boolean as t or f. Returns its length. */
+size_t tern_postgres_write(char text[TERN_SQL_VALUE_ROOM], uint16_t type, int64_t number);
 
 /* Writes any value as a field of COPY's text format, without the separator. Returns its length. */
 size_t tern_postgres_write_field(char *out, uint16_t type, const struct tern_value *value);

@@ -22,9 +22,6 @@ void tern_mysql_add(struct tern_mysql_text *text, const char *bytes, size_t size
 /* A value as a literal. */
 void tern_mysql_add_value(struct tern_mysql_text *text, const struct tern_sql_value *value);
 
-/* Writes a number or a time as it stands between a literal's quotes. Returns its length. */
-size_t tern_mysql_write(char text[TERN_SQL_VALUE_ROOM], uint16_t type, int64_t number);
-
 /* Runs a statement without an answer. A status of the client. */
 int tern_mysql_query(struct tern_sql_client *client, const char *sql, size_t size);
 

@@ -6,10 +6,11 @@
 #include <time.h>
 
 #include "../../host/sql/postgres_text.h"
+#include "../../host/sql/value_text.h"
 
 static bool writes(uint16_t type, int64_t number, const char *expected)
 {
-    char text[TERN_POSTGRES_NUMBER_MAX + 1] = "";
+    char text[TERN_SQL_VALUE_ROOM + 1] = "";
     size_t size = tern_postgres_write(text, type, number);
     text[size] = '\0';
     if (strcmp(text, expected) != 0)
@@ -58,6 +59,19 @@ static void times_are_dates_in_utc(void)
     CHECK(writes(TERN_TIME_MS, INT64_MIN, "292275056-05-16 16:47:04.192+00 BC"));
 }
 
+/* What the other databases read. */
+static void a_time_names_no_zone_where_none_is_wanted(void)
+{
+    char text[TERN_SQL_VALUE_ROOM + 1];
+    text[tern_sql_write(text, TERN_TIME_MS, 1795253400125)] = '\0';
+    CHECK(strcmp(text, "2026-11-21 09:30:00.125") == 0);
+    text[tern_sql_write(text, TERN_TIME_S, -62135596801)] = '\0';
+    CHECK(strcmp(text, "0001-12-31 23:59:59 BC") == 0);
+    text[tern_sql_write(text, TERN_BOOL, 1)] = '\0';
+    CHECK(strcmp(text, "1") == 0);
+    CHECK_EQ(tern_sql_write_integer(text, INT64_MIN), 20);
+}
+
 /* Against the C library's calendar, from the year 1 to 9999. */
 static void days_agree_with_the_system(void)
 {
@@ -65,7 +79,7 @@ static void days_agree_with_the_system(void)
     for (unsigned i = 0; i < 20000; i++) {
         time_t second = (time_t)((int64_t)(test_random(&seed) % 315537897600u) - 62135596800);
         struct tm parts;
-        char expected[64], text[TERN_POSTGRES_NUMBER_MAX + 1];
+        char expected[64], text[TERN_SQL_VALUE_ROOM + 1];
         gmtime_r(&second, &parts);
         snprintf(expected, sizeof expected, "%04d-%02d-%02d %02d:%02d:%02d+00", parts.tm_year + 1900,
                  parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec);
@@ -92,6 +106,7 @@ int main(void)
 {
     RUN(numbers_keep_every_digit);
     RUN(times_are_dates_in_utc);
+    RUN(a_time_names_no_zone_where_none_is_wanted);
     RUN(days_agree_with_the_system);
     RUN(copy_takes_no_text_for_its_syntax);
     return test_report();
