@@ -78,6 +78,11 @@ static uint8_t find_table(const struct tern_chunk *chunk, const struct tern_tabl
     return index;
 }
 
+bool tern_chunk_has(const struct tern_chunk *chunk, const struct tern_table *table)
+{
+    return find_table(chunk, table) != chunk->table_count;
+}
+
 /* Makes `table` the chunk's next one. Its hash is stored at once, in front of the payload, which moves up for it. */
 static int declare(struct tern_chunk *chunk, const struct tern_table *table)
 {
@@ -110,7 +115,8 @@ int tern_chunk_put(struct tern_chunk *chunk, const struct tern_table *table, uin
 {
     uint8_t index = find_table(chunk, table);
     bool is_new = index == chunk->table_count;
-    if (chunk->is_full || chunk->rows + chunk->segment_rows == TERN_CHUNK_ROWS_MAX)
+    if (chunk->is_full || chunk->codec != table->codec ||
+        chunk->rows + chunk->segment_rows == TERN_CHUNK_ROWS_MAX)
         return TERN_E_TOO_BIG;
     int status = is_new ? declare(chunk, table) : TERN_OK;
     if (status != TERN_OK)
@@ -165,14 +171,6 @@ void tern_chunk_finish(struct tern_chunk *chunk, bool commit, bool batch)
     chunk->segment_rows = 0;
     chunk->payload = 0;
     chunk->new_tables = 0;
-}
-
-void tern_chunk_drop(struct tern_chunk *chunk)
-{
-    chunk->segment_rows = 0;
-    chunk->payload = 0;
-    chunk->new_tables = 0;
-    chunk->is_full = 1;
 }
 
 void tern_chunk_close(struct tern_chunk *chunk)

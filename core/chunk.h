@@ -14,16 +14,16 @@
 void tern_chunk_open(struct tern_chunk *chunk, const struct tern_codec *codec, uint32_t first,
                      uint8_t unit_log2);
 
-/* Adds a record that tern_row_check() passed. TERN_E_TOO_BIG: there is no room for it, and the chunk is as it was before:
- * finish and close it, and put the record into the next. */
+/* Whether the chunk has records of the table already. */
+bool tern_chunk_has(const struct tern_chunk *chunk, const struct tern_table *table);
+
+/* Adds a record that tern_row_check() passed. TERN_E_TOO_BIG: there is no room for it, or its table is coded otherwise, and the chunk is as
+ * it was before: finish and close it, and put the record into the next. */
 int tern_chunk_put(struct tern_chunk *chunk, const struct tern_table *table, uint8_t op,
                    const struct tern_value *row);
 
 /* Ends the open segment, even an empty one, and moves chunk->size behind its padding. */
 void tern_chunk_finish(struct tern_chunk *chunk, bool commit, bool batch);
-
-/* Drops the open segment's records; the finished segments stay. The chunk takes no more records after that: close it. */
-void tern_chunk_drop(struct tern_chunk *chunk);
 
 /* No chunk is open after this. */
 void tern_chunk_close(struct tern_chunk *chunk);

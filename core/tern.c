@@ -12,12 +12,12 @@ enum due { DUE_NOTHING, DUE_SPILL, DUE_COMMIT }; /* of struct tern_lane.due */
 
 #define POLL_IDLE 60000 /* nothing to wait for but the application */
 
+/* ---- What a firmware's own tests ask ------------------------------------------------------------------------------------ */
+
 int tern_table_check(const struct tern_table *table)
 {
     return tern_schema_check(table);
 }
-
-/* ---- Opening -------------------------------------------------------------------------------------------------------------- */
 
 static bool id_is_allowed(const char *id)
 {
@@ -32,24 +32,13 @@ static bool id_is_allowed(const char *id)
     return size != 0;
 }
 
-static bool config_is_allowed(const struct tern_config *config)
+static bool link_is_allowed(const struct tern_config *config)
 {
-    if (config->id == NULL || !id_is_allowed(config->id) || config->lanes == NULL ||
-        config->lane_count == 0 || config->lane_count > TERN_LANES_MAX)
-        return false;
     if (config->link == NULL)
         return true;
     return config->clock != NULL && config->frame != NULL && config->frame_size >= TERN_FRAME_SIZE_MIN &&
            config->frame_size <= TERN_FRAME_SIZE_MAX &&
            (config->link->datagram == 0 || config->link->datagram >= TERN_DATAGRAM_MIN);
-}
-
-static uint8_t unit_log2(const struct tern_flash *flash)
-{
-    uint8_t log2 = 0;
-    while ((flash->program_unit >> 1) >> log2 != 0)
-        log2++;
-    return log2;
 }
 
 /* Where a compiler puts the number, it would put any. */
@@ -58,36 +47,39 @@ struct aligned {
     uint64_t number;
 };
 
-static bool models_are_allowed(const struct tern_lane *lane)
+static bool lane_is_allowed(const struct tern_lane *lane)
 {
-    return lane->models_size == 0 ||
-           (lane->models != NULL && (uintptr_t)lane->models % offsetof(struct aligned, number) == 0);
+    bool models_are_allowed =
+        lane->models_size == 0 ||
+        (lane->models != NULL && (uintptr_t)lane->models % offsetof(struct aligned, number) == 0);
+    return lane->flash != NULL && lane->chunk_data != NULL && lane->chunk_size >= TERN_CHUNK_MIN &&
+           lane->chunk_size <= TERN_CHUNK_MAX && lane->overflow <= TERN_WAIT && models_are_allowed;
 }
 
-static int open_lane(struct tern_lane *lane, uint8_t number)
+int tern_config_check(const struct tern_config *config)
 {
-    if (lane->flash == NULL || lane->chunk_data == NULL || lane->chunk_size < TERN_CHUNK_MIN ||
-        lane->chunk_size > TERN_CHUNK_MAX || lane->overflow > TERN_WAIT || !models_are_allowed(lane))
+    if (config->id == NULL || !id_is_allowed(config->id) || config->lanes == NULL ||
+        config->lane_count == 0 || config->lane_count > TERN_LANES_MAX || !link_is_allowed(config))
         return TERN_E_ARGUMENT;
-    memset(&lane->chunk, 0, sizeof(lane->chunk));
-    memset(&lane->sender, 0, sizeof(lane->sender));
-    lane->batch = 0;
-    lane->refused = 0;
-    lane->due = DUE_NOTHING;
-    lane->chunk.data = lane->chunk_data;
-    lane->chunk.models = lane->models;
-    lane->chunk.models_size = lane->models_size;
-    return tern_log_mount(&lane->log, lane->flash, number);
+    for (uint8_t i = 0; i < config->lane_count; i++)
+        if (!lane_is_allowed(&config->lanes[i]))
+            return TERN_E_ARGUMENT;
+    return TERN_OK;
 }
+
+/* ---- Opening -------------------------------------------------------------------------------------------------------------- */
 
 int tern_open(struct tern *tern, const struct tern_config *config)
 {
     memset(tern, 0, sizeof(*tern));
-    if (!config_is_allowed(config))
-        return TERN_E_ARGUMENT;
     tern->config = config;
     for (uint8_t i = 0; i < config->lane_count; i++) {
-        int status = open_lane(&config->lanes[i], i);
+        struct tern_lane *lane = &config->lanes[i];
+        memset(&lane->batch, 0, sizeof(*lane) - offsetof(struct tern_lane, batch));
+        lane->chunk.data = lane->chunk_data;
+        lane->chunk.models = lane->models;
+        lane->chunk.models_size = lane->models_size;
+        int status = tern_log_mount(&lane->log, lane->flash, i);
         if (status != TERN_OK)
             return status;
     }
@@ -115,36 +107,28 @@ static void forget(struct tern_lane *lane)
  * A chunk that spills is full, and closed. */
 static int program_due(struct tern_lane *lane)
 {
-    bool commits = lane->due == DUE_COMMIT;
-    if (lane->due == DUE_NOTHING)
+    uint8_t due = lane->due;
+    if (due == DUE_NOTHING)
         return TERN_OK;
-    int status = tern_log_append(&lane->log, lane->chunk.data, lane->chunk.size, lane->due_rows, commits);
+    int status =
+        tern_log_append(&lane->log, lane->chunk.data, lane->chunk.size, lane->due_rows, due == DUE_COMMIT);
     if (status == TERN_E_FULL)
         return status;
+    lane->due = DUE_NOTHING;
     if (status < 0)
         forget(lane);
-    else if (!commits)
+    else if (due == DUE_SPILL)
         close_chunk(lane);
-    lane->due = DUE_NOTHING;
     return status;
 }
 
 /* Ends the open segment and programs it. */
-static int program(struct tern_lane *lane, bool commit)
+static int program(struct tern_lane *lane, uint8_t due)
 {
     lane->due_rows = lane->chunk.segment_rows;
-    tern_chunk_finish(&lane->chunk, commit, lane->batch != 0);
-    lane->due = commit ? DUE_COMMIT : DUE_SPILL;
+    tern_chunk_finish(&lane->chunk, due == DUE_COMMIT, lane->batch != 0);
+    lane->due = due;
     return program_due(lane);
-}
-
-/* The chunk takes no more: what it still holds in RAM is programmed, to be committed by a later one. */
-static int spill(struct tern_lane *lane)
-{
-    if (lane->chunk.segment_rows != 0)
-        return program(lane, false);
-    close_chunk(lane);
-    return TERN_OK;
 }
 
 static int open_chunk(struct tern_lane *lane, const struct tern_table *table, uint16_t least)
@@ -155,7 +139,7 @@ static int open_chunk(struct tern_lane *lane, const struct tern_table *table, ui
     if (room < 0)
         return room;
     lane->chunk.capacity = (uint16_t)room;
-    tern_chunk_open(&lane->chunk, table->codec, lane->log.pending, unit_log2(lane->flash));
+    tern_chunk_open(&lane->chunk, table->codec, lane->log.pending, lane->log.unit_log2);
     return TERN_OK;
 }
 
@@ -182,43 +166,33 @@ static int no_room(struct tern_lane *lane)
     return TERN_E_FULL;
 }
 
-static bool chunk_takes(const struct tern_lane *lane, const struct tern_table *table)
-{
-    const struct tern_chunk *chunk = &lane->chunk;
-    if (chunk->size == 0 || chunk->is_full || chunk->codec != table->codec)
-        return false;
-    for (uint8_t i = 0; i < chunk->table_count; i++)
-        if (chunk->tables[i] == table)
-            return true;
-    /* The first table's schema goes before the chunk; a further one must be in the sector already. */
-    return tern_log_has_schema(&lane->log, tern_schema_hash(table));
-}
-
-/* Opens a chunk that has room for the record: the rest of a sector may be a chunk that is too small for it. */
-static int open_and_put(struct tern_lane *lane, const struct tern_table *table, uint8_t op,
-                        const struct tern_value *row)
-{
-    uint16_t least = TERN_CHUNK_MIN;
-    for (;;) {
-        int status = open_chunk(lane, table, least);
-        if (status == TERN_OK)
-            status = tern_chunk_put(&lane->chunk, table, op, row);
-        if (status != TERN_E_TOO_BIG || lane->chunk.size == 0)
-            return status;
-        least = (uint16_t)(lane->chunk.capacity + 1u);
-        close_chunk(lane);
-    }
-}
-
+/* Closes the open chunk, what it still holds in RAM programmed, to be committed by a later one; and opens one that has room for the
+ * record: the rest of a sector may be a chunk that is too small for it. */
 static int put_new_chunk(struct tern_lane *lane, const struct tern_table *table, uint8_t op,
                          const struct tern_value *row)
 {
-    int status = has_place_behind(lane, table) ? TERN_OK : TERN_E_FULL;
-    if (status == TERN_OK && lane->chunk.size != 0)
-        status = spill(lane);
-    if (status == TERN_OK)
-        status = open_and_put(lane, table, op, row);
-    return status == TERN_E_FULL ? no_room(lane) : status;
+    uint16_t least = TERN_CHUNK_MIN;
+    int status = TERN_OK;
+    if (lane->chunk.segment_rows != 0)
+        status = program(lane, DUE_SPILL);
+    while (status == TERN_OK) {
+        close_chunk(lane);
+        status = open_chunk(lane, table, least);
+        if (status != TERN_OK)
+            break;
+        status = tern_chunk_put(&lane->chunk, table, op, row);
+        if (status != TERN_E_TOO_BIG)
+            break;
+        least = (uint16_t)(lane->chunk.capacity + 1u);
+        status = TERN_OK;
+    }
+    return status;
+}
+
+/* The first table's schema goes before the chunk; a further one must be in the sector already. */
+static bool schema_is_there(const struct tern_lane *lane, const struct tern_table *table)
+{
+    return tern_chunk_has(&lane->chunk, table) || tern_log_has_schema(&lane->log, tern_schema_hash(table));
 }
 
 static int put(struct tern *tern, const struct tern_table *table, uint8_t op, const struct tern_value *row)
@@ -230,13 +204,17 @@ static int put(struct tern *tern, const struct tern_table *table, uint8_t op, co
     if (status != TERN_OK)
         return status;
     status = program_due(lane);
-    if (status != TERN_OK)
-        return status == TERN_E_FULL ? no_room(lane) : status;
-    if (op == TERN_OP_PUT && (table->flags & TERN_DEDUP) != 0 && lane->dedup != NULL &&
-        lane->dedup->repeats(lane->dedup, lane, table, row))
-        return TERN_OK;
-    status = chunk_takes(lane, table) ? tern_chunk_put(&lane->chunk, table, op, row) : TERN_E_TOO_BIG;
-    return status == TERN_E_TOO_BIG ? put_new_chunk(lane, table, op, row) : status;
+    if (status == TERN_OK) {
+        if (op == TERN_OP_PUT && (table->flags & TERN_DEDUP) != 0 && lane->dedup != NULL &&
+            lane->dedup->repeats(lane->dedup, lane, table, row))
+            return TERN_OK;
+        status = TERN_E_TOO_BIG;
+        if (lane->chunk.size != 0 && schema_is_there(lane, table))
+            status = tern_chunk_put(&lane->chunk, table, op, row);
+        if (status == TERN_E_TOO_BIG)
+            status = has_place_behind(lane, table) ? put_new_chunk(lane, table, op, row) : TERN_E_FULL;
+    }
+    return status == TERN_E_FULL ? no_room(lane) : status;
 }
 
 int tern_put(struct tern *tern, const struct tern_table *table, const struct tern_value *row)
@@ -278,7 +256,7 @@ static int commit_lane(struct tern_lane *lane)
         if (lane->chunk.size == 0)
             status = open_chunk(lane, lane->chunk.tables[0], TERN_CHUNK_MIN);
         if (status == TERN_OK)
-            status = program(lane, true);
+            status = program(lane, DUE_COMMIT);
         if (status != TERN_OK)
             return status == TERN_E_FULL ? TERN_AGAIN : status;
     }
@@ -337,27 +315,24 @@ static int service(struct tern *tern)
     return status;
 }
 
-static int32_t push(struct tern *tern)
-{
-    const struct tern_clock *clock = tern->config->clock;
-    return tern->config->link == NULL ? POLL_IDLE : tern_push_step(tern, clock->milliseconds(clock->context));
-}
-
 int32_t tern_poll(struct tern *tern)
 {
+    const struct tern_clock *clock = tern->config->clock;
     int32_t wait = POLL_IDLE;
     /* Link and flash take turns at being first, so that neither a busy link nor a busy ring starves the other. */
-    tern->link_first = !tern->link_first;
-    if (tern->link_first)
-        wait = push(tern);
-    if (wait == POLL_SOON)
-        return wait;
-    int status = service(tern);
-    if (status == TERN_AGAIN)
-        return POLL_SOON;
-    if (status < 0)
-        return status;
-    return tern->link_first ? wait : push(tern);
+    for (uint8_t half = 0; half < 2; half++) {
+        tern->turn ^= 1u;
+        int32_t status = TERN_OK;
+        if (tern->turn == 0)
+            status = service(tern);
+        else if (tern->config->link != NULL)
+            status = wait = tern_push_step(tern, clock->milliseconds(clock->context));
+        if (status < 0)
+            return status;
+        if (tern->turn == 0 ? status == TERN_AGAIN : wait == POLL_SOON)
+            return POLL_SOON;
+    }
+    return wait;
 }
 
 uint32_t tern_backlog(const struct tern *tern)

@@ -434,7 +434,7 @@ struct tern {
     /* Private. */
     uint8_t state;
     uint8_t tries;        /* HELLOs without an answer, for the backoff */
-    uint8_t link_first;   /* whose turn it is in tern_poll() */
+    uint8_t turn;         /* 1: tern_poll() looked at the link last, 0: at the flash */
     uint8_t want_lane;    /* whose schema is asked for */
     uint16_t frame_next;  /* the frame being sent: where in config->frame its next byte is */
     uint16_t frame_end;   /* and where it ends; the same: none */
@@ -455,9 +455,13 @@ enum tern_overflow {
     TERN_WAIT /* TERN_AGAIN, and nothing happened: call tern_poll() and put again */
 };
 
-/* Opens every lane: finds the newest records in flash. Programs nothing, reads what core/LOG.md says. `tern` and the lanes need
- * not be cleared before. Each lane's flash, chunk and chunk_size must be set. A flash of another format version is
- * TERN_E_FORMAT and stays untouched; an unreadable or erased one is an empty log. */
+/* TERN_OK, or TERN_E_ARGUMENT when a required field is missing or one is outside its range. For a firmware's own tests, and for programs
+ * that take a config from their user: the functions below trust it. */
+int tern_config_check(const struct tern_config *config);
+
+/* Opens every lane: finds the newest records in flash. Programs nothing, reads what core/LOG.md says. `tern` and what is private in the
+ * lanes need not be cleared before. A flash of another format version is TERN_E_FORMAT and stays untouched; an unreadable or erased
+ * one is an empty log. */
 int tern_open(struct tern *tern, const struct tern_config *config);
 
 /* Adds a row to the open chunk of the table's lane. `row` has column_count values. Touches RAM only, except when the chunk is full:

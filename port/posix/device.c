@@ -302,10 +302,10 @@ static int open_device(struct device *device, const struct options *options)
                                           .clock = &tern_posix_clock,
                                           .frame = device->frame,
                                           .frame_size = sizeof(device->frame)};
-    int status = tern_open(&device->tern, &device->config);
-    if (status == TERN_E_ARGUMENT)
+    if (tern_config_check(&device->config) != TERN_OK)
         return misuse("--id must be 1 to 32 of A-Z a-z 0-9 . _ : - and begin with a letter or digit",
                       options->id);
+    int status = tern_open(&device->tern, &device->config);
     if (status != TERN_OK)
         return complain(open_error(status));
     if (find_start(device, options, &device->put, message) != 0)

@@ -117,18 +117,6 @@ static void a_row_that_does_not_fit_leaves_the_chunk_as_it_was(void)
     CHECK(segment.rows == 1 && segment.new_tables == 1 && segment.size == 7);
 }
 
-static void a_dropped_segment_leaves_the_finished_ones(void)
-{
-    struct tern_chunk chunk = new_chunk(200, 0);
-    CHECK_EQ(put(&chunk, &table, 1, "a"), TERN_OK);
-    tern_chunk_finish(&chunk, true, false);
-    uint16_t size = chunk.size;
-    CHECK_EQ(put(&chunk, &table, 2, "b"), TERN_OK);
-    tern_chunk_drop(&chunk);
-    CHECK(chunk.size == size && tern_chunk_next(&chunk) == 502);
-    CHECK_EQ(put(&chunk, &table, 3, "c"), TERN_E_TOO_BIG);
-}
-
 static void every_cut_gives_the_segments_before_it(void)
 {
     struct tern_chunk chunk = new_chunk(512, 2);
@@ -217,7 +205,6 @@ int main(void)
     RUN(segments_are_walked_as_they_were_built);
     RUN(a_chunk_never_outgrows_its_capacity);
     RUN(a_row_that_does_not_fit_leaves_the_chunk_as_it_was);
-    RUN(a_dropped_segment_leaves_the_finished_ones);
     RUN(every_cut_gives_the_segments_before_it);
     RUN(every_flipped_bit_is_found);
     RUN(hostile_bytes_end_the_walk);
