@@ -50,6 +50,7 @@ void tern_chunk_open(struct tern_chunk *chunk, const struct tern_codec *codec, u
     chunk->codec = codec;
     chunk->first = first;
     chunk->unit_log2 = unit_log2;
+    chunk->capacity &= (uint16_t)(0xFFFFu << unit_log2);
     chunk->payload = 0;
     chunk->rows = 0;
     chunk->segment_rows = 0;
@@ -62,12 +63,11 @@ void tern_chunk_open(struct tern_chunk *chunk, const struct tern_codec *codec, u
     codec->open(chunk);
 }
 
-/* The bytes that the open segment's payload may have, its CRC and padding allowed for. */
+/* The bytes that the open segment's payload may have, its CRC allowed for. */
 static uint16_t payload_room(const struct tern_chunk *chunk, uint8_t new_tables)
 {
-    uint16_t whole = (uint16_t)(chunk->capacity & ~(((uint16_t)1 << chunk->unit_log2) - 1));
     uint16_t used = (uint16_t)(chunk->size + head_room(chunk, new_tables) + CRC_SIZE);
-    return used >= whole ? 0 : (uint16_t)(whole - used);
+    return used >= chunk->capacity ? 0 : (uint16_t)(chunk->capacity - used);
 }
 
 static uint8_t find_table(const struct tern_chunk *chunk, const struct tern_table *table)
@@ -86,87 +86,71 @@ bool tern_chunk_has(const struct tern_chunk *chunk, const struct tern_table *tab
 /* Makes `table` the chunk's next one. Its hash is stored at once, in front of the payload, which moves up for it. */
 static int declare(struct tern_chunk *chunk, const struct tern_table *table)
 {
-    uint8_t new_tables = (uint8_t)(chunk->new_tables + 1);
     uint8_t *payload = chunk->data + front(chunk);
-    uint8_t *moved = chunk->data + chunk->size + head_room(chunk, new_tables);
-    if (chunk->table_count == TERN_CHUNK_TABLES_MAX || payload_room(chunk, new_tables) <= chunk->payload)
+    if (chunk->table_count == TERN_CHUNK_TABLES_MAX ||
+        payload_room(chunk, (uint8_t)(chunk->new_tables + 1)) <= chunk->payload)
         return TERN_E_TOO_BIG;
     chunk->tables[chunk->table_count] = table;
     int status = chunk->codec->declare(chunk, chunk->table_count);
     if (status != TERN_OK)
         return status;
-    memmove(moved, payload, chunk->payload);
-    tern_store32(moved - HASH_SIZE, tern_schema_hash(table));
-    chunk->new_tables = new_tables;
     chunk->table_count++;
-    return TERN_OK;
-}
-
-static void undeclare(struct tern_chunk *chunk)
-{
-    uint8_t *payload = chunk->data + front(chunk);
-    chunk->table_count--;
-    chunk->new_tables--;
+    chunk->new_tables++;
     memmove(chunk->data + front(chunk), payload, chunk->payload);
+    tern_store32(chunk->data + front(chunk) - HASH_SIZE, tern_schema_hash(table));
+    return TERN_OK;
 }
 
 int tern_chunk_put(struct tern_chunk *chunk, const struct tern_table *table, uint8_t op,
                    const struct tern_value *row)
 {
     uint8_t index = find_table(chunk, table);
-    bool is_new = index == chunk->table_count;
-    if (chunk->is_full || chunk->codec != table->codec ||
-        chunk->rows + chunk->segment_rows == TERN_CHUNK_ROWS_MAX)
+    if (chunk->is_full || chunk->rows + chunk->segment_rows == TERN_CHUNK_ROWS_MAX)
         return TERN_E_TOO_BIG;
-    int status = is_new ? declare(chunk, table) : TERN_OK;
+    int status = index == chunk->table_count ? declare(chunk, table) : TERN_OK;
     if (status != TERN_OK)
         return status;
     status = chunk->codec->put(chunk, chunk->data + front(chunk), payload_room(chunk, chunk->new_tables),
                                index, op, row);
-    if (status == TERN_OK) {
-        chunk->segment_rows++;
-        return TERN_OK;
-    }
     /* What the codec learnt from the record is not undone, so nothing may follow it. */
-    chunk->is_full = 1;
-    if (is_new)
-        undeclare(chunk);
+    if (status == TERN_OK)
+        chunk->segment_rows++;
+    else
+        chunk->is_full = 1;
     return status;
 }
 
-static uint16_t write_head(uint8_t *head, const struct tern_chunk *chunk, uint16_t payload, uint8_t tag)
+/* The head never reaches the payload: head_room() is the longest that it can be. */
+static uint8_t *write_head(const struct tern_chunk *chunk, uint8_t *head, uint16_t payload, uint8_t tag)
 {
-    uint16_t count =
-        (uint16_t)((uint16_t)(chunk->segment_rows << 1) | (chunk->new_tables != 0 ? COUNT_TABLES : 0u));
+    uint32_t count = (uint32_t)chunk->segment_rows << 1 | (chunk->new_tables != 0 ? COUNT_TABLES : 0u);
     bool single = tag == TAG_COMMIT && count == 1u << 1;
-    uint16_t size =
-        (uint16_t)tern_store_varint(head, (uint32_t)payload << 3 | tag | (single ? TAG_SINGLE : 0));
+    head += tern_store_varint(head, (uint32_t)payload << 3 | tag | (single ? TAG_SINGLE : 0));
     if (!single)
-        size = (uint16_t)(size + tern_store_varint(head + size, count));
+        head += tern_store_varint(head, count);
     if (chunk->new_tables != 0)
-        head[size++] = chunk->new_tables;
-    return size;
+        *head++ = chunk->new_tables;
+    return head;
 }
 
 void tern_chunk_finish(struct tern_chunk *chunk, bool commit, bool batch)
 {
-    uint8_t head[TAG_SIZE_MAX + COUNT_SIZE_MAX + 1];
-    uint8_t *hashes = chunk->data + front(chunk) - HASH_SIZE * chunk->new_tables;
-    uint16_t payload = chunk->codec->finish(chunk, chunk->data + front(chunk));
-    uint16_t body = (uint16_t)(HASH_SIZE * chunk->new_tables + payload);
     uint8_t *start = chunk->data + chunk->size;
-    uint16_t size =
-        write_head(head, chunk, payload, (uint8_t)((commit ? TAG_COMMIT : 0) | (batch ? TAG_BATCH : 0)));
-    memmove(start + size, hashes, body);
-    memcpy(start, head, size);
-    size = (uint16_t)(size + body);
-    chunk->crc = tern_crc32c(chunk->crc, start, size);
-    tern_store32(start + size, chunk->crc);
-    uint16_t end = (uint16_t)(chunk->size + size + CRC_SIZE);
-    uint16_t padded = pad(end, chunk->unit_log2);
-    memset(chunk->data + end, 0xFF, (size_t)(padded - end));
-    chunk->crc = tern_crc32c(chunk->crc, start + size, (size_t)(padded - chunk->size - size));
-    chunk->size = padded;
+    uint8_t *payload = chunk->data + front(chunk);
+    uint16_t hashes = (uint16_t)(HASH_SIZE * chunk->new_tables);
+    uint16_t size = chunk->codec->finish(chunk, payload);
+    uint8_t *end =
+        write_head(chunk, start, size, (uint8_t)((commit ? TAG_COMMIT : 0) | (batch ? TAG_BATCH : 0)));
+    memmove(end, payload - hashes, (size_t)hashes + size);
+    end += hashes + size;
+    chunk->crc = tern_crc32c(chunk->crc, start, (size_t)(end - start));
+    tern_store32(end, chunk->crc);
+    start = end;
+    end += CRC_SIZE;
+    while (((end - chunk->data) & (((ptrdiff_t)1 << chunk->unit_log2) - 1)) != 0)
+        *end++ = 0xFF;
+    chunk->crc = tern_crc32c(chunk->crc, start, (size_t)(end - start));
+    chunk->size = (uint16_t)(end - chunk->data);
     chunk->rows = (uint16_t)(chunk->rows + chunk->segment_rows);
     chunk->segment_rows = 0;
     chunk->payload = 0;

@@ -17,8 +17,8 @@ void tern_chunk_open(struct tern_chunk *chunk, const struct tern_codec *codec, u
 /* Whether the chunk has records of the table already. */
 bool tern_chunk_has(const struct tern_chunk *chunk, const struct tern_table *table);
 
-/* Adds a record that tern_row_check() passed. TERN_E_TOO_BIG: there is no room for it, or its table is coded otherwise, and the chunk is as
- * it was before: finish and close it, and put the record into the next. */
+/* Adds a record that tern_row_check() passed. TERN_E_TOO_BIG: there is no room for it, and the chunk
+ * holds no record more: finish and close it, and put the record into the next. */
 int tern_chunk_put(struct tern_chunk *chunk, const struct tern_table *table, uint8_t op,
                    const struct tern_value *row);
 

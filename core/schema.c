@@ -15,26 +15,26 @@ static uint8_t name_size(const char *name)
 
 /* ---- Encoding ----------------------------------------------------------------------------------------------------------- */
 
-static int encode_column(const struct tern_column *column, tern_schema_sink *sink, void *context)
+/* Four bytes, of which the last is the length of the name behind them. */
+static int encode_named(uint8_t *head, const char *name, tern_schema_sink *sink, void *context)
 {
-    uint8_t head[4];
-    tern_store16(head, column->type);
-    head[2] = column->flags;
-    head[3] = name_size(column->name);
-    int status = sink(context, head, sizeof(head));
-    return status != TERN_OK ? status : sink(context, column->name, head[3]);
+    head[3] = name_size(name);
+    int status = sink(context, head, 4);
+    return status != TERN_OK ? status : sink(context, name, head[3]);
 }
 
 int tern_schema_encode(const struct tern_table *table, tern_schema_sink *sink, void *context)
 {
-    uint8_t head[4] = {SCHEMA_VERSION, table->mode, table->flags, name_size(table->name)};
-    int status = sink(context, head, sizeof(head));
-    if (status == TERN_OK)
-        status = sink(context, table->name, head[3]);
+    uint8_t head[4] = {SCHEMA_VERSION, table->mode, table->flags, 0};
+    int status = encode_named(head, table->name, sink, context);
     if (status == TERN_OK)
         status = sink(context, &table->column_count, 1);
-    for (uint8_t i = 0; status == TERN_OK && i < table->column_count; i++)
-        status = encode_column(&table->columns[i], sink, context);
+    const struct tern_column *column = table->columns;
+    for (uint8_t i = table->column_count; status == TERN_OK && i != 0; i--, column++) {
+        tern_store16(head, column->type);
+        head[2] = column->flags;
+        status = encode_named(head, column->name, sink, context);
+    }
     return status;
 }
 
@@ -200,19 +200,23 @@ int tern_schema_decode(struct tern_schema *schema, const uint8_t *data, size_t s
 
 /* ---- Rows --------------------------------------------------------------------------------------------------------------- */
 
+/* Whether the number is one of so many bits: what lies above them, and above one less for the sign, is all alike. */
 static bool number_fits(uint16_t type, int64_t number)
 {
     unsigned bits = TERN_TYPE_PARAMETER(type);
-    switch (TERN_TYPE_KIND(type)) {
-    case TERN_KIND_BOOL:
-        return number == 0 || number == 1;
-    case TERN_KIND_UNSIGNED:
-        return bits == 64 || (number >= 0 && number < (int64_t)1 << bits);
-    case TERN_KIND_SIGNED:
-        return bits == 64 || (number >= -((int64_t)1 << (bits - 1)) && number < (int64_t)1 << (bits - 1));
-    default:
+    uint32_t high = (uint32_t)((uint64_t)number >> 32);
+    uint32_t low = (uint32_t)number;
+    unsigned kind = TERN_TYPE_KIND(type);
+    if (kind > TERN_KIND_SIGNED || bits == 64)
         return true;
+    if (kind == TERN_KIND_BOOL)
+        bits = 1;
+    if (kind == TERN_KIND_SIGNED) { /* moved up, so that the range begins at 0 */
+        uint32_t half = (uint32_t)1 << (bits - 1);
+        low += half;
+        high += low < half;
     }
+    return high == 0 && low >> (bits - 1) <= 1;
 }
 
 static bool value_fits(const struct tern_column *column, const struct tern_value *value)

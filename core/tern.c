@@ -209,7 +209,7 @@ static int put(struct tern *tern, const struct tern_table *table, uint8_t op, co
             lane->dedup->repeats(lane->dedup, lane, table, row))
             return TERN_OK;
         status = TERN_E_TOO_BIG;
-        if (lane->chunk.size != 0 && schema_is_there(lane, table))
+        if (lane->chunk.size != 0 && lane->chunk.codec == table->codec && schema_is_there(lane, table))
             status = tern_chunk_put(&lane->chunk, table, op, row);
         if (status == TERN_E_TOO_BIG)
             status = has_place_behind(lane, table) ? put_new_chunk(lane, table, op, row) : TERN_E_FULL;

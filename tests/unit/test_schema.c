@@ -145,6 +145,42 @@ static void the_largest_schema_fits_and_no_larger(void)
     CHECK_EQ(tern_schema_check(&large), TERN_E_SCHEMA);
 }
 
+static bool fits(uint16_t type, int64_t number)
+{
+    const struct tern_column column = {"n", type, 0};
+    const struct tern_table of_one = {"t", &column, NULL, 1, TERN_APPEND, 0, 0};
+    const struct tern_value row = tern_int(number);
+    return tern_row_check(&of_one, TERN_OP_PUT, &row) == TERN_OK;
+}
+
+static void integers_fit_from_their_least_to_their_greatest_value(void)
+{
+    static const struct {
+        uint16_t type;
+        int64_t least, most;
+    } ranges[] = {
+        {TERN_BOOL, 0, 1},
+        {TERN_U8, 0, UINT8_MAX},
+        {TERN_U16, 0, UINT16_MAX},
+        {TERN_U32, 0, UINT32_MAX},
+        {TERN_I8, INT8_MIN, INT8_MAX},
+        {TERN_I16, INT16_MIN, INT16_MAX},
+        {TERN_I32, INT32_MIN, INT32_MAX},
+        {TERN_I64, INT64_MIN, INT64_MAX},
+        {TERN_U64, INT64_MIN, INT64_MAX},
+    };
+    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
+        CHECK(fits(ranges[i].type, ranges[i].least) && fits(ranges[i].type, ranges[i].most));
+        if (ranges[i].most == INT64_MAX)
+            continue;
+        for (int bit = 0; bit < 62; bit++) {
+            CHECK(!fits(ranges[i].type, ranges[i].most + ((int64_t)1 << bit)));
+            CHECK(!fits(ranges[i].type, ranges[i].least - ((int64_t)1 << bit)));
+        }
+        CHECK(!fits(ranges[i].type, INT64_MAX) && !fits(ranges[i].type, INT64_MIN));
+    }
+}
+
 int main(void)
 {
     RUN(a_schema_comes_back);
@@ -153,5 +189,6 @@ int main(void)
     RUN(a_cut_or_lengthened_schema_is_refused);
     RUN(any_changed_byte_is_refused_or_another_schema);
     RUN(the_largest_schema_fits_and_no_larger);
+    RUN(integers_fit_from_their_least_to_their_greatest_value);
     return test_report();
 }
