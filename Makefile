@@ -19,7 +19,8 @@ posix_src := $(filter-out port/posix/device.c,$(wildcard port/posix/*.c))
 test_help := $(wildcard tests/*.c)
 units     := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))
 props     := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/property/*.c))
-sims      := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/sim/*.c))
+sim_src   := $(wildcard tests/sim/sim*.c)
+sims      := $(patsubst tests/%.c,$(B)/tests/%,$(filter-out $(sim_src),$(wildcard tests/sim/*.c))) $(B)/tests/sim/sim
 benches   := $(patsubst tests/%.c,$(B)/tests/%,$(filter-out tests/bench/bench_wire.c,$(wildcard tests/bench/*.c)))
 e2e_tools := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/e2e/*.c))
 servers   := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/servers/*.c))
@@ -31,7 +32,7 @@ main_obj  := $(host_main:%.c=$(B)/%.o)
 posix_obj := $(posix_src:%.c=$(B)/%.o)
 help_obj  := $(test_help:%.c=$(B)/%.o)
 
-.PHONY: all help check check-all demo freestanding size powercut fault fuzz coverage coverage-tests format format-check clean \
+.PHONY: all help check check-all demo freestanding size powercut sim fault fuzz coverage coverage-tests format format-check clean \
         bench-wire bench-e2e bench-dedup bench-stage tests sanitize sanitize-run
 .SECONDARY:
 
@@ -93,6 +94,13 @@ $(B)/tests/fault/preload.so: tests/fault/preload.c tests/fault/control.h
 	$(CC) $(HOST) $(CFLAGS) -fPIC -shared -pthread $< -o $@ -ldl
 $(B)/tests/fault/faults: $(B)/tests/fault/faults.o $(B)/tests/fault/device.o $(help_obj) $(B)/libtern_posix.a $(B)/libtern_host.a
 	$(CC) $(CFLAGS) $^ $(LIBS) -o $@
+# The whole system: what the host asks of the C library is answered by the simulation.
+sim_wraps := malloc calloc realloc free strdup open openat close read pread pwrite fdatasync fsync ftruncate fstat fstatat flock mkdir \
+    opendir readdir closedir renameat unlinkat fstatvfs statvfs rename fopen getrandom rand usleep clock_gettime pthread_create pthread_join \
+    pthread_mutex_init pthread_mutex_destroy pthread_mutex_lock pthread_mutex_unlock pthread_cond_init pthread_cond_destroy \
+    pthread_cond_wait pthread_cond_timedwait pthread_cond_broadcast pthread_cond_signal tern_sink_open
+$(B)/tests/sim/sim: $(sim_src:%.c=$(B)/%.o) $(help_obj) $(B)/libtern_host.a
+	$(CC) $(CFLAGS) $^ $(sim_wraps:%=-Wl,--wrap=%) $(LIBS) -o $@
 
 # ---- Tests ----------------------------------------------------------------------------------------------------------------
 
@@ -117,6 +125,12 @@ powercut: $(B)/tests/sim/powercut
 # make fault                  the gateway killed, cut off and refused at every system call
 fault: all $(e2e_tools) $(B)/tests/fault/faults $(B)/tests/fault/preload.so
 	@FAULT_LIBRARY=$(B)/tests/fault/preload.so FAULT_GATEWAY=$(B)/tern-gateway FAULT_DBDUMP=$(B)/tests/e2e/dbdump $(B)/tests/fault/faults $(FAULT)
+
+# make sim SEEDS=10000        the whole system with every fault, a run a seed; a violation prints the line that replays it
+SEEDS ?= 1000
+FROM  ?= 1
+sim: $(B)/tests/sim/sim
+	@$< --seeds $(SEEDS) --from $(FROM) --jobs 2
 
 # make freestanding           the core for four targets without any library, and what it then lacks
 freestanding:

@@ -159,8 +159,7 @@ static int decode_segment(struct tern_decoder *decoder, const uint8_t *chunk,
         decoder->format->segment(decoder, chunk + segment->payload, segment);
         status = decode_records(decoder, segment, first, to);
     }
-    /* An empty segment may end a batch of earlier chunks: next == first. */
-    if (status == TERN_OK && segment->commit && next >= first)
+    if (status == TERN_OK && segment->commit && next > to->committed)
         status = to->commit(to->context, next, segment->batch != 0);
     return status;
 }

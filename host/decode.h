@@ -8,6 +8,7 @@
 /* Where decoded records go. */
 struct tern_decode_to {
     void *context;
+    uint32_t committed; /* records below have been: commits of no more are passed over */
     /* The schema of that hash, or NULL. */
     const struct tern_schema *(*schema)(void *context, uint32_t hash);
     /* One record; `row` has the values of all columns (put), of the key columns (delete) or none, valid during the call. */
@@ -15,7 +16,7 @@ struct tern_decode_to {
                   uint8_t op, const struct tern_value *row);
     /* Records first..last cannot be decoded although their CRC is right. */
     int (*bad)(void *context, uint32_t first, uint32_t last);
-    /* A segment that commits ended: records below `next` are committed. */
+    /* A segment that commits ended, and more than `committed` of before: records below `next` are committed. */
     int (*commit)(void *context, uint32_t next, bool batch);
 };
 

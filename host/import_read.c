@@ -181,10 +181,12 @@ static int take_commit(void *context, uint32_t next, bool batch)
     return TERN_OK;
 }
 
-static int decode_entry(struct tern_import *import, const struct tern_entry *entry, uint32_t first)
+/* The entry's records, and the commits of what stands behind run_first. */
+static int decode_entry(struct tern_import *import, const struct tern_entry *entry, uint32_t run_first)
 {
     struct reading reading = {import, entry};
-    struct tern_decode_to to = {&reading, give_schema, take_record, take_bad, take_commit};
+    struct tern_decode_to to = {&reading, run_first, give_schema, take_record, take_bad, take_commit};
+    uint32_t first = entry->first > run_first ? entry->first : run_first;
     const uint8_t *bytes;
     int size = whole_chunk(import, entry, &bytes);
     if (size == TERN_HOST_E_CORRUPT)
@@ -213,9 +215,15 @@ static int decode_chain(struct tern_import *import, size_t count, uint32_t run_f
         uint8_t data[TERN_CHUNK_MAX];
         memcpy(data, entry.data, entry.size);
         entry.data = data;
-        status = decode_entry(import, &entry, entry.first > run_first ? entry.first : run_first);
+        status = decode_entry(import, &entry, run_first);
     }
     return status;
+}
+
+/* An entry without records may hold the commit of a run whose rest another store has. */
+static bool stands_before(const struct tern_entry *entry, uint32_t first)
+{
+    return entry->first < first || (entry->first == first && entry->last + 1 == entry->first);
 }
 
 /* Follows the run back to its beginning. The number of its entries, or an error. */
@@ -230,7 +238,7 @@ static int64_t find_chain(struct tern_import *import, const struct tern_entry *l
         if (found != TERN_HOST_OK && found != TERN_HOST_E_CORRUPT)
             return STOP_MEMORY; /* that it cannot be read now does not say that it is damaged */
         if (found != TERN_HOST_OK || (entry.kind != TERN_ENTRY_CHUNK && entry.kind != TERN_ENTRY_GAP) ||
-            entry.first >= first)
+            entry.run_before >= position || !stands_before(&entry, first))
             return TERN_E_CORRUPT;
         if (count == import->chain_room) {
             size_t room = count == 0 ? 64 : count * 2;
@@ -256,9 +264,8 @@ static int read_run(struct tern_import *import, const struct tern_entry *entry)
         return turn->failed ? STOP_MEMORY : (int)count;
     tern_turn_begin(turn, range, entry->run_first);
     int status = decode_chain(import, (size_t)count, entry->run_first);
-    uint32_t first = entry->first > entry->run_first ? entry->first : entry->run_first;
     if (status == TERN_OK)
-        status = decode_entry(import, entry, first);
+        status = decode_entry(import, entry, entry->run_first);
     tern_turn_end(turn);
     return turn->failed ? STOP_MEMORY : status;
 }

@@ -414,8 +414,8 @@ static int take_up(struct tern_journal *journal, int descriptor, const struct te
         tern_journal_report(journal, TERN_INFO, "journal-tail-cut", "", 0,
                             "the last write before the stop was incomplete and had not been acknowledged");
     if (!replayed->is_corrupt && (!torn || ftruncate(descriptor, (off_t)end) == 0) &&
-        write_again(descriptor, replayed->synced - header->base, end))
-        return TERN_HOST_OK;
+        write_again(descriptor, replayed->synced - header->base, end) && fsync(journal->folder) == 0)
+        return TERN_HOST_OK; /* the file's name, too, may have been given just before the process before ended */
     if (!replayed->is_corrupt)
         tern_journal_report(journal, TERN_WARN, "journal-write-failed", "", errno,
                             "the newest journal file takes no writes; going on in a new one");

@@ -16,6 +16,10 @@
 /* A device says HELLO once a connection, and again after seconds of silence or when it changes its epoch. */
 #define HELLOS_A_SECOND 16
 
+#define WELCOME_MAX                                                                                          \
+    96u /* bytes of a bare frame; every device takes 64, and tails go into what it takes beyond */
+#define TAIL_MAX 10u
+
 enum welcome { WELCOME_NONE, WELCOME_WAITS_FOR_SYNC, WELCOME_DUE };
 
 void tern_peer_open(struct tern_peer *peer, const struct tern_peer_config *config, const char *name)
@@ -298,7 +302,8 @@ static bool take_part(struct tern_peer *peer, struct tern_input frame, const str
     uint8_t lane = tern_read8(body);
     uint32_t first = tern_read_varint(body);
     uint32_t offset = tern_read_varint(body);
-    if (body->failed || first == 0 || body->size == 0 || offset > TERN_CHUNK_MAX ||
+    /* Without bytes: the store has them all, and may be waiting for a schema of theirs. */
+    if (body->failed || first == 0 || (body->size == 0 && offset == 0) || offset > TERN_CHUNK_MAX ||
         body->size > TERN_CHUNK_MAX - offset)
         return false;
     struct tern_peer_range *range = find_range(peer, lane);
@@ -461,7 +466,7 @@ struct giver {
     uint8_t *buffer;
     size_t size, capacity;
     struct tern_output body;
-    uint8_t bare[64]; /* every device takes as much */
+    uint8_t bare[WELCOME_MAX];
 };
 
 static struct tern_output *begin_frame(struct giver *giver, uint8_t kind)
@@ -512,6 +517,26 @@ static void remember_said(struct tern_peer_range *range)
     range->acknowledge = false;
 }
 
+/* Newest first, as many as the device's frames hold. */
+static void write_tails(struct tern_output *body, const struct tern_peer *peer,
+                        const struct tern_stage_range *stage)
+{
+    size_t room = (peer->receive < WELCOME_MAX ? peer->receive : WELCOME_MAX) - 4;
+    uint32_t below = stage->durable.next;
+    for (;;) {
+        const struct tern_stage_tail *newest = NULL;
+        for (size_t i = 0; i < TERN_STAGE_TAILS; i++)
+            if (stage->tails[i].next != 0 && stage->tails[i].next < below &&
+                (newest == NULL || stage->tails[i].next > newest->next))
+                newest = &stage->tails[i];
+        if (newest == NULL || body->size + TAIL_MAX > room)
+            return;
+        below = newest->next;
+        tern_write_varint(body, stage->durable.next - newest->next);
+        tern_write_varint(body, newest->crc);
+    }
+}
+
 static bool give_welcome(struct tern_peer *peer, struct tern_peer_range *range, struct giver *giver,
                          int64_t wall)
 {
@@ -525,6 +550,7 @@ static bool give_welcome(struct tern_peer *peer, struct tern_peer_range *range, 
     if (last_crc != 0) {
         tern_write_varint(body, 0);
         tern_write_varint(body, last_crc);
+        write_tails(body, peer, range->stage);
     }
     if (!end_frame(giver))
         return false;

@@ -92,7 +92,7 @@ size_t tern_peer_give(struct tern_peer *peer, const struct tern_moment *now, uin
                       size_t capacity);
 
 /* The room that tern_peer_give() must have at least to get on. */
-#define TERN_PEER_GIVE_MIN 80
+#define TERN_PEER_GIVE_MIN 112
 
 /* True when a REFUSED has been given: send it, and close the connection. A link that cannot be closed goes on: a HELLO
  * begins anew. */

@@ -166,11 +166,18 @@ static uint32_t next_epoch(const struct tern_device *device, const struct tern_h
     return unit > (int64_t)(EPOCH_MAX >> 3) ? 0 : (uint32_t)unit << 3 | lane;
 }
 
+/* Given out, and nothing came of it: the device never heard of it, and got another one elsewhere. */
+static bool is_unused(const struct tern_range *range)
+{
+    return range->granted && range->face.taken.next == range->face.base && range->face.taken.offset == 0;
+}
+
 static uint32_t newest_of_lane(const struct tern_device *device, uint8_t lane)
 {
     uint32_t newest = 0;
     for (size_t i = 0; i < device->range_count; i++)
-        if (device->ranges[i]->face.lane == lane && device->ranges[i]->face.epoch > newest)
+        if (device->ranges[i]->face.lane == lane && device->ranges[i]->face.epoch > newest &&
+            !is_unused(device->ranges[i]))
             newest = device->ranges[i]->face.epoch;
     return newest;
 }
@@ -197,8 +204,7 @@ static struct tern_range *find_granted(const struct tern_device *device, const s
 {
     for (size_t i = 0; i < device->range_count; i++) {
         struct tern_range *known = device->ranges[i];
-        if (known->granted && known->face.lane == range->lane && known->face.base == range->base &&
-            known->face.taken.next == range->base && known->face.taken.offset == 0)
+        if (is_unused(known) && known->face.lane == range->lane && known->face.base == range->base)
             return known;
     }
     return NULL;

@@ -44,8 +44,19 @@ struct tern_stage_position {
     uint32_t offset;   /* bytes of it that need not be sent again */
 };
 
+/* The CRC of a segment behind which `next` was expected; next 0: none. */
+struct tern_stage_tail {
+    uint32_t next;
+    uint32_t crc;
+};
+
+#define TERN_STAGE_TAILS 8
+
 struct tern_stage_range {
     struct tern_device *device;
+    struct tern_stage_tail
+        tails[TERN_STAGE_TAILS]; /* some of the last segments, the further back the fewer */
+    uint32_t tail_count;         /* so far */
     uint32_t epoch;
     uint32_t base; /* the epoch's first sequence */
     uint8_t lane;

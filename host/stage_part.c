@@ -61,6 +61,16 @@ static bool schemas_are_known(const struct tern_range *range, const struct tern_
     return true;
 }
 
+/* Each second segment in the first place, each fourth in the second, and so on: a device that has lost its log's end finds where it
+ * still agrees, however far back. */
+static void remember_tail(struct tern_stage_range *face, const struct tern_stage_position *taken)
+{
+    uint32_t count = ++face->tail_count, place = 0;
+    while (place + 1 < TERN_STAGE_TAILS && (count >> place & 1) == 0)
+        place++;
+    face->tails[place] = (struct tern_stage_tail){taken->next, taken->last_crc};
+}
+
 /* The walk is behind a segment. What repeats records that are held changes nothing. */
 static void count_segment(struct tern_range *range, const struct tern_segment *segment)
 {
@@ -68,6 +78,7 @@ static void count_segment(struct tern_range *range, const struct tern_segment *s
     if (range->walk.sequence > taken->next) {
         taken->next = range->walk.sequence;
         taken->last_crc = segment->crc;
+        remember_tail(&range->face, taken);
     }
     if (segment->commit && range->walk.sequence > range->run)
         range->run = range->walk.sequence;

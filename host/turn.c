@@ -259,7 +259,9 @@ void tern_turn_commit(struct tern_turn *turn, uint32_t next, bool batch)
     if (!GROW(turn, unit))
         return;
     batch = batch || open->snapshots;
+    struct tern_turn_gap rest = {0, 0, 0};
     if (batch && turn->gap_count > open->gaps) {
+        rest = turn->gaps[turn->gap_count - 1];
         turn->row_count = open->rows;
         turn->gap_count = open->gaps + 1;
         turn->gaps[open->gaps].first = open->first;
@@ -271,6 +273,9 @@ void tern_turn_commit(struct tern_turn *turn, uint32_t next, bool batch)
     open->gaps_end = turn->gap_count;
     turn->units[turn->unit_count++] = *open;
     tern_turn_begin(turn, open->range, next);
+    /* A gap may reach into the next run. */
+    if (rest.last >= next)
+        tern_turn_miss(turn, next, rest.last, rest.reason);
 }
 
 void tern_turn_end(struct tern_turn *turn)

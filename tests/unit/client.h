@@ -172,6 +172,7 @@ struct client_answers {
     uint32_t hash, hash_offset;
     uint8_t reason;
     char text[64];
+    uint32_t tails, tail_back[8], tail_crc[8]; /* of the last WELCOME */
 };
 
 static inline void client_forget(struct client_answers *answers)
@@ -199,9 +200,16 @@ static inline void client_read_welcome(struct client_answers *answers, struct te
     answers->store = tern_read64(body);
     answers->time = tern_read64(body);
     answers->epoch = tern_read_varint(body);
-    answers->last_crc = 0;
-    if (body->size != 0 && tern_read_varint(body) == 0)
-        answers->last_crc = tern_read_varint(body);
+    answers->last_crc = answers->tails = 0;
+    while (body->size != 0 && !body->failed && answers->tails < 8) {
+        uint32_t back = tern_read_varint(body), crc = tern_read_varint(body);
+        if (back == 0) {
+            answers->last_crc = crc;
+            continue;
+        }
+        answers->tail_back[answers->tails] = back;
+        answers->tail_crc[answers->tails++] = crc;
+    }
 }
 
 static inline void client_read_ack(struct client_answers *answers, struct tern_input *body)
@@ -223,7 +231,7 @@ static inline void client_read_refused(struct client_answers *answers, struct te
 static inline void client_read_frame(struct client_answers *answers, size_t size)
 {
     struct tern_input body = {answers->frame + 1, size - 5, false};
-    if (tern_frame_check(answers->frame, size) != 0 || size > 64) {
+    if (tern_frame_check(answers->frame, size) != 0 || size > 96) {
         answers->bad++;
         return;
     }

@@ -449,6 +449,35 @@ static void a_batch_with_a_gap_is_left_out_whole(void)
     done();
 }
 
+/* The device told another gateway of records 3 to 5 and goes on here in the middle of its chunk: the commit of record 4 comes behind
+ * the gap. */
+static void a_commit_behind_what_another_store_holds_ends_its_run(void)
+{
+    struct chunk_bytes made;
+    fresh();
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    chunks_open(&made, 1);
+    chunks_put(&made, &chunks_table, 1, "a");
+    chunks_put(&made, &chunks_table, 2, "a");
+    tern_chunk_finish(&made.chunk, false, false);
+    chunks_send(stage, range, &made, 0);
+    CHECK_EQ(tern_stage_gap(stage, range, 3, 5, TERN_GAP_HELD), TERN_HOST_OK);
+    chunks_open(&made, 4);
+    chunks_put(&made, &chunks_table, 4, "b");
+    tern_chunk_finish(&made.chunk, true, false);
+    uint32_t sent = made.chunk.size;
+    chunks_send(stage, range, &made, 0);
+    for (int64_t at = 5; at < 8; at++)
+        chunks_put(&made, &chunks_table, at, "c");
+    tern_chunk_finish(&made.chunk, true, false);
+    chunks_send(stage, range, &made, sent);
+    drain();
+    CHECK_TEXT(last_event, "");
+    CHECK_TEXT(ask("SELECT group_concat(at) FROM climate"), "1,2,6,7");
+    CHECK_TEXT(ask("SELECT group_concat(first || '-' || last || ' ' || reason) FROM tern_gap"), "3-5 held");
+    done();
+}
+
 static void gaps_are_rows_and_shrink_when_their_records_come(void)
 {
     struct chunk_bytes made;
@@ -821,6 +850,7 @@ int main(void)
     RUN_OR_SKIP(without_ddl_records_wait_for_their_table);
     RUN_OR_SKIP(a_batch_over_several_chunks_appears_whole);
     RUN_OR_SKIP(a_batch_with_a_gap_is_left_out_whole);
+    RUN_OR_SKIP(a_commit_behind_what_another_store_holds_ends_its_run);
     RUN_OR_SKIP(gaps_are_rows_and_shrink_when_their_records_come);
     RUN_OR_SKIP(values_stay_what_they_are);
     RUN_OR_SKIP(packed_chunks_that_grow_arrive_as_plain_ones_do);

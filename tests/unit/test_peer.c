@@ -319,6 +319,50 @@ static void records_of_an_unknown_schema_wait_for_it(void)
     teardown();
 }
 
+/* The session ends before the schema comes: the store has all bytes of the chunk, and the device none to send. */
+static void what_waits_for_a_schema_is_asked_for_in_the_next_session(void)
+{
+    setup();
+    greet_as("dev1");
+    client_put_chunk(&rig.out, 1, 4, 512);
+    send_and_hear();
+    connect_peer();
+    greet_as("dev1");
+    CHECK_EQ(rig.answers.next, 1);
+    CHECK_EQ(rig.answers.first, 1);
+    CHECK(rig.answers.offset > 20);
+    client_put_part(&rig.out, 0, 1, rig.answers.offset, NULL, 0);
+    send_and_hear();
+    CHECK_EQ(rig.answers.wants, 1);
+    client_put_table(&rig.out);
+    send_and_hear();
+    CHECK_EQ(rig.answers.next, 5);
+    teardown();
+}
+
+/* Newest first, the further back the fewer, and only what is durable. */
+static void a_welcome_says_where_a_log_can_be_compared(void)
+{
+    setup();
+    greet_with_schema("dev1");
+    uint32_t crc = 0;
+    for (uint32_t first = 2; first < 40; first++) {
+        client_put_chunk(&rig.out, first, 1, 512);
+        send_and_hear();
+        connect_peer();
+        greet_as("dev1");
+        CHECK_EQ(rig.answers.next, first + 1);
+        if (first > 2 && CHECK(rig.answers.tails > 0) && rig.answers.tail_back[0] == 1)
+            CHECK_EQ(rig.answers.tail_crc[0], crc);
+        crc = rig.answers.last_crc;
+    }
+    CHECK(rig.answers.tails >= 3);
+    for (uint32_t i = 1; i < rig.answers.tails; i++)
+        CHECK(rig.answers.tail_back[i] > rig.answers.tail_back[i - 1]);
+    CHECK(rig.answers.tail_back[rig.answers.tails - 1] > 7);
+    teardown();
+}
+
 static void a_schema_may_come_in_pieces(void)
 {
     uint8_t schema[TERN_SCHEMA_MAX];
@@ -725,6 +769,8 @@ int main(void)
     RUN(another_version_is_refused);
     RUN(a_malformed_hello_has_no_effect);
     RUN(records_of_an_unknown_schema_wait_for_it);
+    RUN(what_waits_for_a_schema_is_asked_for_in_the_next_session);
+    RUN(a_welcome_says_where_a_log_can_be_compared);
     RUN(a_schema_may_come_in_pieces);
     RUN(more_than_can_be_held_is_asked_for_again);
     RUN(a_schema_that_nobody_asked_for_is_dropped);

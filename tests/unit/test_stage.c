@@ -346,11 +346,26 @@ static void an_epoch_is_given_once_and_again_only_while_unused(void)
     tern_stage_close(stage);
 }
 
+/* The WELCOME was lost, and the device got its epoch from another gateway, whose clock is behind. */
+static void an_epoch_that_was_given_and_not_used_stands_in_nobodys_way(void)
+{
+    fresh();
+    struct tern_stage_range *range = chunks_device(stage, "dev1"), *other;
+    struct tern_hello hello = {.id = "dev1", .range_count = 1};
+    hello.ranges[0] = (struct tern_hello_range){.epoch = range->epoch - 8, .base = 1, .oldest = 1, .next = 5};
+    CHECK_EQ(tern_stage_hello(stage, range->device, &hello, &hello.ranges[0], 0, &other), TERN_HOST_OK);
+    CHECK(other != range);
+    tern_stage_close(stage);
+}
+
 static void an_older_epoch_that_was_never_seen_is_not_merged(void)
 {
+    struct chunk_bytes made;
     fresh();
     struct tern_stage_range *range = chunks_device(stage, "dev1");
     struct tern_device *device = range->device;
+    chunks_fill(&made, 1, 3);
+    chunks_send(stage, range, &made, 0);
     struct tern_hello hello = {.id = "dev1", .range_count = 1};
     struct tern_stage_range *other;
     hello.ranges[0] = (struct tern_hello_range){.epoch = range->epoch - 8, .base = 1, .oldest = 1, .next = 5};
@@ -430,6 +445,7 @@ int main(void)
     RUN(gaps_take_their_place_in_the_sequence);
     RUN(a_long_batch_is_chained_from_its_commit);
     RUN(an_epoch_is_given_once_and_again_only_while_unused);
+    RUN(an_epoch_that_was_given_and_not_used_stands_in_nobodys_way);
     RUN(an_older_epoch_that_was_never_seen_is_not_merged);
     RUN(records_that_another_store_acknowledged_become_a_gap);
     RUN(contradicting_ranges_are_refused);

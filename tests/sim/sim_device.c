@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: MIT */
+/* Devices: the real core on simulated flash, and all that cuts its power or takes its flash away. */
+#include <stdio.h>
+#include <string.h>
+
+#include "sim_device.h"
+
+static struct device devices[SIM_DEVICES];
+
+unsigned sim_device_index(const struct device *device)
+{
+    return (unsigned)(device - devices);
+}
+
+const char *sim_device_id(unsigned device)
+{
+    static const char *const ids[SIM_DEVICES] = {"dev-0", "dev-1", "dev-2", "dev-3",
+                                                 "dev-4", "dev-5", "dev-6", "dev-7"};
+    return ids[device % SIM_DEVICES];
+}
+
+/* ---- Ports ---------------------------------------------------------------------------------------------------------------------------- */
+
+/* The power is one for all flashes of a device. */
+static int port_read(void *context, uint32_t address, void *data, uint32_t size)
+{
+    const struct port *port = context;
+    return port->device->is_off ? -1 : port->nor->flash.read(port->nor, address, data, size);
+}
+
+static int port_program(void *context, uint32_t address, const void *data, uint32_t size)
+{
+    const struct port *port = context;
+    int status = port->device->is_off ? -1 : port->nor->flash.program(port->nor, address, data, size);
+    port->device->is_off |= port->nor->off;
+    return status;
+}
+
+static int port_erase(void *context, uint32_t address)
+{
+    const struct port *port = context;
+    int status = port->device->is_off ? -1 : port->nor->flash.erase(port->nor, address);
+    port->device->is_off |= port->nor->off;
+    return status;
+}
+
+static uint32_t tick_now(void *context)
+{
+    const struct device *device = context;
+    return (uint32_t)sim.now + device->clock;
+}
+
+static uint32_t tick_random(void *context)
+{
+    (void)context;
+    return (uint32_t)sim_random();
+}
+
+/* ---- Life ------------------------------------------------------------------------------------------------------------------------------- */
+
+static uint16_t new_life(struct device *device)
+{
+    if (sim_life_count == SIM_LIVES) {
+        sim_violate("the simulation has too many lives");
+        return 0;
+    }
+    struct sim_life *life = &sim_lives[sim_life_count];
+    memset(life, 0, sizeof *life);
+    life->device = (uint8_t)(device - devices);
+    life->name = device->name;
+    for (unsigned i = 0; i < SIM_LANES; i++)
+        life->may_drop[i] = device->overflow[i] == TERN_DROP_OLDEST;
+    return (uint16_t)sim_life_count++;
+}
+
+static void open_flash(struct device *device, unsigned lane)
+{
+    struct nor *nor = &device->nors[lane];
+    device->ports[lane] = (struct port){device, nor};
+    device->flashes[lane] = nor->flash;
+    device->flashes[lane].context = &device->ports[lane];
+    device->flashes[lane].read = port_read;
+    device->flashes[lane].program = port_program;
+    device->flashes[lane].erase = port_erase;
+}
+
+static void make(struct device *device)
+{
+    static const uint8_t units[] = {1, 2, 4, 8, 16, 32};
+    device->name = (uint8_t)(device - devices);
+    device->lane_count = (uint8_t)(1 + sim_below(2));
+    device->codec = (uint8_t)sim_below(2);
+    device->chunk_size = (uint16_t)(256 + sim_below(257));
+    device->frame_size = (uint16_t)(TERN_FRAME_SIZE_MIN + sim_below(1000));
+    device->interval = 100u << sim_below(4);
+    for (unsigned i = 0; i < device->lane_count; i++) {
+        struct nor *nor = &device->nors[i];
+        uint8_t unit = units[sim_below(6)];
+        nor_close(nor);
+        nor_open(nor, 1024u << sim_below(3), 3 + sim_below(6), unit);
+        nor->random = sim_random();
+        nor->busy = (uint8_t)sim_below(3);
+        nor->ecc = sim_below(4) == 0;
+        open_flash(device, i);
+        device->overflow[i] = (uint8_t)sim_below(3);
+    }
+    device->is_used = true;
+    device->life = new_life(device);
+    device->up_at = sim.now + sim_below(3000);
+}
+
+void sim_devices_reset(void)
+{
+    for (unsigned i = 0; i < SIM_DEVICES; i++) {
+        for (unsigned k = 0; k < SIM_LANES; k++)
+            nor_close(&devices[i].nors[k]);
+        memset(&devices[i], 0, sizeof devices[i]);
+    }
+    for (unsigned i = 0; i < sim.device_count; i++)
+        make(&devices[i]);
+}
+
+/* Every record that a commit said to be safe must be in the log again. */
+static void check_mounted(struct device *device)
+{
+    for (uint32_t i = 1; i < sim_record_count; i++) {
+        struct sim_record *record = &sim_records[i];
+        if (record->life != device->life)
+            continue;
+        bool is_there = record->sequence < device->lanes[record->lane].log.next;
+        if (record->fate == FATE_COMMITTED && !is_there && !sim_lives[device->life].is_damaged)
+            sim_violate("device %s lane %u: record %u, sequence %u, was committed and is gone after a start: "
+                        "the log ends at %u",
+                        sim_device_id(device->name), record->lane, i, record->sequence,
+                        device->lanes[record->lane].log.next);
+        if (record->fate == FATE_MAYBE && !is_there)
+            record->fate = FATE_FORGOTTEN;
+    }
+}
+
+static void start(struct device *device)
+{
+    memset(&device->tern, (int)sim_below(256), sizeof device->tern);
+    memset(device->lanes, (int)sim_below(256), sizeof device->lanes);
+    for (unsigned i = 0; i < device->lane_count; i++) {
+        nor_start(&device->nors[i]);
+        device->lanes[i].flash = &device->flashes[i];
+        device->lanes[i].chunk_data = device->chunks[i];
+        device->lanes[i].chunk_size = device->chunk_size;
+        device->lanes[i].models = device->models[i];
+        device->lanes[i].models_size = MODELS;
+        device->lanes[i].overflow = device->overflow[i];
+        device->batch[i] = 0;
+        device->pending_count[i] = 0;
+    }
+    sim_link_open((unsigned)(device - devices), &device->link);
+    sim_link_restart((unsigned)(device - devices));
+    device->tick = (struct tern_clock){device, tick_now, tick_random};
+    device->config = (struct tern_config){.id = sim_device_id(device->name),
+                                          .lanes = device->lanes,
+                                          .lane_count = device->lane_count,
+                                          .link = &device->link,
+                                          .clock = &device->tick,
+                                          .frame = device->frame,
+                                          .frame_size = device->frame_size,
+                                          .boot = ++device->boot};
+    device->is_off = device->commit_waits = false;
+    int status = tern_open(&device->tern, &device->config);
+    if (status != TERN_OK)
+        sim_violate("device %s does not start: %d", sim_device_id(device->name), status);
+    device->is_up = true;
+    device->poll_at = device->app_at = sim.now;
+    check_mounted(device);
+    TRACE("device %u starts: log ends at %u, epoch %u", (unsigned)(device - devices),
+          device->lanes[0].log.next, device->lanes[0].log.epochs[0].epoch);
+}
+
+void sim_device_stop(struct device *device, bool in_commit)
+{
+    TRACE("device %u stops", (unsigned)(device - devices));
+    for (unsigned i = 0; i < device->lane_count; i++) {
+        for (uint32_t k = 0; k < device->pending_count[i]; k++)
+            sim_records[device->pending[i][k]].fate =
+                in_commit || device->commit_waits ? FATE_MAYBE : FATE_FORGOTTEN;
+        device->pending_count[i] = 0;
+        if (sim_below(3) == 0)
+            nor_age(&device->nors[i]);
+    }
+    device->is_up = false;
+    device->up_at = sim.now + 1 + sim_below(sim_below(4) == 0 ? 20000 : 200);
+}
+
+/* ---- Faults ---------------------------------------------------------------------------------------------------------------------------------- */
+
+static void plan_cut(struct device *device)
+{
+    struct nor *nor = &device->nors[sim_below(device->lane_count)];
+    nor->cut_at = nor->changes + 1 + sim_below(20);
+    nor->tear = (enum nor_tear)sim_below(5);
+    nor->extent = sim_below(sim_below(2) == 0 ? 40 : 1100);
+}
+
+static void damage(struct device *device)
+{
+    sim_lives[device->life].is_damaged = true;
+    sim.is_blurred = true;
+}
+
+static void plan_failure(struct device *device)
+{
+    struct nor *nor = &device->nors[sim_below(device->lane_count)];
+    enum nor_operation operation = (enum nor_operation)sim_below(3);
+    nor->fail_at[operation] = nor->counts[operation] + 1 + sim_below(10);
+    nor->fail_count = 1 + sim_below(3);
+    nor->fault = (enum nor_fault)sim_below(operation == NOR_READ ? 1 : 3);
+    damage(device);
+}
+
+static void rot(struct device *device)
+{
+    struct nor *nor = &device->nors[sim_below(device->lane_count)];
+    for (uint32_t i = 1 + sim_below(3); i != 0; i--)
+        nor->cells[sim_below(nor->size)] ^= (uint8_t)(1u << sim_below(8));
+    damage(device);
+}
+
+static void factory_reset(struct device *device)
+{
+    if (device->is_up)
+        sim_device_stop(device, false);
+    sim_lives[device->life].ended = true;
+    for (unsigned i = 0; i < device->lane_count; i++) {
+        struct tern_flash flash = device->nors[i].flash;
+        uint8_t busy = device->nors[i].busy;
+        bool ecc = device->nors[i].ecc;
+        nor_close(&device->nors[i]);
+        nor_open(&device->nors[i], flash.sector_size, flash.sector_count, flash.program_unit);
+        device->nors[i].random = sim_random();
+        device->nors[i].busy = busy;
+        device->nors[i].ecc = ecc;
+        open_flash(device, i);
+    }
+    device->life = new_life(device);
+    sim_link_forget((unsigned)(device - devices));
+}
+
+/* Another device with the same flash, and the same name. */
+static void clone(const struct device *from)
+{
+    if (sim.device_count == SIM_DEVICES || from->is_up)
+        return;
+    struct device *to = &devices[sim.device_count];
+    for (unsigned i = 0; i < SIM_LANES; i++)
+        nor_close(&to->nors[i]);
+    *to = *from;
+    for (unsigned i = 0; i < to->lane_count; i++) {
+        const struct tern_flash *flash = &from->nors[i].flash;
+        nor_open(&to->nors[i], flash->sector_size, flash->sector_count, flash->program_unit);
+        nor_copy(&to->nors[i], &from->nors[i]);
+        open_flash(to, i);
+    }
+    if (sim_life_count == SIM_LIVES)
+        return;
+    sim_lives[from->life].has_branch = true;
+    sim_lives[sim_life_count] = sim_lives[from->life];
+    sim_lives[sim_life_count].is_branch = true;
+    to->life = (uint16_t)sim_life_count++;
+    to->up_at = sim.now + sim_below(5000);
+    sim.device_count++;
+    sim.is_blurred = true;
+}
+
+static void faults(struct device *device)
+{
+    sim_links_faults((unsigned)(device - devices));
+    if (sim_happens(DEVICE_CUT))
+        plan_cut(device);
+    if (sim_happens(DEVICE_FLASH))
+        plan_failure(device);
+    if (sim_happens(DEVICE_ROT))
+        rot(device);
+    if (sim_happens(DEVICE_CLOCK))
+        device->clock += sim_below(2) == 0 ? sim_below(100000) : (uint32_t)sim_random();
+    if (sim_happens(DEVICE_RESET))
+        sim_device_stop(device, false);
+    if (sim_happens(DEVICE_FIRMWARE)) {
+        if (device->is_up)
+            sim_device_stop(device, false);
+        device->version = !device->version;
+    }
+    if (sim_happens(DEVICE_CLONE)) {
+        if (device->is_up)
+            sim_device_stop(device, false);
+        clone(device);
+    }
+    if (sim_happens(DEVICE_FACTORY))
+        factory_reset(device);
+}
+
+/* ---- Steps ------------------------------------------------------------------------------------------------------------------------------------ */
+
+static void poll(struct device *device)
+{
+    int32_t wait = tern_poll(&device->tern);
+    if (device->is_off) {
+        sim_device_stop(device, false);
+        return;
+    }
+    if (wait == TERN_E_TOO_BIG)
+        sim_app_abort(device);
+    device->poll_at = sim.now + (wait > 0 ? wait : wait < 0 ? 50 : sim_below(8) == 0 ? 1 : 0);
+    if (sim.broken == BREAK_ERASE_BEFORE_ACK)
+        (void)tern_log_service(&device->lanes[0].log, true);
+}
+
+static void watch(struct device *device)
+{
+    for (unsigned i = 0; i < device->lane_count; i++) {
+        sim_watch_lane(device->life, i, &device->lanes[i].log);
+        if (device->nors[i].violations != 0)
+            sim_violate("device %s uses its flash wrongly: %s", sim_device_id(device->name),
+                        device->nors[i].violation);
+    }
+}
+
+static void step(struct device *device)
+{
+    if (!device->is_up) {
+        if (device->up_at <= sim.now)
+            start(device);
+        return;
+    }
+    if (device->app_at <= sim.now) {
+        device->app_at = sim.now + 1 + sim_below(2 * device->interval);
+        faults(device);
+        if (device->is_up)
+            sim_app_step(device);
+        if (device->is_up && device->is_off)
+            sim_device_stop(device, false);
+        device->poll_at = sim.now;
+    }
+    if (device->is_up && device->poll_at <= sim.now)
+        poll(device);
+    if (device->is_up)
+        watch(device);
+}
+
+void sim_devices_step(void)
+{
+    for (unsigned i = 0; i < sim.device_count; i++)
+        if (devices[i].is_used)
+            step(&devices[i]);
+}
+
+void sim_devices_wake(unsigned device, int64_t at)
+{
+    if (devices[device].poll_at > at)
+        devices[device].poll_at = at;
+}
+
+int64_t sim_devices_due(void)
+{
+    int64_t due = SIM_NEVER;
+    for (unsigned i = 0; i < sim.device_count; i++) {
+        const struct device *one = &devices[i];
+        int64_t at = !one->is_up ? one->up_at : one->poll_at < one->app_at ? one->poll_at : one->app_at;
+        if (at < due)
+            due = at;
+    }
+    return due;
+}
+
+void sim_devices_calm(void)
+{
+    for (unsigned i = 0; i < sim.device_count; i++)
+        for (unsigned k = 0; k < devices[i].lane_count; k++) {
+            devices[i].nors[k].cut_at = 0;
+            memset(devices[i].nors[k].fail_at, 0, sizeof devices[i].nors[k].fail_at);
+            devices[i].interval = 1000;
+        }
+}
+
+bool sim_device_has_epochs(unsigned device)
+{
+    const struct device *one = &devices[device];
+    for (unsigned i = 0; i < one->lane_count; i++)
+        if (one->lanes[i].log.epochs[0].epoch == 0)
+            return false;
+    return true;
+}
+
+bool sim_device_is_off(unsigned device)
+{
+    return devices[device].is_off;
+}
+
+/* Full before it had an epoch, and without room to note one (README.md beside this). */
+static bool is_stuck(const struct device *device)
+{
+    for (unsigned i = 0; device->is_up && i < device->lane_count; i++)
+        if (device->lanes[i].log.epochs[0].epoch == 0 && device->lanes[i].log.ready == TERN_NO_ADDRESS)
+            return true;
+    return false;
+}
+
+bool sim_devices_are_idle(void)
+{
+    for (unsigned i = 0; i < sim.device_count; i++) {
+        const struct device *one = &devices[i];
+        if (is_stuck(one)) {
+            sim_lives[one->life].is_damaged = true;
+            continue;
+        }
+        if (!one->is_up || one->commit_waits || tern_backlog(&one->tern) != 0)
+            return false;
+        for (unsigned k = 0; k < one->lane_count; k++)
+            if (one->pending_count[k] != 0)
+                return false;
+    }
+    return true;
+}
+
+void sim_devices_tell(void)
+{
+    for (unsigned i = 0; i < sim.device_count; i++) {
+        const struct device *one = &devices[i];
+        TRACE("device %u: up %d, commit waits %d, backlog %u, refused %u", i, one->is_up, one->commit_waits,
+              one->is_up ? tern_backlog(&one->tern) : 0, one->tern.refused);
+        for (unsigned k = 0; k < one->lane_count; k++)
+            TRACE("    lane %u: pending %u, acked %u, next %u, epochs %u from %u, %u from %u", k,
+                  one->pending_count[k], one->lanes[k].log.acked, one->lanes[k].log.next,
+                  one->lanes[k].log.epochs[0].epoch, one->lanes[k].log.epochs[0].base,
+                  one->lanes[k].log.epochs[1].epoch, one->lanes[k].log.epochs[1].base);
+    }
+}
