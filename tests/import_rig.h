@@ -17,6 +17,8 @@ struct rig_target {
     /* Executes statements, separated by semicolons. */
     bool (*execute)(void *context, const char *sql);
     void *context;
+    unsigned
+        kills; /* of a process that imports, with SIGKILL at random moments, among the steps; at the end it has been killed so often */
 };
 
 /* One schedule of `steps` in `folder`, which must be empty. True: the database equals the model at its end, and again after a replay of

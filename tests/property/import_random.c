@@ -54,10 +54,10 @@ static bool execute(void *context, const char *sql)
     return good;
 }
 
-static void run_all(bool soft)
+static void run_all(bool soft, unsigned count, unsigned kills)
 {
-    struct rig_target target = {url, soft, "CAST(ROUND(%s*100) AS INTEGER)", query, execute, NULL};
-    for (unsigned i = 0; i < schedules; i++) {
+    struct rig_target target = {url, soft, "CAST(ROUND(%s*100) AS INTEGER)", query, execute, NULL, kills};
+    for (unsigned i = 0; i < count; i++) {
         folder_fresh();
         snprintf(url, sizeof url, "sqlite:%s", folder_path("out.db"));
         if (!CHECK(rig_run(&target, folder, seed + i, STEPS)))
@@ -67,12 +67,18 @@ static void run_all(bool soft)
 
 static void tables_equal_the_model_with_hard_deletes(void)
 {
-    run_all(false);
+    run_all(false, schedules, 0);
 }
 
 static void tables_equal_the_model_with_soft_deletes(void)
 {
-    run_all(true);
+    run_all(true, schedules, 0);
+}
+
+/* 5 schedules of 40 kills. */
+static void tables_equal_the_model_after_200_kills(void)
+{
+    run_all(false, 5, 40);
 }
 
 int main(int argc, char **argv)
@@ -86,6 +92,7 @@ int main(int argc, char **argv)
     }
     RUN(tables_equal_the_model_with_hard_deletes);
     RUN(tables_equal_the_model_with_soft_deletes);
+    RUN(tables_equal_the_model_after_200_kills);
     folder_remove();
     return test_report();
 }
