@@ -79,6 +79,9 @@ static void reject_record(struct tern_import_applying *applying, struct tern_tur
     tern_import_report(applying->import, TERN_ERROR, "record-rejected", row->sink.device, message);
     row->sink.rejected = true;
     applying->rejected++;
+    applying->refused++;
+    char *kept = tern_turn_room(turn, strlen(reason) + 1);
+    row->reason = kept == NULL ? "" : strcpy(kept, reason);
     pthread_mutex_lock(&applying->import->mutex);
     applying->import->status.rejected++;
     pthread_mutex_unlock(&applying->import->mutex);
@@ -263,6 +266,8 @@ static int transact(struct tern_import_applying *applying)
     if (status != TERN_HOST_OK || applying->rejected != 0)
         return status;
     status = write_marks(applying);
+    if (status == TERN_HOST_OK && applying->refused != 0 && import->config.replay == NULL)
+        status = tern_import_write_rejects(import);
     if (status == TERN_HOST_OK)
         status = commit(applying);
     if (status == TERN_HOST_OK) {

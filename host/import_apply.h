@@ -30,6 +30,7 @@ struct tern_import_applying {
     size_t count;
     struct tern_import_snapshot *snapshots;
     size_t snapshot_count;
+    size_t refused;  /* rows, in all tries */
     size_t rejected; /* rows that are refused in this try */
     bool careful;    /* no row is taken for fresh */
     uint32_t retries;
@@ -39,6 +40,9 @@ struct tern_import_applying {
 
 /* The row is refused for good: the transaction is done again without it. */
 void tern_import_reject(void *applying, struct tern_sink_row *row, const char *reason);
+
+/* Writes what was refused in this turn to its files, durably; a record that is there already is not written again. */
+int tern_import_write_rejects(struct tern_import *import);
 
 /* Ranks of schemas by table and version. False: out of memory. */
 bool tern_import_rank_schemas(struct tern_turn *turn);

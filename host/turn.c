@@ -233,6 +233,11 @@ void tern_turn_add(struct tern_turn *turn, uint32_t sequence, const struct tern_
     turn->open.snapshots = turn->open.snapshots || op >= TERN_OP_SNAPSHOT_BEGIN;
 }
 
+void *tern_turn_room(struct tern_turn *turn, size_t size)
+{
+    return size > BLOCK_SIZE ? NULL : allocate(turn, size);
+}
+
 struct tern_turn_row *tern_turn_copy(struct tern_turn *turn, const struct tern_turn_row *row, uint8_t columns,
                                      struct tern_value **values)
 {

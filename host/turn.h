@@ -20,6 +20,7 @@ struct tern_turn_row {
     uint32_t range;            /* index */
     uint32_t sequence;
     const struct tern_turn_row *into; /* of a table with merge rules: the row that it was folded into, NULL */
+    const char *reason;               /* why it was rejected */
 };
 
 struct tern_turn_schema {
@@ -82,6 +83,9 @@ void tern_turn_add(struct tern_turn *turn, uint32_t sequence, const struct tern_
 /* A copy of the row with values of its own, all NULL, that lives as long as the turn. NULL: out of memory. */
 struct tern_turn_row *tern_turn_copy(struct tern_turn *turn, const struct tern_turn_row *row, uint8_t columns,
                                      struct tern_value **values);
+
+/* Memory that lives as long as the turn, at most 1 MiB. NULL: out of memory. */
+void *tern_turn_room(struct tern_turn *turn, size_t size);
 
 /* Records of the run that are missing. */
 void tern_turn_miss(struct tern_turn *turn, uint32_t first, uint32_t last, uint8_t reason);

@@ -656,6 +656,19 @@ static void a_table_with_another_key_holds_only_its_own_records(void)
     done();
 }
 
+/* Lines of the file that hold the text. */
+static int count_lines(const char *name, const char *text)
+{
+    char line[2000];
+    int count = 0;
+    FILE *file = fopen(folder_path(name), "r");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL)
+        count += strstr(line, text) != NULL;
+    if (file != NULL)
+        fclose(file);
+    return count;
+}
+
 static void a_refused_row_becomes_a_gap_and_the_rest_goes_in(void)
 {
     struct chunk_bytes made;
@@ -680,6 +693,24 @@ static void a_refused_row_becomes_a_gap_and_the_rest_goes_in(void)
     CHECK_TEXT(ask("SELECT group_concat(first || '-' || last || ' ' || reason) FROM tern_gap"),
                "5-5 rejected,8-10 rejected");
     CHECK_TEXT(last_event, "record-rejected");
+    CHECK_EQ(count_lines("stage/rejects/climate.csv", ""), 5);
+    CHECK_EQ(count_lines("stage/rejects/climate.csv", "not five"), 2);
+    CHECK_EQ(count_lines("stage/rejects/climate.csv", ",,"), 1); /* of no batch */
+    CHECK_EQ(count_lines("stage/rejects/climate.csv", ",8-10,"), 3);
+    CHECK_EQ(count_lines("stage/rejects/climate.csv", "\"+0,5,0.05,n\""), 1);
+    /* Refused once more, they are not written again. */
+    tern_import_close(import);
+    execute("DELETE FROM tern_cursor");
+    open_import(0);
+    drain();
+    CHECK_EQ(count_lines("stage/rejects/climate.csv", ""), 5);
+    /* Nor when the transaction is repeated from the beginning; and what is mended in the database goes in then. */
+    tern_import_close(import);
+    execute("DELETE FROM tern_cursor; DROP TRIGGER no");
+    open_import(0);
+    drain();
+    CHECK_TEXT(ask("SELECT count(*) FROM climate"), "12");
+    CHECK_TEXT(ask("SELECT count(*) FROM tern_gap"), "0");
     done();
 }
 

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+#include "rejects.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PATH_ROOM 200 /* behind the folder's name */
+
+/* FNV-1a over the first three fields, commas included. */
+static uint64_t identify(const char *line, size_t size)
+{
+    uint64_t hash = 14695981039346656037u;
+    unsigned commas = 0;
+    for (size_t i = 0; i < size && (commas += line[i] == ',') < 3; i++)
+        hash = (hash ^ (uint8_t)line[i]) * 1099511628211u;
+    return hash;
+}
+
+static int compare(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* A line may go on behind a line end within quotes; what then looks like a line is no record's identity. */
+static bool read_known(struct tern_rejects *rejects, FILE *file)
+{
+    char *line = NULL;
+    size_t room = 0, count = 0;
+    ssize_t size;
+    bool good = true;
+    while (good && (size = getline(&line, &room, file)) > 0) {
+        if (rejects->known_count == count) {
+            count = count == 0 ? 256 : count * 2;
+            uint64_t *known = realloc(rejects->known, count * sizeof *known);
+            good = known != NULL;
+            rejects->known = good ? known : rejects->known;
+        }
+        if (good)
+            rejects->known[rejects->known_count++] = identify(line, (size_t)size);
+    }
+    free(line);
+    if (rejects->known_count != 0)
+        qsort(rejects->known, rejects->known_count, sizeof *rejects->known, compare);
+    return good && !ferror(file);
+}
+
+bool tern_rejects_open(struct tern_rejects *rejects, const char *directory, const char *table)
+{
+    size_t room = strlen(directory) + PATH_ROOM;
+    memset(rejects, 0, sizeof *rejects);
+    rejects->path = malloc(room);
+    if (rejects->path == NULL)
+        return false;
+    snprintf(rejects->path, room, "%s/rejects", directory);
+    if (mkdir(rejects->path, 0750) != 0 && errno != EEXIST)
+        return false;
+    snprintf(rejects->path, room, "%s/rejects/%s.csv", directory, table);
+    FILE *file = fopen(rejects->path, "r");
+    if (file == NULL) {
+        tern_buffer_put(&rejects->lines, TERN_REJECTS_HEADER, strlen(TERN_REJECTS_HEADER));
+        return errno == ENOENT;
+    }
+    bool good = read_known(rejects, file);
+    fclose(file);
+    return good;
+}
+
+static void put_quoted(struct tern_buffer *lines, const char *text, size_t size)
+{
+    tern_buffer_put8(lines, '"');
+    for (size_t i = 0; i < size; i++) {
+        if (text[i] == '"')
+            tern_buffer_put8(lines, '"');
+        tern_buffer_put8(lines, (uint8_t)text[i]);
+    }
+    tern_buffer_put8(lines, '"');
+}
+
+void tern_rejects_add(struct tern_rejects *rejects, const char *device, int64_t id, const char *sink,
+                      uint32_t schema, const char *batch, const char *reason, const uint8_t *row, size_t size)
+{
+    char head[600], middle[64];
+    int length = snprintf(head, sizeof head, "%s,%" PRId64 ",%.500s,", device, id, sink);
+    uint64_t identity = identify(head, (size_t)length);
+    if (rejects->known_count != 0 &&
+        bsearch(&identity, rejects->known, rejects->known_count, sizeof identity, compare) != NULL)
+        return;
+    tern_buffer_put(&rejects->lines, head, (size_t)length);
+    length = snprintf(middle, sizeof middle, "%08" PRIx32 ",%s,", schema, batch);
+    tern_buffer_put(&rejects->lines, middle, (size_t)length);
+    put_quoted(&rejects->lines, reason, strcspn(reason, "\r\n"));
+    tern_buffer_put8(&rejects->lines, ',');
+    put_quoted(&rejects->lines, (const char *)row, size != 0 && row[size - 1] == '\n' ? size - 1 : size);
+    tern_buffer_put8(&rejects->lines, '\n');
+}
+
+/* One write, so that a crash leaves at most one torn line at the end; a file that ends within a line gets an end first. */
+bool tern_rejects_write(struct tern_rejects *rejects)
+{
+    if (rejects->lines.failed) {
+        errno = ENOMEM;
+        return false;
+    }
+    int descriptor = open(rejects->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+    if (descriptor < 0)
+        return false;
+    flock(descriptor, LOCK_EX);
+    off_t end = lseek(descriptor, 0, SEEK_END);
+    char last = '\n';
+    bool good = end <= 0 || pread(descriptor, &last, 1, end - 1) == 1;
+    if (good && last != '\n')
+        good = write(descriptor, "\n", 1) == 1;
+    if (good && rejects->lines.size != 0)
+        good = write(descriptor, rejects->lines.data, rejects->lines.size) == (ssize_t)rejects->lines.size;
+    good = good && fsync(descriptor) == 0;
+    int error = errno;
+    close(descriptor);
+    errno = error;
+    return good;
+}
+
+void tern_rejects_close(struct tern_rejects *rejects)
+{
+    free(rejects->path);
+    free(rejects->known);
+    tern_buffer_free(&rejects->lines);
+    memset(rejects, 0, sizeof *rejects);
+}
