@@ -1,63 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 #include "push.h"
 
-#include "frame.h"
+#define ANSWER_MS  4000u /* the gateway has so long to answer; doubled for each time that it did not */
+#define DOWN_MS    1000  /* how often to look whether the link is back */
+#define WAITING_MS 20    /* how often to look for an answer */
+#define IDLE_MS    1000
+#define READS_MAX  8 /* a step, so that a babbling link cannot hold the caller */
 
-#define ANSWER_MS    4000u /* the gateway has so long to answer; doubled for each time that it did not */
-#define DOWN_MS      1000  /* how often to look whether the link is back */
-#define WAITING_MS   20    /* how often to look for an answer */
-#define IDLE_MS      1000
-#define FIRST_WINDOW 2048u /* bytes sent ahead of the first WELCOME */
-
-/* ---- Frames out ------------------------------------------------------------------------------------------------------------- */
-
-/* Every frame from a device begins with a byte, mostly the lane, and two numbers. */
-static void begin_frame(const struct tern *tern, struct tern_output *output, uint8_t kind, uint8_t byte,
-                        uint32_t a, uint32_t b)
+uint32_t tern_push_random(const struct tern *tern)
 {
-    uint16_t offset = TERN_COBS_OFFSET(tern->config->frame_size);
-    uint16_t size = (uint16_t)(tern->config->frame_size - offset - 1u);
-    uint16_t datagram = tern->config->link->datagram;
-    if (datagram != 0 && size > datagram)
-        size = datagram;
-    output->data = tern->config->frame + offset;
-    output->size = 0;
-    output->capacity = size - 4u;
-    output->failed = false;
-    tern_write8(output, kind);
-    tern_write8(output, byte);
-    tern_write_varint(output, a);
-    tern_write_varint(output, b);
+    const struct tern_clock *clock = tern->config->clock;
+    return clock->random == NULL ? tern->since ^ tern->nonce[1] : clock->random(clock->context);
 }
 
-static void end_frame(struct tern *tern, const struct tern_output *output)
+void tern_push_call(struct tern *tern, uint32_t wait)
 {
-    uint8_t *frame = tern->config->frame;
-    uint16_t offset = (uint16_t)(output->data - frame);
-    size_t size = tern_frame_seal(output->data, output->size);
-    tern->frame_next = 0;
-    if (tern->config->link->datagram != 0) {
-        tern->frame_next = offset;
-        tern->frame_end = (uint16_t)(offset + size);
-    } else {
-        tern->frame_end = (uint16_t)tern_cobs_encode(frame, offset, size);
-    }
-}
-
-/* A frame that carries what fits of the bytes from `offset` to `end` that stand in flash at `address`. Returns how many, or an error. */
-static int32_t send_bytes(struct tern *tern, const struct tern_lane *lane, uint8_t kind, uint32_t name,
-                          uint32_t offset, uint32_t end, uint32_t address)
-{
-    const struct tern_flash *flash = lane->flash;
-    struct tern_output output;
-    begin_frame(tern, &output, kind, lane->log.lane, name, offset);
-    uint32_t room = (uint32_t)(output.capacity - output.size);
-    uint32_t size = end - offset < room ? end - offset : room;
-    if (flash->read(flash->context, address + offset, output.data + output.size, size) != 0)
-        return TERN_E_FLASH;
-    output.size += (size_t)size;
-    end_frame(tern, &output);
-    return (int32_t)size;
+    tern->state = TERN_PUSH_HELLO;
+    tern->wait = wait;
 }
 
 /* Hands on what the link takes. False: there is more, and the link is busy or lost. */
@@ -74,175 +33,6 @@ static bool flush(struct tern *tern)
     return true;
 }
 
-/* ---- HELLO ------------------------------------------------------------------------------------------------------------------- */
-
-uint32_t tern_push_random(const struct tern *tern)
-{
-    const struct tern_clock *clock = tern->config->clock;
-    return clock->random == NULL ? tern->since ^ tern->nonce[1] : clock->random(clock->context);
-}
-
-void tern_push_call(struct tern *tern, uint32_t wait)
-{
-    tern->state = TERN_PUSH_HELLO;
-    tern->wait = wait;
-}
-
-/* A lane's range, and its session from the start: the oldest epoch of which records have not been acknowledged. */
-static void write_lane(struct tern_output *output, struct tern_lane *lane)
-{
-    const struct tern_log *log = &lane->log;
-    struct tern_sender *sender = &lane->sender;
-    bool old = tern_push_is_old(log);
-    const uint32_t range[] = {log->epochs[old].epoch,
-                              log->epochs[old].base,
-                              tern_log_oldest(log),
-                              log->acked,
-                              old ? log->epochs[0].base : log->next,
-                              log->epochs[0].epoch};
-    uint8_t state = (old ? OLD_EPOCH : 0u) | (sender->state & ACK_IS_EXACT);
-    /* Where the position is known from this boot, records go out right behind. */
-    if (state & ACK_IS_EXACT && range[0] != 0)
-        state |= WELCOMED | ON_TRUST;
-    memset(sender, 0, sizeof(*sender));
-    sender->state = state;
-    sender->sequence = log->acked;
-    sender->chunk.address = TERN_NO_ADDRESS;
-    sender->window = FIRST_WINDOW;
-    tern_write8(output, log->lane);
-    for (uint8_t i = 0; i < sizeof(range) / sizeof(range[0]); i++)
-        tern_write_varint(output, range[i]);
-    tern_write_bytes(output, &log->store, sizeof(log->store));
-}
-
-static void send_hello(struct tern *tern, uint32_t now)
-{
-    struct tern_output output;
-    const char *id = tern->config->id;
-    uint8_t size = 0;
-    while (id[size] != '\0')
-        size++;
-    tern->nonce[0] = tern_push_random(tern);
-    tern->nonce[1] += tern_push_random(tern) | 1u; /* no two are alike, whatever the random numbers are */
-    begin_frame(tern, &output, TERN_HELLO, TERN_PROTOCOL_VERSION, tern->config->boot, now);
-    tern_write_varint(&output, TERN_RECEIVE_SIZE);
-    tern_write_bytes(&output, tern->nonce, sizeof(tern->nonce));
-    tern_write8(&output, size);
-    tern_write_bytes(&output, id, size);
-    for (uint8_t i = 0; i < tern->config->lane_count; i++)
-        write_lane(&output, &tern->config->lanes[i]);
-    end_frame(tern, &output);
-    tern->state = TERN_PUSH_TALKING;
-    tern->since = now;
-    tern->wait = 0;
-}
-
-/* ---- Sending a lane ---------------------------------------------------------------------------------------------------------- */
-
-/* The chunk of the next record, or the first one behind it: the one at hand while it has bytes left, else the log looks. Behind the newest
- * record there may be one more chunk: a commit that holds none, without which a batch would not appear. TERN_AGAIN: the log holds none;
- * TERN_E_FULL: the gateway takes none now; or an error. */
-static int find_chunk(struct tern_lane *lane)
-{
-    struct tern_sender *sender = &lane->sender;
-    struct tern_log_chunk *chunk = &sender->chunk;
-    /* A chunk once begun is finished, so that a window smaller than a chunk does not hold it for ever. */
-    if (sender->offset < chunk->size && tern_log_is_there(&lane->log, chunk))
-        return TERN_OK;
-    if (sender->before + sender->sent >= sender->window)
-        return TERN_E_FULL;
-    if (sender->sequence >= lane->log.next && (sender->state & LOOKED_BEHIND) != 0)
-        return TERN_AGAIN;
-    sender->state &= (uint8_t)~LOOKED_BEHIND;
-    int status = tern_log_find(&lane->log, sender->sequence, chunk);
-    if (status != TERN_OK) {
-        sender->state |= LOOKED_BEHIND;
-        chunk->size = 0;
-        return status;
-    }
-    /* The log may have moved the chunk, which is then the same. */
-    if (chunk->first != sender->first || sender->offset > chunk->size)
-        sender->offset = 0;
-    sender->first = chunk->first;
-    return TERN_OK;
-}
-
-static int send_part(struct tern *tern, struct tern_lane *lane)
-{
-    struct tern_sender *sender = &lane->sender;
-    const struct tern_log_chunk *chunk = &sender->chunk;
-    int32_t size =
-        send_bytes(tern, lane, TERN_PART, chunk->first, sender->offset, chunk->size, chunk->address);
-    if (size < 0)
-        return size;
-    sender->sent += (uint32_t)size;
-    sender->offset += (uint32_t)size;
-    if (sender->offset == chunk->size) {
-        sender->sequence = chunk->next;
-        if (chunk->next == chunk->first)
-            sender->first = 0; /* the next chunk has the same first sequence, and is another */
-    }
-    return TERN_OK;
-}
-
-static void send_gap(struct tern *tern, struct tern_lane *lane, uint32_t next)
-{
-    struct tern_output output;
-    begin_frame(tern, &output, TERN_GAP, lane->log.lane, lane->sender.sequence, next - 1);
-    tern_write8(&output, lane->sender.chunk.reason);
-    end_frame(tern, &output);
-    lane->sender.sequence = next;
-}
-
-/* One frame of this lane, if it has one to send. TERN_OK: a frame is ready; TERN_AGAIN: none; or an error. */
-static int send_lane(struct tern *tern, struct tern_lane *lane)
-{
-    struct tern_sender *sender = &lane->sender;
-    const struct tern_log *log = &lane->log;
-    if ((sender->state & WELCOMED) == 0)
-        return TERN_AGAIN;
-    int status = find_chunk(lane);
-    if (status < 0)
-        return status;
-    bool ends = (sender->state & OLD_EPOCH) != 0;
-    uint32_t there = status == TERN_OK ? sender->chunk.first : log->next;
-    if (ends && there >= log->epochs[0].base) {
-        there = log->epochs[0].base;
-        status = TERN_AGAIN;
-    }
-    if (there > sender->sequence) {
-        send_gap(tern, lane, there);
-        return TERN_OK;
-    }
-    return status == TERN_OK ? send_part(tern, lane) : status;
-}
-
-static int send_schema(struct tern *tern)
-{
-    const struct tern_lane *lane = &tern->config->lanes[tern->want_lane];
-    uint32_t address;
-    uint32_t size;
-    int32_t sent = 0;
-    if (tern_log_find_schema(&lane->log, tern->want, &address, &size) == TERN_OK && tern->want_offset < size)
-        sent = send_bytes(tern, lane, TERN_SCHEMA, tern->want, tern->want_offset, size, address);
-    tern->want_offset += (uint32_t)sent;
-    if (sent > 0)
-        return TERN_OK;
-    tern->want = 0;
-    return TERN_AGAIN;
-}
-
-/* The next frame, the most urgent first. */
-static int send_next(struct tern *tern)
-{
-    int status = tern->want != 0 ? send_schema(tern) : TERN_AGAIN;
-    for (uint8_t i = 0; status != TERN_OK && i < tern->config->lane_count; i++)
-        status = send_lane(tern, &tern->config->lanes[i]);
-    return status;
-}
-
-/* ---- Steps ------------------------------------------------------------------------------------------------------------------- */
-
 /* A new connection starts from nothing: no half frame, no patience left over, unless the gateway refused us on the last one. */
 static void watch_link(struct tern *tern, uint32_t now)
 {
@@ -253,6 +43,7 @@ static void watch_link(struct tern *tern, uint32_t now)
     tern->session = session;
     tern->frame_end = 0;
     tern->received = 0;
+    tern->taken = 0;
     tern->want = 0;
     if (tern->refused == 0) {
         tern->tries = 0;
@@ -286,18 +77,29 @@ static int32_t wait_for_answer(struct tern *tern, uint32_t silent, uint32_t now)
     return WAITING_MS;
 }
 
+static void take_frames(struct tern *tern, uint32_t now)
+{
+    for (uint8_t i = 0; i < READS_MAX; i++) {
+        int32_t size = tern_push_receive(tern);
+        if (size < 0)
+            return;
+        if (size != 0)
+            tern_push_take(tern, (size_t)size - 1, now);
+    }
+}
+
 int32_t tern_push_step(struct tern *tern, uint32_t now)
 {
     watch_link(tern, now);
     if (tern->state == TERN_PUSH_DOWN)
         return DOWN_MS;
-    tern_push_receive(tern, now);
+    take_frames(tern, now);
     uint32_t silent = now - tern->since;
     if (!flush(tern) || silent < tern->wait)
         return WAITING_MS;
     if (tern->state == TERN_PUSH_HELLO)
-        send_hello(tern, now);
-    else if (send_next(tern) != TERN_OK)
+        tern_push_hello(tern, now);
+    else if (tern_push_send(tern) != TERN_OK)
         return wait_for_answer(tern, silent, now);
     (void)flush(tern);
     return 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The device's side of the protocol (PROTOCOL.md section 7): a state machine over the link and the logs. Sans-I/O: each step takes
- * what the link has and gives it at most one frame. push.c sends and keeps the time, push_in.c takes what arrives. */
+ * what the link has and gives it at most one frame. push.c keeps the time, push_in.c takes what arrives, push_out.c sends. */
 #ifndef TERN_PUSH_H
 #define TERN_PUSH_H
 
@@ -11,7 +11,7 @@
  * step is due (0: at once). */
 int32_t tern_push_step(struct tern *tern, uint32_t now);
 
-/* ---- Between push.c and push_in.c ----------------------------------------------------------------------------------------- */
+/* ---- Between push.c, push_in.c and push_out.c ----------------------------------------------------------------------------------------- */
 
 #define TERN_PUSH_TRIES_MAX  5u
 #define TERN_PUSH_REFUSED_MS 16000u /* doubled for each time that the gateway has refused */
@@ -33,8 +33,14 @@ static inline bool tern_push_is_old(const struct tern_log *log)
     return log->epochs[1].epoch != 0 && log->acked < log->epochs[0].base;
 }
 
-/* Takes what has arrived, a few frames at most. */
-void tern_push_receive(struct tern *tern, uint32_t now);
+/* Reads from the link, at most once, and finds the end of a frame. Negative: nothing is there; 0: no whole frame; else a frame's size and
+ * one more; it stands in tern->receive until the next call. */
+int32_t tern_push_receive(struct tern *tern);
+void tern_push_take(struct tern *tern, size_t size, uint32_t now);
+
+/* The next frame, the most urgent first, into the buffer. TERN_OK; TERN_AGAIN: there is none; or an error. */
+int tern_push_send(struct tern *tern);
+void tern_push_hello(struct tern *tern, uint32_t now);
 
 uint32_t tern_push_random(const struct tern *tern);
 

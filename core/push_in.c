@@ -3,7 +3,6 @@
 #include "frame.h"
 #include "push.h"
 
-#define FRAMES_MAX 8 /* reads a step, so that a babbling link cannot hold the caller */
 #define EPOCH_STEP 8u
 #define EPOCH_MAX  0x7FFFFFFFu
 #define LANE_MASK  7u
@@ -20,19 +19,12 @@ static void heard(struct tern *tern, uint32_t now, uint32_t pause)
     tern->tries = 0;
 }
 
-/* The session was about an old epoch, and that has come to its end: on to the next. */
-static void watch_epoch(struct tern *tern, const struct tern_lane *lane)
-{
-    if ((lane->sender.state & OLD_EPOCH) != 0 && !tern_push_is_old(&lane->log))
-        tern_push_call(tern, 0);
-}
-
 /* How much is under way: what has been sent since a mark that has been acknowledged, and since the one before it. */
-static void acknowledge(struct tern_lane *lane, const uint32_t *fields, uint64_t store)
+static void acknowledge(struct tern_lane *lane, const uint32_t *fields)
 {
     struct tern_sender *sender = &lane->sender;
     uint32_t next = fields[NEXT];
-    tern_log_acknowledge(&lane->log, next, store);
+    tern_log_acknowledge(&lane->log, next, lane->log.store);
     sender->window = fields[WINDOW];
     if (next < sender->mark)
         return;
@@ -51,13 +43,13 @@ static bool open_epoch(struct tern_log *log, uint32_t epoch, uint32_t base)
 
 /* Goes on where the store is. Records that went out on trust are not called back, where they begin with what the store expects. Any later
  * WELCOME says that something was lost on the way. */
-static void follow(struct tern_lane *lane, const uint32_t *fields, uint64_t store)
+static void follow(struct tern_lane *lane, const uint32_t *fields)
 {
     struct tern_sender *sender = &lane->sender;
     uint32_t next = fields[NEXT];
     bool on_the_way = (sender->state & ON_TRUST) != 0 && sender->sent != 0 && next >= lane->log.acked &&
                       next <= sender->sequence;
-    acknowledge(lane, fields, store);
+    acknowledge(lane, fields);
     sender->state = (uint8_t)((sender->state & OLD_EPOCH) | WELCOMED | ACK_IS_EXACT);
     if (on_the_way)
         return;
@@ -88,8 +80,7 @@ static uint32_t shared_point(const struct tern_log *log, uint32_t next, struct t
     return oldest;
 }
 
-static void meet(struct tern *tern, struct tern_lane *lane, const uint32_t *fields, uint64_t store,
-                 struct tern_input *tails)
+static void meet(struct tern *tern, struct tern_lane *lane, const uint32_t *fields, struct tern_input *tails)
 {
     struct tern_log *log = &lane->log;
     bool old = tern_push_is_old(log);
@@ -101,8 +92,7 @@ static void meet(struct tern *tern, struct tern_lane *lane, const uint32_t *fiel
     if (!inside || tails->size != 0)
         shared = shared_point(log, next, tails);
     if (inside && shared == next) {
-        follow(lane, fields, store);
-        watch_epoch(tern, lane);
+        follow(lane, fields);
         return;
     }
     if (shared < base)
@@ -111,7 +101,7 @@ static void meet(struct tern *tern, struct tern_lane *lane, const uint32_t *fiel
         shared = end;
     /* Two logs have gone by this epoch's name. What the store does not surely share goes by another from here on. */
     if (!tails->failed && open_epoch(log, log->epochs[0].epoch + EPOCH_STEP, shared)) {
-        tern_log_acknowledge(log, shared, store);
+        tern_log_acknowledge(log, shared, log->store);
         tern_push_call(tern, 0);
     }
 }
@@ -122,16 +112,15 @@ static bool on_welcome(struct tern *tern, struct tern_lane *lane, const uint32_t
     const uint8_t *ids = tern_read_bytes(input, 3 * ID_SIZE);
     uint32_t epoch = tern_read_varint(input);
     const struct tern_epoch *own = &lane->log.epochs[tern_push_is_old(&lane->log)];
-    uint64_t store;
     if (input->failed || memcmp(ids, tern->nonce, ID_SIZE) != 0 || fields[NEXT] == 0 ||
         tern->state != TERN_PUSH_TALKING)
         return false;
     heard(tern, now, fields[PAUSE]);
-    memcpy(&store, ids + ID_SIZE, ID_SIZE);
+    memcpy(&lane->log.store, ids + ID_SIZE, ID_SIZE);
     tern->time = tern_load64(ids + 2 * ID_SIZE);
     tern->refused = 0;
     if (own->epoch == epoch ? epoch != 0 : own->epoch == 0 && open_epoch(&lane->log, epoch, 1))
-        meet(tern, lane, fields, store, input);
+        meet(tern, lane, fields, input);
     return true;
 }
 
@@ -147,8 +136,7 @@ static bool on_ack(struct tern *tern, struct tern_lane *lane, const uint32_t *fi
         return false;
     if (next > lane->log.acked || fields[PAUSE] != 0)
         heard(tern, now, fields[PAUSE]);
-    acknowledge(lane, fields, lane->log.store);
-    watch_epoch(tern, lane);
+    acknowledge(lane, fields);
     return true;
 }
 
@@ -163,8 +151,9 @@ static bool on_refused(struct tern *tern, uint8_t reason, uint32_t now)
 }
 
 /* Whether the frame follows the grammar. */
-static bool take_frame(struct tern *tern, const uint8_t *frame, size_t size, uint32_t now)
+static bool take_frame(struct tern *tern, size_t size, uint32_t now)
 {
+    const uint8_t *frame = tern->receive;
     uint32_t fields[FIELDS];
     uint8_t kind = frame[0];
     uint8_t byte = frame[1];
@@ -190,43 +179,42 @@ static bool take_frame(struct tern *tern, const uint8_t *frame, size_t size, uin
     return true;
 }
 
-static void on_frame(struct tern *tern, const uint8_t *frame, size_t size, uint32_t now)
+void tern_push_take(struct tern *tern, size_t size, uint32_t now)
 {
-    if (!take_frame(tern, frame, size, now) && tern->bad_frames != UINT16_MAX)
+    if (!take_frame(tern, size, now) && tern->bad_frames != UINT16_MAX)
         tern->bad_frames++;
 }
 
 /* Frames end with a zero. What has no end yet stays for the next time; what is too long to be a frame is dropped, and the rest of it
  * fails the check. */
-static void take_stream(struct tern *tern, uint8_t size, uint32_t now)
+static int32_t end_frame(struct tern *tern)
 {
-    uint8_t *buffer = tern->receive;
-    uint8_t end = (uint8_t)(tern->received + size);
-    uint8_t start = 0;
-    for (uint8_t at = tern->received; at < end; at++) {
-        if (buffer[at] != 0)
-            continue;
-        if (at != start)
-            on_frame(tern, buffer + start, tern_cobs_decode(buffer + start, at - start), now);
-        start = (uint8_t)(at + 1);
-    }
-    tern->received = (uint8_t)(end - start);
-    memmove(buffer, buffer + start, tern->received);
+    for (uint8_t at = 0; at < tern->received; at++)
+        if (tern->receive[at] == 0) {
+            tern->taken = (uint8_t)(at + 1);
+            return at == 0 ? 0 : 1 + (int32_t)tern_cobs_decode(tern->receive, at);
+        }
     if (tern->received == sizeof(tern->receive))
         tern->received = 0;
+    return 0;
 }
 
-void tern_push_receive(struct tern *tern, uint32_t now)
+int32_t tern_push_receive(struct tern *tern)
 {
     const struct tern_link *link = tern->config->link;
-    for (uint8_t i = 0; i < FRAMES_MAX; i++) {
-        uint32_t room = (uint32_t)sizeof(tern->receive) - tern->received;
-        int32_t size = link->receive(link->context, tern->receive + tern->received, room);
-        if (size <= 0 || (uint32_t)size > room)
-            return;
-        if (link->datagram != 0)
-            on_frame(tern, tern->receive, (size_t)size, now);
-        else
-            take_stream(tern, (uint8_t)size, now);
-    }
+    uint8_t *buffer = tern->receive;
+    tern->received = (uint8_t)(tern->received - tern->taken);
+    memmove(buffer, buffer + tern->taken, tern->received);
+    tern->taken = 0;
+    int32_t frame = end_frame(tern);
+    if (tern->taken != 0)
+        return frame;
+    uint32_t room = (uint32_t)sizeof(tern->receive) - tern->received;
+    int32_t size = link->receive(link->context, buffer + tern->received, room);
+    if (size <= 0 || (uint32_t)size > room)
+        return -1;
+    if (link->datagram != 0)
+        return size + 1;
+    tern->received = (uint8_t)(tern->received + size);
+    return end_frame(tern);
 }

@@ -5,7 +5,7 @@
 
 #define SCHEMA_VERSION 1
 
-static uint8_t name_size(const char *name)
+uint8_t tern_schema_name_size(const char *name)
 {
     uint8_t size = 0;
     while (size <= TERN_NAME_MAX && name[size] != '\0')
@@ -18,7 +18,7 @@ static uint8_t name_size(const char *name)
 /* Four bytes, of which the last is the length of the name behind them. */
 static int encode_named(uint8_t *head, const char *name, tern_schema_sink *sink, void *context)
 {
-    head[3] = name_size(name);
+    head[3] = tern_schema_name_size(name);
     int status = sink(context, head, 4);
     return status != TERN_OK ? status : sink(context, name, head[3]);
 }
@@ -70,7 +70,7 @@ uint32_t tern_schema_hash(const struct tern_table *table)
 
 static bool name_is_allowed(const char *name)
 {
-    uint8_t size = name_size(name);
+    uint8_t size = tern_schema_name_size(name);
     if (size == 0 || size > TERN_NAME_MAX || name[0] < 'a' || name[0] > 'z')
         return false;
     for (uint8_t i = 1; i < size; i++)
@@ -112,8 +112,8 @@ static bool column_is_allowed(const struct tern_column *column)
 
 static bool names_are_equal(const char *a, const char *b)
 {
-    uint8_t size = name_size(a);
-    return size == name_size(b) && memcmp(a, b, size) == 0;
+    uint8_t size = tern_schema_name_size(a);
+    return size == tern_schema_name_size(b) && memcmp(a, b, size) == 0;
 }
 
 static bool name_is_taken(const struct tern_table *table, uint8_t column)
@@ -162,7 +162,7 @@ static const char *decode_name(struct tern_input *input, struct tern_schema *sch
     }
     memcpy(name, bytes, size);
     name[size] = '\0';
-    if (name_size(name) != size)
+    if (tern_schema_name_size(name) != size)
         input->failed = true;
     *used += (size_t)size + 1;
     return name;

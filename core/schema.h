@@ -6,6 +6,9 @@
 #include "bytes.h"
 #include "tern.h"
 
+/* Bytes of a name, ended by NUL; TERN_NAME_MAX + 1 when there are more than TERN_NAME_MAX. */
+uint8_t tern_schema_name_size(const char *name);
+
 /* Takes the next bytes of an encoded schema. Returns 0, or an error that ends the encoding. */
 typedef int tern_schema_sink(void *context, const void *data, size_t size);
 

@@ -445,6 +445,7 @@ struct tern {
     uint32_t wait;        /* milliseconds after it: the next HELLO; or how long not to send */
     uint32_t nonce[2];
     uint8_t received; /* bytes in receive */
+    uint8_t taken;    /* of them, how many have been dealt with */
     uint8_t receive[TERN_RECEIVE_SIZE + 2];
 };
 

@@ -651,6 +651,68 @@ static void lost_continuity_opens_the_next_epoch(void)
     CHECK(part.first == 1 && part.lane == 0);
 }
 
+struct said {
+    uint32_t epoch, base, oldest, acked, next, newest;
+};
+
+/* The first lane's range in the nth HELLO since `from`. */
+static struct said read_hello(size_t nth, size_t from)
+{
+    struct said said = {0, 0, 0, 0, 0, 0};
+    const struct frame *frame = sent(TERN_HELLO, nth, from);
+    if (!CHECK(frame != NULL))
+        return said;
+    struct tern_input input = {frame->data + 2, frame->size - 6, false};
+    for (int i = 0; i < 3; i++)
+        tern_read_varint(&input);
+    tern_read64(&input);
+    tern_read_bytes(&input, tern_read8(&input));
+    CHECK_EQ(tern_read8(&input), 0);
+    said.epoch = tern_read_varint(&input);
+    said.base = tern_read_varint(&input);
+    said.oldest = tern_read_varint(&input);
+    said.acked = tern_read_varint(&input);
+    said.next = tern_read_varint(&input);
+    said.newest = tern_read_varint(&input);
+    tern_read64(&input);
+    CHECK(!input.failed && input.size == 0);
+    return said;
+}
+
+static void an_old_epoch_is_brought_to_its_end_before_the_next(void)
+{
+    uint32_t crc;
+    open_bench(1);
+    put_rows(&climate, 1, 30);
+    CHECK_EQ(tern_log_set_epoch(&bench.lanes[0].log, EPOCH, 1), TERN_OK);
+    CHECK_EQ(tern_log_set_epoch(&bench.lanes[0].log, EPOCH + 8, 31), TERN_OK);
+    bench.session = 0;
+    run(10); /* the log makes room */
+    put_rows(&climate, 500, 10);
+    size_t before = bench.ups;
+    bench.session = 2;
+    run(1100);
+    struct said said = read_hello(0, before);
+    CHECK(said.epoch == EPOCH && said.newest == EPOCH + 8 && said.base == 1 && said.next == 31);
+    welcome(0, EPOCH, 21, 0);
+    run(100);
+    CHECK_EQ(count_sent(TERN_HELLO, before), 1);
+    CHECK_EQ(read_part(sent(TERN_PART, 0, before)).first, 1); /* the chunk that holds record 21 */
+    before = bench.ups;
+    ack(0, 31);
+    run(1100);
+    said = read_hello(0, before);
+    CHECK(said.epoch == EPOCH + 8 && said.newest == EPOCH + 8 && said.base == 31 && said.next == 41);
+    CHECK_EQ(said.acked, 31);
+    welcome(0, EPOCH + 8, 31, 0);
+    run(100);
+    CHECK_EQ(assemble(before, &crc), 10);
+    CHECK(count_sent(TERN_GAP, 0) == 0 && bench.tern.bad_frames == 0);
+    ack(0, 41);
+    run(100);
+    CHECK_EQ(tern_backlog(&bench.tern), 0);
+}
+
 static void a_wanted_schema_is_sent_in_pieces(void)
 {
     uint8_t bare[128];
@@ -852,6 +914,7 @@ int main(void)
     RUN(what_was_dropped_becomes_a_gap);
     RUN(a_commit_without_a_record_does_not_hide_the_record_behind_it);
     RUN(lost_continuity_opens_the_next_epoch);
+    RUN(an_old_epoch_is_brought_to_its_end_before_the_next);
     RUN(a_wanted_schema_is_sent_in_pieces);
     RUN(a_refused_device_waits_longer_and_longer);
     RUN(datagrams_carry_bare_frames_within_their_size);
