@@ -12,6 +12,9 @@ enum { TERN_EXIT_OK = 0, TERN_EXIT_FAILED = 1, TERN_EXIT_USAGE = 2 };
 int tern_cmd_status(int argc, char **argv);
 int tern_cmd_sinks(int argc, char **argv);
 int tern_cmd_replay(int argc, char **argv);
+int tern_cmd_rejects(int argc, char **argv);
+int tern_cmd_ddl(int argc, char **argv);
+int tern_cmd_check(int argc, char **argv);
 
 /* Reads the command's options; --stage is required. True: go on. False: *status is the exit status, and what is to be said has been. */
 bool tern_cmd_begin(struct tern_options *options, enum tern_command command, const char *usage, int argc,

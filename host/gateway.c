@@ -226,6 +226,9 @@ static const struct {
     const char *help;
 } commands[] = {
     {"status", tern_cmd_status, "destinations and devices of a staging folder"},
+    {"rejects", tern_cmd_rejects, "lists records that destinations refused, or brings them in again"},
+    {"ddl", tern_cmd_ddl, "prints the SQL that makes the tables of a staging folder"},
+    {"check", tern_cmd_check, "connects to destinations and says what is wrong there"},
     {"replay", tern_cmd_replay, "brings records of a staging folder into a destination once more"},
     {"sinks", tern_cmd_sinks, "pauses, resumes and forgets destinations of a staging folder"},
 };

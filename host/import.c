@@ -346,6 +346,18 @@ static int open_worker(struct tern_import **out, struct tern_stage *stage, const
     return TERN_HOST_OK;
 }
 
+int tern_import_open_one(struct tern_import **out, struct tern_stage *stage, const char *url,
+                         const struct tern_import_config *config)
+{
+    int status = open_worker(out, stage, url, config);
+    if (status != TERN_HOST_OK)
+        return status;
+    (*out)->workers = 1;
+    (*out)->slots[0] = TERN_SINK_SLOTS;
+    (*out)->only_gaps = true;
+    return TERN_HOST_OK;
+}
+
 static int start(struct tern_import *import)
 {
     int error = pthread_create(&import->thread, NULL, run, import);
@@ -459,6 +471,8 @@ static void close_worker(struct tern_import *import)
         tern_stage_wake(import->stage);
         pthread_join(import->thread, NULL);
     }
+    if (!import->started && import->connected)
+        disconnect(import);
     if (import->sink != NULL)
         import->sink->ops->close(import->sink);
     tern_remember_close(&import->remember);

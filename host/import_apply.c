@@ -24,6 +24,12 @@ static void take_unit(struct tern_import *import, const struct tern_turn_unit *u
                 import->order[(*taken)++] = &turn->rows[i].sink;
         return;
     }
+    for (size_t i = unit->rows; i < unit->rows_end; i++) {
+        turn->rows[i].taken = false;
+        turn->rows[i].refused = unit->rejected || turn->rows[i].sink.rejected;
+    }
+    if (import->only_gaps && !tern_mark_misses(mark, unit->first))
+        return;
     if (unit->rejected) {
         tern_mark_miss(mark, unit->first, unit->last, TERN_GAP_REJECTED, now);
         return;
@@ -35,7 +41,7 @@ static void take_unit(struct tern_import *import, const struct tern_turn_unit *u
             tern_mark_miss(mark, turn->gaps[gap].first, turn->gaps[gap].last, turn->gaps[gap].reason, now);
         if (row->sink.rejected)
             tern_mark_miss(mark, row->sequence, row->sequence, TERN_GAP_REJECTED, now);
-        else if (tern_mark_take(mark, row->sequence, now))
+        else if ((row->taken = tern_mark_take(mark, row->sequence, now)))
             import->order[(*taken)++] = &row->sink;
     }
     for (; gap < unit->gaps_end; gap++)
@@ -266,7 +272,8 @@ static int transact(struct tern_import_applying *applying)
     if (status != TERN_HOST_OK || applying->rejected != 0)
         return status;
     status = write_marks(applying);
-    if (status == TERN_HOST_OK && applying->refused != 0 && import->config.replay == NULL)
+    if (status == TERN_HOST_OK && applying->refused != 0 && import->config.replay == NULL &&
+        !import->only_gaps)
         status = tern_import_write_rejects(import);
     if (status == TERN_HOST_OK)
         status = commit(applying);

@@ -71,6 +71,7 @@ struct tern_import {
     struct tern_sink_row **order; /* rows as they are loaded */
     size_t order_room;
     int64_t holds_tried; /* monotonic milliseconds */
+    bool only_gaps;      /* brings in what open gaps miss, and nothing else: a retry */
     bool connected;
     bool alarmed; /* the failure has been reported */
     uint32_t backoff;
@@ -86,6 +87,10 @@ struct tern_import {
 
 int64_t tern_import_clock(void); /* monotonic milliseconds */
 int64_t tern_import_now(void);   /* Unix milliseconds */
+
+/* A worker without a thread, for all devices, that writes no cursor. Closed by tern_import_close(). */
+int tern_import_open_one(struct tern_import **import, struct tern_stage *stage, const char *url,
+                         const struct tern_import_config *config);
 
 /* Fills the turn with whole units up to the limits. TERN_HOST_OK, or an error after which the worker connects again. */
 int tern_import_read(struct tern_import *import);

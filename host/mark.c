@@ -73,6 +73,11 @@ static struct tern_gap *find_gap(const struct tern_mark *mark, uint32_t sequence
     return NULL;
 }
 
+bool tern_mark_misses(const struct tern_mark *mark, uint32_t sequence)
+{
+    return find_gap(mark, sequence) != NULL;
+}
+
 /* Takes one sequence out of an open gap. */
 static void fill(struct tern_mark *mark, struct tern_gap *gap, uint32_t sequence)
 {

@@ -45,6 +45,9 @@ void tern_mark_add_read(struct tern_mark *mark, const struct tern_gap *gap);
  * journal ought to have had them. */
 bool tern_mark_take(struct tern_mark *mark, uint32_t sequence, int64_t now);
 
+/* Whether the record is in an open gap. */
+bool tern_mark_misses(const struct tern_mark *mark, uint32_t sequence);
+
 /* Records first..last are missing. What is there already, or in a gap already, stays as it is. */
 void tern_mark_miss(struct tern_mark *mark, uint32_t first, uint32_t last, uint8_t reason, int64_t now);
 

@@ -14,7 +14,9 @@ enum value { NOTHING, TEXT, URL, NUMBER, LEVEL, FROM, KIND, SWITCH };
 
 #define BIT(command) (1u << (command))
 #define ALL          (~0u)
-#define WRITERS      (BIT(TERN_COMMAND_SERVE) | BIT(TERN_COMMAND_REPLAY))
+#define WRITERS                                                                                              \
+    (BIT(TERN_COMMAND_SERVE) | BIT(TERN_COMMAND_REPLAY) | BIT(TERN_COMMAND_REJECTS) |                        \
+     BIT(TERN_COMMAND_DDL) | BIT(TERN_COMMAND_CHECK))
 
 static const struct option {
     const char *name, *argument, *help;
@@ -31,7 +33,7 @@ static const struct option {
     [TERN_OPTION_SINK] = {"sink", "URL",
                           "a destination: sqlite:FILE or csv:DIR; may be given several times;\n"
                           "without one, records are staged only",
-                          URL, true, 0, 0, BIT(TERN_COMMAND_SERVE) | BIT(TERN_COMMAND_REPLAY)},
+                          URL, true, 0, 0, WRITERS},
     [TERN_OPTION_CONFIG] = {"config", "FILE", "lines `name = value` with the names of these options", TEXT,
                             false, 0, 0, ALL},
     [TERN_OPTION_LOG_LEVEL] = {"log-level", "LEVEL", "debug, info (default), warn or error", LEVEL, false, 0,
@@ -91,6 +93,8 @@ static const struct option {
                             NOTHING, false, 0, 0, BIT(TERN_COMMAND_REPLAY)},
     [TERN_OPTION_JSON] = {"json", NULL, "for programs: one JSON object", NOTHING, false, 0, 0,
                           BIT(TERN_COMMAND_STATUS)},
+    [TERN_OPTION_RETRY] = {"retry", NULL, "bring them in again, once they or the destination were mended",
+                           NOTHING, false, 0, 0, BIT(TERN_COMMAND_REJECTS)},
     [TERN_OPTION_HELP] = {"help", NULL, "this text", NOTHING, false, 0, 0, ALL},
     [TERN_OPTION_VERSION] = {"version", NULL, "the version", NOTHING, false, 0, 0, 0},
 };

@@ -38,13 +38,22 @@ enum tern_option {
     TERN_OPTION_DEVICE,
     TERN_OPTION_REPAIR,
     TERN_OPTION_JSON,
+    TERN_OPTION_RETRY,
     TERN_OPTION_HELP,
     TERN_OPTION_VERSION,
     TERN_OPTION_COUNT
 };
 
 /* Which words follow `tern-gateway`: each command has options of its own. */
-enum tern_command { TERN_COMMAND_SERVE, TERN_COMMAND_STATUS, TERN_COMMAND_SINKS, TERN_COMMAND_REPLAY };
+enum tern_command {
+    TERN_COMMAND_SERVE,
+    TERN_COMMAND_STATUS,
+    TERN_COMMAND_SINKS,
+    TERN_COMMAND_REPLAY,
+    TERN_COMMAND_REJECTS,
+    TERN_COMMAND_DDL,
+    TERN_COMMAND_CHECK
+};
 
 #define TERN_OPTION_VALUES_MAX 16 /* times that one option may be given */
 

@@ -102,6 +102,21 @@ void tern_rejects_add(struct tern_rejects *rejects, const char *device, int64_t 
     tern_buffer_put8(&rejects->lines, '\n');
 }
 
+/* Behind the lock the file may be another one: a retry has put a new one in its place. */
+static int open_locked(const char *path)
+{
+    for (;;) {
+        struct stat mine, there;
+        int descriptor = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+        if (descriptor < 0)
+            return -1;
+        if (flock(descriptor, LOCK_EX) != 0 || fstat(descriptor, &mine) != 0 ||
+            (stat(path, &there) == 0 && mine.st_ino == there.st_ino && mine.st_dev == there.st_dev))
+            return descriptor;
+        close(descriptor);
+    }
+}
+
 /* One write, so that a crash leaves at most one torn line at the end; a file that ends within a line gets an end first. */
 bool tern_rejects_write(struct tern_rejects *rejects)
 {
@@ -109,10 +124,9 @@ bool tern_rejects_write(struct tern_rejects *rejects)
         errno = ENOMEM;
         return false;
     }
-    int descriptor = open(rejects->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+    int descriptor = open_locked(rejects->path);
     if (descriptor < 0)
         return false;
-    flock(descriptor, LOCK_EX);
     off_t end = lseek(descriptor, 0, SEEK_END);
     char last = '\n';
     bool good = end <= 0 || pread(descriptor, &last, 1, end - 1) == 1;

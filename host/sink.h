@@ -130,12 +130,21 @@ struct tern_sink_ops {
     /* Whether the device has no row in the table whose first key column is at or above this row's. NULL: nothing is fresh. */
     int (*is_above)(struct tern_sink *sink, const struct tern_table *table, const struct tern_sink_row *row,
                     bool *above);
+    /* Whether a newer record of the row's key is there, a delete included. NULL: nobody can tell. */
+    int (*is_outvoted)(struct tern_sink *sink, const struct tern_table *table,
+                       const struct tern_sink_row *row, bool *outvoted);
     int (*load)(struct tern_sink *sink, const struct tern_sink_load *load);
     int (*write_marks)(struct tern_sink *sink, struct tern_mark *const *marks, size_t count);
     int (*commit)(struct tern_sink *sink, const struct tern_sink_commit *commit);
     void (*rollback)(struct tern_sink *sink);
     /* Called between transactions, about once a second; `finish`: before a stop. May be NULL. */
     int (*tick)(struct tern_sink *sink, bool finish);
+    /* For tern-gateway ddl and check; NULL: there is nothing to say. `print` gets the statement that makes the table (NULL: tern's own
+     * tables), or lines of `name value`. Connected. */
+    int (*describe)(struct tern_sink *sink, const struct tern_table *table, bool deletes,
+                    void (*print)(const char *text));
+    int (*check)(struct tern_sink *sink, bool rights,
+                 void (*print)(const char *text)); /* `rights`: to make tables, too */
     void (*close)(struct tern_sink *sink);
 };
 

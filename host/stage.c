@@ -131,6 +131,11 @@ struct tern_device *tern_stage_device(struct tern_stage *stage, const char *id)
     return device;
 }
 
+struct tern_device *tern_stage_find_device(struct tern_stage *stage, const char *id)
+{
+    return tern_stage_lookup(stage, id);
+}
+
 const char *tern_device_id(const struct tern_device *device)
 {
     return device->id;

@@ -84,6 +84,8 @@ struct tern_hello {
 
 /* The device of that id, made known if it is new. NULL when the limit of devices is reached or memory is out. */
 struct tern_device *tern_stage_device(struct tern_stage *stage, const char *id);
+/* The same, or NULL when the store does not know it. */
+struct tern_device *tern_stage_find_device(struct tern_stage *stage, const char *id);
 const char *tern_device_id(const struct tern_device *device);
 
 /* Finds or makes the range, giving an epoch where the device has none (max of the device's newest + 1 and now, in 16-second
@@ -205,5 +207,7 @@ void tern_stage_wake(struct tern_stage *stage);
 uint64_t tern_stage_end(struct tern_stage *stage);
 /* The schema of that hash of that device, or NULL. Lives as long as the stage. Safe from any thread. */
 const struct tern_schema *tern_stage_find_schema(struct tern_stage *stage, const char *device, uint32_t hash);
+/* Each schema that any device has sent, by index, in order of arrival; NULL: there are no more. */
+const struct tern_schema *tern_stage_schema_at(struct tern_stage *stage, size_t index);
 
 #endif

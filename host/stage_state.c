@@ -222,6 +222,21 @@ int tern_stage_add_schema(struct tern_device *device, uint32_t hash, const uint8
     return schemas == NULL ? TERN_HOST_E_SYSTEM : TERN_HOST_OK;
 }
 
+/* The list has the newest first. */
+const struct tern_schema *tern_stage_schema_at(struct tern_stage *stage, size_t index)
+{
+    size_t count = 0;
+    pthread_mutex_lock(&stage->mutex);
+    const struct tern_stage_schema *schema = stage->schemas;
+    for (; schema != NULL; schema = schema->next)
+        count++;
+    schema = index < count ? stage->schemas : NULL;
+    for (size_t i = count; schema != NULL && --i > index;)
+        schema = schema->next;
+    pthread_mutex_unlock(&stage->mutex);
+    return schema == NULL ? NULL : &schema->decoded;
+}
+
 const struct tern_schema *tern_stage_find_schema(struct tern_stage *stage, const char *device, uint32_t hash)
 {
     pthread_mutex_lock(&stage->mutex);

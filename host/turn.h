@@ -21,6 +21,8 @@ struct tern_turn_row {
     uint32_t sequence;
     const struct tern_turn_row *into; /* of a table with merge rules: the row that it was folded into, NULL */
     const char *reason;               /* why it was rejected */
+    bool taken;                       /* it was new in the last try */
+    bool refused;                     /* it or its batch was */
 };
 
 struct tern_turn_schema {

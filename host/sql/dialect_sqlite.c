@@ -176,6 +176,13 @@ static int load(struct tern_sql_engine *engine, struct tern_sql_table *table,
 
 /* ---- The dialect ----------------------------------------------------------------------------------------------------------------------- */
 
+/* As tern's own connection has them: another program's may differ. */
+static const struct tern_sql_setting settings[] = {{"version", "SELECT sqlite_version()", NULL},
+                                                   {"journal_mode", "PRAGMA journal_mode", "wal"},
+                                                   {"synchronous", "PRAGMA synchronous", "2"},
+                                                   {"integrity", "PRAGMA quick_check(1)", "ok"},
+                                                   {NULL, NULL, NULL}};
+
 static const struct tern_sql_dialect sqlite = {
     .client = &tern_sql_client_sqlite,
     .parameters = TERN_SQL_NUMBERED,
@@ -186,6 +193,7 @@ static const struct tern_sql_dialect sqlite = {
     .type = type,
     .table_suffix = table_suffix,
     .columns = "SELECT \"name\",\"pk\" FROM pragma_table_info(?1)",
+    .settings = settings,
     .value = convert,
     .load = load,
 };

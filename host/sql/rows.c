@@ -183,3 +183,59 @@ int tern_sql_is_above(struct tern_sink *sink, const struct tern_table *schema,
         status = tern_sql_run_prepared(engine, table->above, values, 2, take_row, above);
     return status == TERN_HOST_OK ? status : tern_sql_fail(engine, status, schema->name);
 }
+
+/* ---- Newer records ----------------------------------------------------------------------------------------------------------------- */
+
+static int take_found(void *context, const struct tern_sql_value *values, size_t count)
+{
+    (void)values;
+    (void)count;
+    *(bool *)context = true;
+    return 0;
+}
+
+/* One look into the table or into that of its deleted keys. */
+static int look_for_newer(struct tern_sql_engine *engine, const struct tern_sql_table *table,
+                          const char *prefix, struct tern_sql_prepared **prepared,
+                          const struct tern_sink_row *row, bool *found)
+{
+    struct tern_sql_value values[TERN_SQL_ITEMS_MAX];
+    char texts[TERN_SQL_ITEMS_MAX][TERN_SQL_VALUE_ROOM];
+    size_t count = tern_sql_bind(engine, table, TERN_SQL_KEYS, row, 0, values, texts);
+    int status = TERN_HOST_OK;
+    values[count] = tern_sql_integer(row->id);
+    if (*prepared == NULL) {
+        tern_sql_clear(&engine->text);
+        tern_sql_add(&engine->text, "SELECT 1 FROM ");
+        tern_sql_add_table(engine, prefix, table->schema);
+        tern_sql_add(&engine->text, " WHERE ");
+        tern_sql_add_key(engine, table);
+        tern_sql_add(&engine->text, " AND \"tern_id\">?%zu", count + 1);
+        status = tern_sql_prepare_text(engine, prepared);
+    }
+    return status != TERN_HOST_OK
+               ? status
+               : tern_sql_run_prepared(engine, *prepared, values, count + 1, take_found, found);
+}
+
+int tern_sql_is_outvoted(struct tern_sink *sink, const struct tern_table *schema,
+                         const struct tern_sink_row *row, bool *outvoted)
+{
+    struct tern_sql_engine *engine = (struct tern_sql_engine *)sink;
+    struct tern_sql_table *table = tern_sql_find_table(engine, schema);
+    int64_t begin = 0;
+    *outvoted = false;
+    if (schema->mode == TERN_OVERWRITE) {
+        int status = tern_sql_read_snapshot(sink, schema, row->device, &begin);
+        *outvoted = begin > row->id;
+        if (status != TERN_HOST_OK || *outvoted)
+            return status;
+    }
+    /* Records that are combined, or rows of their own, all count. */
+    if (table == NULL || table->has_rules || !table->has_keys)
+        return TERN_HOST_OK;
+    int status = look_for_newer(engine, table, "", &table->newer[0], row, outvoted);
+    if (status == TERN_HOST_OK && table->has_tombs && !*outvoted)
+        status = look_for_newer(engine, table, "tern_deleted_", &table->newer[1], row, outvoted);
+    return status == TERN_HOST_OK ? status : tern_sql_fail(engine, status, schema->name);
+}

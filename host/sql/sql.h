@@ -106,7 +106,7 @@ struct tern_sql_table {
     bool has_tombs;    /* tern_deleted_TABLE: deletes are hard */
     struct tern_sql_lack *lacks;
     size_t lack_count;
-    struct tern_sql_prepared *remove, *bury, *above, *clear; /* the engine's */
+    struct tern_sql_prepared *remove, *bury, *above, *clear, *newer[2]; /* the engine's */
     struct tern_sql_prepared *insert, *other[3]; /* the dialect's; NULL when they must be made (again) */
 };
 
@@ -131,6 +131,11 @@ struct tern_sql_dialect {
     const char *(*table_suffix)(const struct tern_sql_engine *engine);
     /* A query for (name, place in the primary key from 1 or 0) of each column of the table whose name is ?1. */
     const char *columns;
+    /* Settings that decide what a commit is worth, and others that matter, each as SQL that gives one row of one value; ended by an entry
+     * with name NULL. `good`: the value that keeps the promises, NULL: just shown. The list may be NULL. */
+    const struct tern_sql_setting {
+        const char *name, *sql, *good;
+    } * settings;
     /* A value as a parameter; `text` is room for it. */
     struct tern_sql_value (*value)(const struct tern_sql_engine *engine, const struct tern_column *column,
                                    const struct tern_value *value, char text[TERN_SQL_VALUE_ROOM]);
@@ -201,18 +206,24 @@ int tern_sql_replace(struct tern_sink *sink, const struct tern_table *table, con
                      int64_t begin);
 int tern_sql_is_above(struct tern_sink *sink, const struct tern_table *table, const struct tern_sink_row *row,
                       bool *above);
+int tern_sql_is_outvoted(struct tern_sink *sink, const struct tern_table *table,
+                         const struct tern_sink_row *row, bool *outvoted);
 int tern_sql_load(struct tern_sink *sink, const struct tern_sink_load *load);
 int tern_sql_write_marks(struct tern_sink *sink, struct tern_mark *const *marks, size_t count);
 int tern_sql_commit(struct tern_sink *sink, const struct tern_sink_commit *commit);
 void tern_sql_rollback(struct tern_sink *sink);
+int tern_sql_describe_table(struct tern_sink *sink, const struct tern_table *table, bool deletes,
+                            void (*print)(const char *text));
+int tern_sql_check(struct tern_sink *sink, bool rights, void (*print)(const char *text));
 void tern_sql_close(struct tern_sink *sink);
 
 #define TERN_SQL_SINK_OPS                                                                                    \
     .folds = true, .connect = tern_sql_connect, .disconnect = tern_sql_disconnect,                           \
     .read_cursor = tern_sql_read_cursor, .find_batch = tern_sql_find_batch, .prepare = tern_sql_prepare,     \
     .begin = tern_sql_begin, .read_marks = tern_sql_read_marks, .read_snapshot = tern_sql_read_snapshot,     \
-    .replace = tern_sql_replace, .is_above = tern_sql_is_above, .load = tern_sql_load,                       \
-    .write_marks = tern_sql_write_marks, .commit = tern_sql_commit, .rollback = tern_sql_rollback,           \
+    .replace = tern_sql_replace, .is_above = tern_sql_is_above, .is_outvoted = tern_sql_is_outvoted,         \
+    .load = tern_sql_load, .write_marks = tern_sql_write_marks, .commit = tern_sql_commit,                   \
+    .rollback = tern_sql_rollback, .describe = tern_sql_describe_table, .check = tern_sql_check,             \
     .close = tern_sql_close
 
 /* Runs a statement of the engine, prepared when it is first needed. */

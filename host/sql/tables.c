@@ -389,6 +389,7 @@ static int look(struct listing *listing, struct tern_sql_table *table)
     for (size_t i = 0; i < listing->count; i++)
         table->has_rules = table->has_rules || rule_of(listing->columns[i].flags) != 0;
     table->remove = table->bury = table->above = table->clear = table->insert = NULL;
+    table->newer[0] = table->newer[1] = NULL;
     memset(table->other, 0, sizeof table->other);
     status = take_lacks(listing, table);
     return status == TERN_HOST_OK ? count_declared(engine, table->schema, &table->revision) : status;

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 
 #include "../../host/import.h"
+#include "../../host/import_retry.h"
 #include "../../host/sql/sqlite_api.h"
 #include "chunks.h"
 #include "packed.h"
@@ -714,6 +715,65 @@ static void a_refused_row_becomes_a_gap_and_the_rest_goes_in(void)
     done();
 }
 
+/* One record is mended in the file, a batch by the database; one was outvoted meanwhile, and one is refused again. */
+static void refused_records_are_brought_in_once_they_are_mended(void)
+{
+    struct tern_import_config config = {.report = report};
+    struct tern_retry_result result;
+    struct chunk_bytes made;
+    char command[2000];
+    fresh();
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    chunks_fill(&made, 1, 1);
+    chunks_send(stage, range, &made, 0);
+    drain();
+    execute("CREATE TRIGGER no BEFORE INSERT ON climate WHEN NEW.note IN ('bad','batch','old','worse') BEGIN "
+            "SELECT "
+            "RAISE(ABORT,'no'); END");
+    static const char *const notes[] = {"bad", "old", "worse"};
+    for (uint32_t i = 0; i < 3; i++) {
+        chunks_open(&made, 2 + i);
+        chunks_put(&made, &chunks_table, 2 + i, notes[i]);
+        tern_chunk_finish(&made.chunk, true, false);
+        chunks_send(stage, range, &made, 0);
+    }
+    chunks_open(&made, 5);
+    chunks_put(&made, &chunks_table, 5, "fine");
+    chunks_put(&made, &chunks_table, 6, "batch");
+    tern_chunk_finish(&made.chunk, true, true);
+    chunks_send(stage, range, &made, 0);
+    drain();
+    chunks_open(&made, 7);
+    chunks_put(&made, &chunks_table, 3, "newer");
+    tern_chunk_finish(&made.chunk, true, false);
+    chunks_send(stage, range, &made, 0);
+    drain();
+    CHECK_TEXT(ask("SELECT group_concat(at || note) FROM climate"), "1n,3newer");
+    CHECK_EQ(count_lines("stage/rejects/climate.csv", ""), 6);
+    execute("DROP TRIGGER no; CREATE TRIGGER no BEFORE INSERT ON climate WHEN NEW.note IN ('bad','worse') "
+            "BEGIN SELECT "
+            "RAISE(ABORT,'no'); END");
+    snprintf(command, sizeof command, "sed -i 's/0.02,bad/0.02,good/' %s",
+             folder_path("stage/rejects/climate.csv"));
+    CHECK_EQ(system(command), 0);
+    CHECK_EQ(tern_import_retry(stage, url, &config, &result), TERN_HOST_OK);
+    CHECK_EQ(result.loaded, 3);
+    CHECK_EQ(result.superseded, 1);
+    CHECK_EQ(result.refused, 1);
+    CHECK_EQ(result.known, 0);
+    CHECK_TEXT(ask("SELECT group_concat(at || note) FROM climate"), "1n,2good,3newer,5fine,6batch");
+    CHECK_TEXT(ask("SELECT group_concat(first || '-' || last) FROM tern_gap"), "4-4");
+    CHECK_EQ(count_lines("stage/rejects/climate.csv", ""), 2);
+    CHECK_EQ(count_lines("stage/rejects/climate.csv", "device,tern_id"), 1);
+    CHECK_EQ(count_lines("stage/rejects/climate.csv", "worse"), 1);
+    execute("DROP TRIGGER no");
+    CHECK_EQ(tern_import_retry(stage, url, &config, &result), TERN_HOST_OK);
+    CHECK_EQ(result.loaded, 1);
+    CHECK_TEXT(ask("SELECT count(*) FROM tern_gap"), "0");
+    CHECK_EQ(count_lines("stage/rejects/climate.csv", ""), 1);
+    done();
+}
+
 static void a_locked_database_is_waited_for(void)
 {
     struct chunk_bytes made;
@@ -888,6 +948,7 @@ int main(void)
     RUN_OR_SKIP(a_new_column_is_added_and_append_keeps_every_row);
     RUN_OR_SKIP(a_table_with_another_key_holds_only_its_own_records);
     RUN_OR_SKIP(a_refused_row_becomes_a_gap_and_the_rest_goes_in);
+    RUN_OR_SKIP(refused_records_are_brought_in_once_they_are_mended);
     RUN_OR_SKIP(a_locked_database_is_waited_for);
     RUN_OR_SKIP(a_table_that_the_database_refuses_holds_only_its_own_records);
     RUN_OR_SKIP(a_library_call_that_fails_at_any_place_changes_nothing);
