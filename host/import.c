@@ -13,8 +13,8 @@
 #include "log.h"
 #include "deadline.h"
 
-#define ROWS          65536u
-#define MILLISECONDS  250u
+#define ROWS          100000u
+#define MILLISECONDS  1000u
 #define IDLE_WAIT     1000 /* milliseconds without news until files' ages are looked at */
 #define BACKOFF_FIRST 100u /* milliseconds after the first failure, doubled each time */
 #define BACKOFF_MAX   30000u

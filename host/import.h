@@ -25,8 +25,8 @@ struct tern_import_config {
     const struct tern_import_replay
         *replay; /* NULL: everything behind the destination's cursor. Must outlive the import */
     struct tern_report report;
-    uint32_t rows; /* a transaction takes about so many, 0: 65536. Whole batches only: one may be larger */
-    uint32_t milliseconds;    /* or what can be read in so long, 0: 250 */
+    uint32_t rows; /* a transaction takes about so many, 0: 100000. Whole batches only: one may be larger */
+    uint32_t milliseconds;    /* or what can be read in so long, 0: 1000 */
     uint32_t segment_seconds; /* csv: a segment is closed at this age, 0: 60 */
     uint64_t segment_bytes;   /* csv: and at this size, 0: 64 MiB */
     uint64_t
