@@ -238,6 +238,8 @@ static int classify(unsigned number, const char *state)
     switch (number) {
     case 1062: /* duplicate key */
         return TERN_SQL_E_DUPLICATE;
+    case 1050: /* table exists: another gateway was first, and the next look finds it */
+    case 1060: /* column exists, likewise */
     case 1020: /* the row has changed since the snapshot */
     case 1205: /* lock wait timeout */
     case 1213: /* deadlock */

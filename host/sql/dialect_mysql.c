@@ -22,18 +22,16 @@
 
 static _Thread_local char type_room[96]; /* of a type with a length, until the next one is asked for */
 
+/* An unsigned type holds no negative number, which a later version of the schema may bring: each is the next wider signed one. */
 static const char *integer_type(unsigned bits, bool is_unsigned)
 {
-    switch (bits) {
-    case 8:
-        return is_unsigned ? "TINYINT UNSIGNED" : "TINYINT";
-    case 16:
-        return is_unsigned ? "SMALLINT UNSIGNED" : "SMALLINT";
-    case 32:
-        return is_unsigned ? "INT UNSIGNED" : "INT";
-    default:
-        return is_unsigned ? "BIGINT UNSIGNED" : "BIGINT";
-    }
+    if (bits == 8 && !is_unsigned)
+        return "TINYINT";
+    if (bits + is_unsigned <= 16)
+        return "SMALLINT";
+    if (bits + is_unsigned <= 32)
+        return "INT";
+    return bits + is_unsigned <= 64 ? "BIGINT" : "DECIMAL(20,0)";
 }
 
 /* A sum outgrows the type of what it adds up. */
@@ -73,8 +71,8 @@ static const char *type(const struct tern_sql_engine *engine, const struct tern_
     case TERN_KIND_UNSIGNED:
     case TERN_KIND_SIGNED:
         return integer_type(parameter, kind == TERN_KIND_UNSIGNED);
-    case TERN_KIND_DECIMAL:
-        snprintf(type_room, sizeof type_room, "DECIMAL(%u,%u)", 19u, parameter);
+    case TERN_KIND_DECIMAL: /* more digits behind the point must leave those in front of it where they are */
+        snprintf(type_room, sizeof type_room, "DECIMAL(%u,%u)", 19 + parameter, parameter);
         return type_room;
     case TERN_KIND_FLOAT:
         return "DOUBLE";
@@ -153,6 +151,8 @@ static const struct tern_sql_dialect mysql = {
     .begin = "START TRANSACTION",
     .lock = " FOR UPDATE",
     .type = type,
+    .widen = "MODIFY COLUMN ",
+    .widen_type = " ",
     .table_suffix = table_suffix,
     .columns =
         "SELECT c.column_name,COALESCE((SELECT k.ordinal_position FROM information_schema.key_column_usage "

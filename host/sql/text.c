@@ -346,6 +346,31 @@ void tern_sql_add_lack(struct tern_sql_engine *engine, const struct tern_sql_tab
     add_lack(&merging, lack);
 }
 
+/* ON DUPLICATE KEY UPDATE takes a row that is equal in any unique index, also in one of the user's: then that row's tern_id becomes NULL,
+ * which it cannot be, so that the new row is refused instead of being lost, or of overwriting the other. */
+static void add_own_id(const struct merging *merging)
+{
+    struct tern_sql_engine *engine = merging->engine;
+    const struct tern_sql_table *table = merging->table;
+    struct tern_sql_item items[TERN_SQL_ITEMS_MAX];
+    size_t count = tern_sql_list(table, TERN_SQL_KEYS, items);
+    for (size_t i = 0; i < count; i++) {
+        const char *name = items[i].column->name;
+        if (items[i].index >= 0)
+            name = tern_sql_column_name(engine, table->schema, name);
+        tern_sql_add(&engine->text, i == 0 ? "CASE WHEN " : " OR ");
+        add_new(merging, name);
+        tern_sql_add(&engine->text, "<>");
+        add_old(merging, name);
+    }
+    tern_sql_add(&engine->text, " THEN NULL ELSE ");
+    if (table->has_keys)
+        add_choice(merging, "tern_id", 0, false);
+    else
+        add_old(merging, "tern_id");
+    tern_sql_add(&engine->text, " END");
+}
+
 /* tern_first and tern_id come last, in this order: MySQL evaluates from left to right, and the others ask them. */
 static void add_set(const struct merging *merging)
 {
@@ -370,8 +395,10 @@ static void add_set(const struct merging *merging)
     tern_sql_add(&engine->text, "\"tern_id\"=");
     if (merging->guarded)
         add_new(merging, "tern_id");
-    else
+    else if (engine->dialect->upsert == TERN_SQL_ON_CONFLICT)
         add_choice(merging, "tern_id", 0, false);
+    else
+        add_own_id(merging);
 }
 
 struct tern_sql_table tern_sql_tombs(const struct tern_sql_table *table)
@@ -399,7 +426,7 @@ void tern_sql_add_merge(struct tern_sql_engine *engine, const struct tern_sql_ta
         add_set(&merging);
     } else if (!is_conflict) {
         tern_sql_add(&engine->text, "\"tern_id\"=");
-        add_old(&merging, "tern_id");
+        add_own_id(&merging);
     }
     if (table->has_keys && merging.guarded) {
         tern_sql_add(&engine->text, " WHERE ");

@@ -21,7 +21,8 @@ URL=$($SERVER url "$FOLDER")
 echo "seed $SEED"
 
 part "$BUILD/tests/servers/postgres_client" "$URL"
-part "$BUILD/tests/servers/postgres_import" "$URL" "$SERVER stop '$FOLDER'" "$SERVER start '$FOLDER'"
+part "$BUILD/tests/servers/import_values" "$URL"
+part "$BUILD/tests/servers/import_outage" "$URL" "$SERVER stop '$FOLDER'" "$SERVER start '$FOLDER'"
 part "$BUILD/tests/servers/import_model" "$URL" "$SEED" "${SCHEDULES:-3}"
 part "$BUILD/tests/servers/import_kill" "$URL" "$KILLS" "$SEED" \
     "$SERVER kill '$FOLDER' && $SERVER start '$FOLDER'" "$SERVER crash '$FOLDER'"

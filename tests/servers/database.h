@@ -20,12 +20,15 @@ struct database {
 struct database_kind {
     const char *scheme;
     const struct tern_sql_client_ops *ops;
-    const char *empty; /* removes every table */
+    const char *empty;   /* removes every table */
+    const char *hundred; /* a whole number from a decimal with two digits */
 };
 
 static const struct database_kind database_kinds[] = {
-    {"postgresql:", &tern_sql_client_postgres, "DROP SCHEMA public CASCADE; CREATE SCHEMA public"},
-    {"mysql:", &tern_sql_client_mysql, "DROP DATABASE tern; CREATE DATABASE tern; USE tern"},
+    {"postgresql:", &tern_sql_client_postgres, "DROP SCHEMA public CASCADE; CREATE SCHEMA public",
+     "CAST(ROUND(%s*100) AS BIGINT)"},
+    {"mysql:", &tern_sql_client_mysql, "DROP DATABASE tern; CREATE DATABASE tern; USE tern",
+     "CAST(ROUND(%s*100) AS SIGNED)"},
 };
 
 /* The rows of a query as lines, columns by `|`, NULL as NULL. */

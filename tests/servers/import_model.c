@@ -33,7 +33,7 @@ static bool execute(void *context, const char *sql)
 
 static void run_all(bool soft)
 {
-    struct rig_target target = {url, soft, "CAST(ROUND(%s*100) AS BIGINT)", query, execute, NULL, 0};
+    struct rig_target target = {url, soft, database.kind->hundred, query, execute, NULL, 0};
     for (unsigned i = 0; i < schedules; i++) {
         folder_fresh();
         CHECK(database_empty(&database));

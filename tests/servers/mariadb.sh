@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 # A MariaDB server of a test's own, in a folder of its own and on a Unix socket there only; as root it runs as an unprivileged user.
 #
-#   mariadb.sh start FOLDER [SETTING=VALUE ...]    makes the data folder on first sight; ends when the server takes connections
+#   mariadb.sh start FOLDER [SETTING=VALUE ...]    makes the data folder on first sight; the settings stay for later starts;
+#                                                  ends when the server takes connections
 #   mariadb.sh stop FOLDER                         as an administrator stops it
 #   mariadb.sh kill FOLDER                         SIGKILL: nothing is written any more
 #   mariadb.sh url FOLDER                          prints its URL
@@ -50,8 +51,9 @@ wait_gone() { # pid
 case $command in
 start)
     [ -d "$data/mysql" ] || make_data
+    [ $# -eq 0 ] || echo "$@" >"$folder/settings"
     options=
-    for setting in "$@"; do options="$options --$setting"; done
+    [ ! -f "$folder/settings" ] || for setting in $(cat "$folder/settings"); do options="$options --$setting"; done
     # shellcheck disable=SC2086
     unprivileged mariadbd --no-defaults --datadir="$data" --socket="$data/socket" --pid-file="$data/pid" --skip-networking \
         --log-error="$data/server.log" $options </dev/null >/dev/null 2>&1 &

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+/* The importer with a real server that others use too: deletes, deadlocks, lost sessions, a server that is away.
+ * import_outage URL [STOP-COMMAND START-COMMAND]. */
+#include "server_rig.h"
+
+#include <pthread.h>
+#include <time.h>
+
+/* ---- Deletes -------------------------------------------------------------------------------------------------------------------- */
+
+/* Another gateway, which holds an older epoch of the device and comes late. */
+static void send_late(void)
+{
+    struct tern_stage *newest_stage = stage;
+    struct tern_import *newest_import = import;
+    struct tern_stage_range *newest = range;
+    uint32_t behind = next;
+    struct tern_stage_config config = {.directory = folder_path("late"), .report = report};
+    struct tern_hello hello = {.id = "dev1", .range_count = 1};
+    hello.ranges[0] = (struct tern_hello_range){.epoch = 8, .base = 1, .oldest = 1, .next = 3};
+    CHECK_EQ(tern_stage_open(&stage, &config), TERN_HOST_OK);
+    struct tern_device *device = tern_stage_device(stage, "dev1");
+    CHECK_EQ(chunks_schema(stage, device, &texts), TERN_HOST_OK);
+    CHECK_EQ(tern_stage_hello(stage, device, &hello, &hello.ranges[0], 0, &range), TERN_HOST_OK);
+    CHECK(range->epoch < newest->epoch);
+    open_import();
+    next = 1;
+    put_text("a", "late", 4);
+    put_text("c", "late", 4);
+    flush();
+    drain();
+    done();
+    stage = newest_stage;
+    import = newest_import;
+    range = newest;
+    next = behind;
+}
+
+static void a_deleted_row_stays_deleted(void)
+{
+    struct tern_value key[1] = {tern_text("a")};
+    begin(&texts);
+    put_text("a", "one", 3);
+    put_text("b", "two", 3);
+    flush();
+    drain();
+    send_op(&texts, TERN_OP_DELETE, key);
+    flush();
+    drain();
+    CHECK_TEXT(ask_all("k", "k", "texts"), "b");
+    send_late();
+    CHECK_TEXT(ask_all("concat(k,'=',v)", "k", "texts"), "b=two c=late");
+    put_text("a", "back", 4);
+    flush();
+    drain();
+    CHECK_TEXT(ask_all("concat(k,'=',v)", "k", "texts"), "a=back b=two c=late");
+    done();
+}
+
+/* ---- Others at the same tables ---------------------------------------------------------------------------------------------------- */
+
+static bool somebody_waits(void)
+{
+    return strcmp(database_text(
+                      &database,
+                      by("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type='Lock'",
+                         "SELECT count(*) FROM information_schema.innodb_trx WHERE trx_state='LOCK WAIT'")),
+                  "0") != 0;
+}
+
+/* Another program takes the second row, waits until the importer has taken the first and waits for the second, and asks for the first.
+ * PostgreSQL ends the one who waits the longer, MySQL the one who has written the less: the other is made sure to be neither. */
+static void *cross(void *context)
+{
+    struct database other;
+    if (!database_open(&other, url) ||
+        !database_execute(&other, by("SET deadlock_timeout='10s'; BEGIN",
+                                     "START TRANSACTION; INSERT INTO heavy SELECT seq FROM seq_1_to_500")) ||
+        !database_execute(&other, "UPDATE texts SET v='other' WHERE device='dev1' AND k='b'"))
+        return NULL;
+    *(volatile bool *)context = true;
+    for (unsigned i = 0; i < 400 && !somebody_waits(); i++)
+        usleep(10000);
+    bool good = database_execute(&other, "UPDATE texts SET v='other' WHERE device='dev1' AND k='a'; COMMIT");
+    database_close(&other);
+    return good ? context : NULL;
+}
+
+static void a_deadlock_is_tried_again(void)
+{
+    pthread_t thread;
+    volatile bool ready = false;
+    void *good = NULL;
+    begin(&texts);
+    put_text("a", "one", 3);
+    put_text("b", "two", 3);
+    flush();
+    drain();
+    CHECK(database_execute(&database, by("ALTER DATABASE postgres SET deadlock_timeout='300ms'",
+                                         "CREATE TABLE heavy(n INT) ENGINE=InnoDB")));
+    tern_import_close(import);
+    open_import();
+    pthread_create(&thread, NULL, cross, (void *)&ready);
+    while (!ready)
+        usleep(1000);
+    put_text("a", "three", 5);
+    put_text("b", "four", 4);
+    flush();
+    drain();
+    pthread_join(thread, &good);
+    CHECK(good != NULL);
+    CHECK_TEXT(ask_all("concat(k,'=',v)", "k", "texts"), "a=three b=four");
+    CHECK_TEXT(ask("SELECT max(retries) FROM tern_batch"), "1");
+    struct tern_import_status status;
+    tern_import_status(import, &status);
+    CHECK_EQ(status.rejected, 0);
+    CHECK(database_execute(&database,
+                           by("ALTER DATABASE postgres RESET deadlock_timeout", "DROP TABLE heavy")));
+    done();
+}
+
+/* Ends every session but the test's. One may be gone before its turn comes. */
+static void end_sessions(void)
+{
+    struct lines ids = {0};
+    char sql[64];
+    CHECK(database_ask(
+        &database,
+        by("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name='tern-gateway' "
+           "AND pid<>pg_backend_pid()",
+           "SELECT id FROM information_schema.processlist WHERE db='tern' AND id<>connection_id()"),
+        &ids));
+    for (size_t i = 0; i < ids.count && is_mysql(); i++) {
+        snprintf(sql, sizeof sql, "KILL %s", ids.list[i]);
+        (void)database.client->ops->execute(database.client, sql);
+    }
+    lines_free(&ids);
+}
+
+static void a_terminated_session_is_replaced(void)
+{
+    char key[16];
+    begin(&texts);
+    for (unsigned i = 0; i < 20; i++) {
+        for (unsigned k = 0; k < 50; k++) {
+            snprintf(key, sizeof key, "k%u", i * 50 + k);
+            put_text(key, "v", 1);
+        }
+        flush();
+        CHECK_EQ(tern_stage_sync(stage), TERN_HOST_OK);
+        usleep(20000);
+        end_sessions();
+    }
+    drain();
+    CHECK_TEXT(ask("SELECT count(*) FROM texts"), "1000");
+    CHECK_TEXT(ask("SELECT applied FROM tern_checkpoint"), "1000");
+    done();
+}
+
+/* ---- A server that is away ------------------------------------------------------------------------------------------------------- */
+
+static const char *stop_command, *start_command;
+
+static void a_server_that_is_away_holds_only_its_own_destination(void)
+{
+    char file[900], key[16];
+    struct tern_import *other;
+    struct tern_import_config config = {.report = report};
+    struct tern_import_status status;
+    begin(&texts);
+    snprintf(file, sizeof file, "csv:%s", folder_path("out"));
+    CHECK_EQ(tern_import_open(&other, stage, file, &config), TERN_HOST_OK);
+    put_text("before", "v", 1);
+    flush();
+    drain();
+    database_close(&database);
+    CHECK_EQ(system(stop_command), 0);
+    for (unsigned i = 0; i < 500; i++) {
+        snprintf(key, sizeof key, "k%u", i);
+        put_text(key, "v", 1);
+    }
+    flush();
+    CHECK_EQ(tern_stage_sync(stage), TERN_HOST_OK);
+    CHECK_EQ(tern_import_drain(other, WAIT), TERN_HOST_OK);
+    CHECK_EQ(tern_import_drain(import, 300), TERN_HOST_E_LIMIT);
+    tern_import_status(import, &status);
+    CHECK(status.failing && status.error[0] != '\0');
+    tern_import_status(other, &status);
+    CHECK(!status.failing && status.rows == 501);
+    CHECK_EQ(system(start_command), 0);
+    CHECK(database_open(&database, url));
+    drain();
+    CHECK_TEXT(ask("SELECT count(*) FROM texts"), "501");
+    tern_import_close(other);
+    done();
+}
+
+/* Closing does not wait for a server that does not answer. */
+static void a_stop_does_not_wait_for_a_server_that_is_away(void)
+{
+    struct timespec from, to;
+    begin(&texts);
+    database_close(&database);
+    CHECK_EQ(system(stop_command), 0);
+    put_text("k", "v", 1);
+    flush();
+    CHECK_EQ(tern_stage_sync(stage), TERN_HOST_OK);
+    CHECK_EQ(tern_import_drain(import, 500), TERN_HOST_E_LIMIT);
+    clock_gettime(CLOCK_MONOTONIC, &from);
+    done();
+    clock_gettime(CLOCK_MONOTONIC, &to);
+    CHECK(to.tv_sec - from.tv_sec < 3);
+    CHECK_EQ(system(start_command), 0);
+    CHECK(database_open(&database, url));
+}
+
+int main(int argc, char **argv)
+{
+    if (!open_url(argc, argv))
+        return 1;
+    stop_command = argc > 3 ? argv[2] : NULL;
+    start_command = argc > 3 ? argv[3] : NULL;
+    RUN(a_deleted_row_stays_deleted);
+    RUN(a_deadlock_is_tried_again);
+    RUN(a_terminated_session_is_replaced);
+    if (stop_command != NULL) {
+        RUN(a_server_that_is_away_holds_only_its_own_destination);
+        RUN(a_stop_does_not_wait_for_a_server_that_is_away);
+    }
+    return close_url();
+}

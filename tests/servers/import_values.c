@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: MIT */
+/* The importer with a real server: values, refused rows, growing schemas, keys. import_values URL. */
+#include "server_rig.h"
+
+/* ---- Values --------------------------------------------------------------------------------------------------------------------- */
+
+static const struct tern_column all_columns[] = {{"n", TERN_I32, TERN_KEY},
+                                                 {"note", TERN_TEXT(200), TERN_NULLABLE},
+                                                 {"raw", TERN_BYTES(200), TERN_NULLABLE},
+                                                 {"i", TERN_I64, TERN_NULLABLE},
+                                                 {"u", TERN_U64, TERN_NULLABLE},
+                                                 {"d", TERN_DECIMAL(18), TERN_NULLABLE},
+                                                 {"f", TERN_FLOAT(3), TERN_NULLABLE},
+                                                 {"b", TERN_BOOL, TERN_NULLABLE},
+                                                 {"s", TERN_TIME_S, TERN_NULLABLE},
+                                                 {"ms", TERN_TIME_MS, TERN_NULLABLE},
+                                                 {"d2", TERN_DECIMAL(2), TERN_NULLABLE}};
+static const struct tern_table all = TERN_TABLE("awkward", TERN_MERGE, all_columns);
+
+struct piece {
+    const char *bytes;
+    size_t size;
+};
+#define PIECE(text)                                                                                          \
+    {                                                                                                        \
+        text, sizeof(text) - 1                                                                               \
+    }
+
+/* As text and as bytes. */
+static const struct piece pieces[] = {PIECE(""),
+                                      PIECE(" "),
+                                      PIECE("NULL"),
+                                      PIECE("null"),
+                                      PIECE("\\N"),
+                                      PIECE("\\."),
+                                      PIECE("\\"),
+                                      PIECE("\\\\"),
+                                      PIECE("\\n"),
+                                      PIECE("\n"),
+                                      PIECE("\r"),
+                                      PIECE("\r\n"),
+                                      PIECE("\t"),
+                                      PIECE("a\tb\nc\rd\\e"),
+                                      PIECE("'"),
+                                      PIECE("''"),
+                                      PIECE("\""),
+                                      PIECE("\"\""),
+                                      PIECE(","),
+                                      PIECE(";--"),
+                                      PIECE("$1"),
+                                      PIECE("?1"),
+                                      PIECE("%s"),
+                                      PIECE("{1,2}"),
+                                      PIECE("\\x41"),
+                                      PIECE("\\000"),
+                                      PIECE("\x01"),
+                                      PIECE("\x7f"),
+                                      PIECE("\b\f\v"),
+                                      PIECE("caf\xc3\xa9"),
+                                      PIECE("e\xcc\x81"),
+                                      PIECE("\xe2\x82\xac"),
+                                      PIECE("\xf0\x9f\x8c\x8a"),
+                                      PIECE("\xef\xbb\xbf"
+                                            "bom"),
+                                      PIECE("\xef\xbf\xbf"),
+                                      PIECE("trail "),
+                                      PIECE(" lead"),
+                                      PIECE("0x10"),
+                                      PIECE("1e5"),
+                                      PIECE("\n\\.\n"),
+                                      PIECE("\\N\n\\N"),
+                                      PIECE("Robert'); DROP TABLE awkward;--")};
+#define PIECES (sizeof pieces / sizeof pieces[0])
+
+/* As bytes only: text cannot be these. */
+static const struct piece raw_pieces[] = {PIECE("\0"), PIECE("a\0b"), PIECE("\xff\xfe"), PIECE("\xc3"),
+                                          PIECE("\\\0\\")};
+#define RAW_PIECES (sizeof raw_pieces / sizeof raw_pieces[0])
+
+static void put_piece(int64_t n, const struct piece *piece, bool is_text)
+{
+    struct tern_value row[11];
+    for (unsigned i = 0; i < 11; i++)
+        row[i] = tern_null();
+    row[0] = tern_int(n);
+    if (is_text)
+        row[1] = tern_bytes(piece->bytes, piece->size);
+    row[2] = tern_bytes(piece->bytes, piece->size);
+    send(&all, row);
+}
+
+static void expect_hex(struct lines *lines, int64_t n, const struct piece *piece, bool is_text)
+{
+    char line[600], hex[300] = "";
+    for (size_t i = 0; i < piece->size; i++)
+        snprintf(hex + 2 * i, 3, "%02x", (unsigned char)piece->bytes[i]);
+    snprintf(line, sizeof line, "%lld|%s|%s", (long long)n, is_text ? hex : "NULL", hex);
+    lines_add(lines, line);
+}
+
+static void awkward_texts_and_bytes_come_back_as_they_were(void)
+{
+    struct lines expected = {0}, found = {0};
+    begin(&all);
+    for (size_t i = 0; i < PIECES; i++) {
+        put_piece((int64_t)i, &pieces[i], true);
+        expect_hex(&expected, (int64_t)i, &pieces[i], true);
+    }
+    for (size_t i = 0; i < RAW_PIECES; i++) {
+        put_piece((int64_t)(100 + i), &raw_pieces[i], false);
+        expect_hex(&expected, (int64_t)(100 + i), &raw_pieces[i], false);
+    }
+    flush();
+    drain();
+    CHECK(database_ask(&database,
+                       by("SELECT n,encode(convert_to(note,'UTF8'),'hex'),encode(raw,'hex') FROM awkward",
+                          "SELECT n,LOWER(HEX(note)),LOWER(HEX(raw)) FROM awkward"),
+                       &found));
+    CHECK(lines_equal("awkward", &expected, &found));
+    CHECK_TEXT(ask("SELECT count(*) FROM tern_gap"), "0");
+    CHECK_TEXT(ask("SELECT data_type FROM information_schema.columns WHERE table_name='awkward' AND "
+                   "column_name='raw'"),
+               by("bytea", "blob"));
+    lines_free(&expected);
+    lines_free(&found);
+    done();
+}
+
+static void put_numbers(int64_t n, int64_t number, int64_t time)
+{
+    struct tern_value row[11] = {tern_int(n),
+                                 tern_null(),
+                                 tern_null(),
+                                 tern_int(number),
+                                 tern_int(number),
+                                 tern_int(number),
+                                 tern_int(number % 1000000000000000),
+                                 tern_int(n % 2),
+                                 tern_int(time),
+                                 tern_int(time),
+                                 tern_int(number)};
+    send(&all, row);
+}
+
+static const char *ask_numbers(const char *columns, int n)
+{
+    char sql[200];
+    snprintf(sql, sizeof sql, "SELECT %s FROM awkward WHERE n=%d", columns, n);
+    return ask(sql);
+}
+
+static const char *ask_times(int n)
+{
+    char sql[300];
+    snprintf(sql, sizeof sql,
+             by("SELECT to_char(s AT TIME ZONE 'UTC','YYYY-MM-DD HH24:MI:SS'),"
+                "to_char(ms AT TIME ZONE 'UTC','YYYY-MM-DD HH24:MI:SS.MS') FROM awkward WHERE n=%d",
+                "SELECT CAST(s AS CHAR),CAST(ms AS CHAR) FROM awkward WHERE n=%d"),
+             n);
+    return ask(sql);
+}
+
+static const char *ask_seconds(int n)
+{
+    char sql[300];
+    snprintf(sql, sizeof sql,
+             by("SELECT extract(epoch FROM s)::bigint FROM awkward WHERE n=%d",
+                "SELECT TIMESTAMPDIFF(SECOND,'1970-01-01',s) FROM awkward WHERE n=%d"),
+             n);
+    return ask(sql);
+}
+
+static void numbers_are_exact_at_their_ends(void)
+{
+    begin(&all);
+    put_numbers(1, INT64_MIN, 0);
+    put_numbers(2, INT64_MAX, -1);
+    /* One second beyond the years that MySQL has is in PostgreSQL's. */
+    put_numbers(3, 0, is_mysql() ? 253402300799 : 253402300800);
+    put_numbers(4, -1, is_mysql() ? -62135596800 : -62135596801);
+    flush();
+    drain();
+    CHECK_TEXT(ask_numbers("i,u,d,d2,b", 1),
+               "-9223372036854775808|9223372036854775808|-9.223372036854775808|-92233720368547758.08|1");
+    CHECK_TEXT(ask_numbers("i,u,d,d2,b", 2),
+               "9223372036854775807|9223372036854775807|9.223372036854775807|92233720368547758.07|0");
+    CHECK_TEXT(ask_numbers("i,u,d,d2", 4), "-1|18446744073709551615|-0.000000000000000001|-0.01");
+    CHECK_TEXT(ask("SELECT d2,round(f) FROM awkward WHERE n=3"), "0.00|0");
+    CHECK_TEXT(ask_times(1), "1970-01-01 00:00:00|1970-01-01 00:00:00.000");
+    CHECK_TEXT(ask_times(2), "1969-12-31 23:59:59|1969-12-31 23:59:59.999");
+    CHECK_TEXT(ask_seconds(3), by("253402300800", "253402300799"));
+    CHECK_TEXT(ask_seconds(4), by("-62135596801", "-62135596800"));
+    CHECK_TEXT(ask("SELECT count(*) FROM tern_gap"), "0");
+    done();
+}
+
+/* ---- Refused rows --------------------------------------------------------------------------------------------------------------- */
+
+/* 60 wrong ones among 6,000: invalid UTF-8, and NUL bytes, which MySQL takes. */
+static void each_refused_row_becomes_a_gap_and_the_others_go_in(void)
+{
+    char key[16], expected[64];
+    unsigned refused = 0;
+    begin(&texts);
+    for (unsigned i = 1; i <= 6000; i++) {
+        snprintf(key, sizeof key, "k%05u", i);
+        bool wrong = i % 100 == 37;
+        refused += wrong;
+        put_text(key, !wrong ? "right" : i % 200 == 37 || is_mysql() ? "bad\xff!" : "nul\0!", 5);
+        if (i == 3000)
+            flush();
+    }
+    flush();
+    drain();
+    snprintf(expected, sizeof expected, "%u", 6000 - refused);
+    CHECK_TEXT(ask("SELECT count(*) FROM texts"), expected);
+    snprintf(expected, sizeof expected, "%u|rejected|rejected|%u", refused, refused);
+    CHECK_TEXT(
+        ask("SELECT count(*),min(reason),max(reason),cast(sum(last-first+1) AS decimal(9)) FROM tern_gap"),
+        expected);
+    CHECK_TEXT(ask("SELECT count(*) FROM tern_gap WHERE first%100<>37 OR first<>last"), "0");
+    CHECK_TEXT(ask("SELECT min(v),max(v) FROM texts"), "right|right");
+    CHECK(strstr(events, by("22021", "1366")) != NULL);
+    done();
+}
+
+static void a_constraint_of_the_users_refuses_only_its_rows(void)
+{
+    begin(&texts);
+    put_text("a", "one", 3);
+    flush();
+    drain();
+    CHECK(database_execute(&database, by("ALTER TABLE texts ADD CONSTRAINT short CHECK (length(v)<6);"
+                                         "CREATE UNIQUE INDEX ON texts((lower(v))) WHERE v LIKE 'u%'",
+                                         "ALTER TABLE texts ADD CONSTRAINT short CHECK (length(v)<6),"
+                                         "ADD mine VARCHAR(9) AS (CASE WHEN v LIKE 'u%' THEN v END) VIRTUAL,"
+                                         "ADD UNIQUE(mine)")));
+    put_text("a", "far too long", 12); /* an update that is refused */
+    put_text("b", "two", 3);
+    put_text("c", "longer", 6);
+    put_text("d", "u1", 2);
+    put_text("e", "U1", 2);
+    put_text("f", "u1", 2); /* the other unique index */
+    flush();
+    drain();
+    CHECK_TEXT(ask_all("concat(k,'=',v)", "k", "texts"), "a=one b=two d=u1 e=U1");
+    CHECK_TEXT(ask_all("concat(first,'-',last,':',reason)", "first", "tern_gap"),
+               "2-2:rejected 4-4:rejected 7-7:rejected");
+    done();
+}
+
+/* What goes in by a straight path or none. */
+static void a_constraint_refuses_appended_rows_too(void)
+{
+    static const struct tern_column columns[] = {{"code", TERN_I32, 0}};
+    static const struct tern_table codes = TERN_TABLE("codes", TERN_APPEND, columns);
+    begin(&codes);
+    for (int i = 0; i < 6; i++) {
+        struct tern_value row[1] = {tern_int(i)};
+        send(&codes, row);
+        flush();
+        drain();
+        if (i == 0)
+            CHECK(database_execute(&database, "CREATE UNIQUE INDEX alone ON codes(code)"));
+    }
+    struct tern_value again[1] = {tern_int(3)};
+    send(&codes, again);
+    flush();
+    drain();
+    CHECK_TEXT(ask_all("code", "code", "(SELECT cast(code AS char(1)) AS code FROM codes) AS c"),
+               "0 1 2 3 4 5");
+    CHECK_TEXT(ask_all("concat(first,'-',last,':',reason)", "first", "tern_gap"), "7-7:rejected");
+    done();
+}
+
+static void a_time_that_the_database_cannot_hold_is_refused(void)
+{
+    begin(&all);
+    put_numbers(1, 5, 1000);
+    put_numbers(2, 5, INT64_MAX);
+    put_numbers(3, 5, INT64_MIN);
+    flush();
+    drain();
+    CHECK_TEXT(ask("SELECT count(*),min(n) FROM awkward"), "1|1");
+    CHECK_TEXT(ask("SELECT count(*),min(first),max(last) FROM tern_gap"), "1|2|3");
+    done();
+}
+
+/* ---- Schemas -------------------------------------------------------------------------------------------------------------------- */
+
+static const struct tern_column narrow_columns[] = {
+    {"k", TERN_I32, TERN_KEY}, {"v", TERN_U8, TERN_NULLABLE}, {"w", TERN_DECIMAL(1), TERN_NULLABLE}};
+static const struct tern_column wide_columns[] = {{"k", TERN_I32, TERN_KEY},
+                                                  {"v", TERN_U64, TERN_NULLABLE},
+                                                  {"w", TERN_DECIMAL(6), TERN_NULLABLE},
+                                                  {"x", TERN_TEXT(9), TERN_NULLABLE}};
+static const struct tern_table narrow = TERN_TABLE("growing", TERN_MERGE, narrow_columns);
+static const struct tern_table wide = TERN_TABLE("growing", TERN_MERGE, wide_columns);
+
+static void put_narrow(int64_t k, int64_t v)
+{
+    struct tern_value row[3] = {tern_int(k), tern_int(v), tern_int(15)};
+    send(&narrow, row);
+}
+
+static void put_wide(int64_t k, int64_t v)
+{
+    struct tern_value row[4] = {tern_int(k), tern_int(v), tern_int(1234567), tern_text("new")};
+    send(&wide, row);
+}
+
+static void a_schema_may_grow_and_its_types_widen(void)
+{
+    begin(&narrow);
+    give_schema(&wide);
+    put_narrow(1, 255);
+    put_narrow(2, 1);
+    flush();
+    drain();
+    CHECK(database_execute(&database, "ALTER TABLE growing ADD COLUMN mine varchar(9) DEFAULT 'user'"));
+    put_wide(1, -1);
+    put_wide(3, 1);
+    put_narrow(4, 7);
+    put_narrow(3, 9); /* the older version knows no x: it becomes NULL */
+    put_wide(5, 70000);
+    flush();
+    drain();
+    CHECK_TEXT(ask_all("concat(k,'=',v,',',round(w,6),',',coalesce(x,'NULL'),',',mine)", "k", "growing"),
+               "1=18446744073709551615,1.234567,new,user 2=1,1.500000,NULL,user 3=9,1.500000,NULL,user "
+               "4=7,1.500000,NULL,user 5=70000,1.234567,new,user");
+    CHECK_TEXT(ask("SELECT count(*) FROM tern_gap"), "0");
+    done();
+}
+
+static void names_that_are_sqls_own_are_quoted(void)
+{
+    static const struct tern_column columns[] = {
+        {"select", TERN_I32, TERN_KEY}, {"order", TERN_I32, 0}, {"user", TERN_TEXT(9), 0}};
+    static const struct tern_table table = TERN_TABLE("table", TERN_MERGE, columns);
+    struct tern_value row[3] = {tern_int(1), tern_int(2), tern_text("me")};
+    begin(&table);
+    send(&table, row);
+    flush();
+    drain();
+    row[1] = tern_int(3);
+    send(&table, row);
+    flush();
+    drain();
+    CHECK_TEXT(ask(by("SELECT \"select\",\"order\",\"user\" FROM \"table\"",
+                      "SELECT `select`,`order`,`user` FROM `table`")),
+               "1|3|me");
+    done();
+}
+
+static void keys_compare_byte_by_byte(void)
+{
+    static const char *const keys[] = {"abc",
+                                       "ABC",
+                                       "abc ",
+                                       "\xc3\xa1"
+                                       "bc",
+                                       "a"
+                                       "\xcc\x81"
+                                       "bc",
+                                       "",
+                                       "ab"};
+    begin(&texts);
+    for (unsigned i = 0; i < 7; i++)
+        put_text(keys[i], "v", 1);
+    flush();
+    drain();
+    for (unsigned i = 0; i < 7; i++)
+        put_text(keys[i], "w", 1);
+    flush();
+    drain();
+    CHECK_TEXT(ask("SELECT count(*),count(DISTINCT k),min(v) FROM texts"), "7|7|w");
+    CHECK_TEXT(ask("SELECT collation_name FROM information_schema.columns WHERE table_name='texts' AND "
+                   "column_name='k'"),
+               by("C", "utf8mb4_nopad_bin"));
+    done();
+}
+
+int main(int argc, char **argv)
+{
+    if (!open_url(argc, argv))
+        return 1;
+    RUN(awkward_texts_and_bytes_come_back_as_they_were);
+    RUN(numbers_are_exact_at_their_ends);
+    RUN(each_refused_row_becomes_a_gap_and_the_others_go_in);
+    RUN(a_constraint_of_the_users_refuses_only_its_rows);
+    RUN(a_constraint_refuses_appended_rows_too);
+    RUN(a_time_that_the_database_cannot_hold_is_refused);
+    RUN(a_schema_may_grow_and_its_types_widen);
+    RUN(names_that_are_sqls_own_are_quoted);
+    RUN(keys_compare_byte_by_byte);
+    return close_url();
+}
