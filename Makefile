@@ -141,9 +141,13 @@ size:
 	@python3 tests/size/size.py
 
 # make firmware               images for the emulated boards: build/firmware/*.elf
-.PHONY: firmware
+.PHONY: firmware dist
 firmware:
 	@for board in $(boards); do $(MAKE) -s -C port/$$board OUT=$(abspath $(B))/firmware || exit 1; done
+
+# make dist                   build/dist/tern.c and tern.h: the device core as one pair of files
+dist:
+	@python3 tests/dist/dist.py $(B)/dist
 
 # make sanitize               the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 sanitize:

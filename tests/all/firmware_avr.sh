@@ -10,7 +10,8 @@ rows=1000
 image=${IMAGE_FOLDER:-$BUILD/firmware}/test/avr.elf
 runner=$BUILD/tests/firmware/avr_run
 mkdir -p "$(dirname "$runner")"
-make -s -C port/avr MCU="$mcu" OUT="$(pwd)/$(dirname "$image")" DEFINES="-DPERIOD_MS=10 -DREADINGS=$rows" >"$WORK/make.log" 2>&1 || cat "$WORK/make.log"
+mkdir -p "$(dirname "$image")"
+make -s -C port/avr MCU="$mcu" OUT="$(realpath "$(dirname "$image")")" DEFINES="-DPERIOD_MS=10 -DREADINGS=$rows" >"$WORK/make.log" 2>&1 || cat "$WORK/make.log"
 "${CC:-cc}" -O2 -g -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror tests/firmware/avr_run.c -o "$runner" -lsimavr -lelf || exit 1
 
 address() { # symbol

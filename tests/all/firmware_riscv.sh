@@ -8,7 +8,8 @@
 
 rows=8000
 image=${IMAGE_FOLDER:-$BUILD/firmware}/test/riscv.elf
-make -s -C port/riscv OUT="$(pwd)/$(dirname "$image")" DEFINES="-DPERIOD_MS=20 -DEVENTS=$rows" >"$WORK/make.log" 2>&1 || cat "$WORK/make.log"
+mkdir -p "$(dirname "$image")"
+make -s -C port/riscv OUT="$(realpath "$(dirname "$image")")" DEFINES="-DPERIOD_MS=20 -DEVENTS=$rows" >"$WORK/make.log" 2>&1 || cat "$WORK/make.log"
 run_firmware riscv "$image" $rows events python3 tests/firmware/drive.py
 check_query "$rows rows, each number once" "$rows,$rows,0,$((rows - 1))" "SELECT count(*), count(DISTINCT number), min(number), max(number) FROM events"
 check_query "every level is what the firmware recorded" 0 "SELECT count(*) FROM events WHERE level <> (number & 7) - 4"

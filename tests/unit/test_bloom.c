@@ -14,7 +14,8 @@ static uint8_t memory[MEMORY_MAX + 2];
 
 static uint64_t hash_of(uint64_t key)
 {
-    uint8_t bytes[8]; /* the same keys on every machine: how few of them collide in a small filter is chance */
+    uint8_t
+        bytes[8]; /* the same keys on every machine: how few of them collide in a small filter is chance */
     tern_store64(bytes, key);
     return tern_bloom_hash(0, bytes, sizeof(bytes));
 }
