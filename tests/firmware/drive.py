@@ -42,7 +42,7 @@ class Machine:
         command = COMMANDS[target] + ["-display", "none", "-monitor", "none",
                                       # -kernel is passed over where the second flash bank has a file
                                       "-device", "loader,file=" + image,
-                                      "-serial", "tcp:127.0.0.1:%d" % port,
+                                      "-serial", "tcp:127.0.0.1:%d" % port if port else "null",
                                       "-qmp", "unix:%s,server=on,wait=off" % path]
         if target == "riscv":
             command += ["-drive", "if=pflash,unit=1,format=raw,file=" + flash]
@@ -83,11 +83,11 @@ class Machine:
         self.folder.cleanup()
 
 
-def wait_until(machine, address, least):
-    """Waits until the word is at least so large; returns it, and gives up after PATIENCE without a change."""
+def wait_until(machine, address, least, patience=PATIENCE):
+    """Waits until the word is at least so large; returns it, and gives up after so many seconds without a change."""
     found = machine.word(address)
     begin = time.monotonic()
-    while found < least and time.monotonic() - begin < PATIENCE:
+    while found < least and time.monotonic() - begin < patience:
         time.sleep(0.005)
         now = machine.word(address)
         if now != found:
