@@ -5,7 +5,7 @@
 . tests/e2e/common.sh
 . tests/firmware/common.sh
 
-mcu=${MCU:-atmega1284p}
+mcu=${MCU:-atmega328p}
 rows=1000
 image=${IMAGE_FOLDER:-$BUILD/firmware}/test/avr.elf
 runner=$BUILD/tests/firmware/avr_run
@@ -19,7 +19,7 @@ address() { # symbol
 }
 
 drive() { # as tests/firmware/drive.py
-    exec "$runner" "$2" "$mcu" "$3" "$4" "$5" "$6" "$(address kept)" "$(address recorded)"
+    exec "$runner" "$2" "$mcu" "$3" "$4" "$5" "$6" "$(address kept)" "$(address recorded)" "$(address _end)"
 }
 
 run_firmware avr "$image" $rows climate drive

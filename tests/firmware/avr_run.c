@@ -3,8 +3,8 @@
  * Runs an AVR image in simavr, its UART connected to a gateway, and resets the chip at random moments. The EEPROM outlives a reset; the
  * byte that was being written or erased at that moment is torn: each of its bits done or not.
  *
- * avr_run IMAGE MCU PORT CUTS SEED ROWS KEPT RECORDED: the last two are the addresses in RAM of what the firmware found at its start,
- * and of what it believes to be durable. After each reset the former must reach what the latter was. When `recorded` is ROWS,
+ * avr_run IMAGE MCU PORT CUTS SEED ROWS KEPT RECORDED END: the last three are the addresses in RAM of what the firmware found at its
+ * start, of what it believes to be durable, and of the end of its variables. After each reset the former must reach what the latter was. When `recorded` is ROWS,
  * reads its standard input to the end, and ends. Status 0: everything held.
  */
 #include <arpa/inet.h>
@@ -229,6 +229,17 @@ static bool tear(void)
     return true;
 }
 
+#define FRESH 0xA5u /* what RAM holds when the power comes */
+
+/* Bytes between the variables and the deepest that the stack has come. */
+static uint32_t unused_ram(uint32_t end)
+{
+    uint32_t at = end;
+    while (at <= avr->ramend && avr->data[at] == FRESH)
+        at++;
+    return at - end;
+}
+
 static int cut_again_and_again(uint32_t cuts, uint32_t kept, uint32_t recorded)
 {
     uint32_t torn = 0, most = 0;
@@ -239,7 +250,7 @@ static int cut_again_and_again(uint32_t cuts, uint32_t kept, uint32_t recorded)
         torn += tear();
         earlier[writing] = cells[writing];
         avr_reset(avr);
-        memset(avr->data + avr->ioend + 1, 0xA5, (size_t)(avr->ramend - avr->ioend));
+        memset(avr->data + avr->ioend + 1, FRESH, (size_t)(avr->ramend - avr->ioend));
         if (!run(20 * SLICE) || !run_until(kept, most) || word(kept) == 0xA5A5A5A5u) {
             printf("cut %u: %u records were committed and the log holds %u\n", i, most, word(kept));
             return -1;
@@ -256,8 +267,8 @@ int main(int argc, char **argv)
     elf_firmware_t firmware = {0};
     struct pollfd end = {.fd = 0, .events = POLLIN};
     char byte;
-    if (argc != 9) {
-        fprintf(stderr, "usage: avr_run IMAGE MCU PORT CUTS SEED ROWS KEPT RECORDED\n");
+    if (argc != 10) {
+        fprintf(stderr, "usage: avr_run IMAGE MCU PORT CUTS SEED ROWS KEPT RECORDED END\n");
         return 2;
     }
     uint32_t rows = (uint32_t)atol(argv[6]);
@@ -283,6 +294,10 @@ int main(int argc, char **argv)
         printf("after the cuts the firmware stands still at %u of %u records\n", word(recorded), rows);
         return 1;
     }
+    uint32_t unused = unused_ram((uint32_t)strtoul(argv[9], NULL, 16) & 0xFFFF);
+    printf("     %u of %u bytes of RAM were never used\n", unused, avr->ramend - avr->ioend);
+    if (unused == 0)
+        return 1; /* the stack may have run into the variables */
     fflush(stdout);
     while (poll(&end, 1, 0) == 0 || read(0, &byte, 1) > 0)
         if (!run(SLICE))
