@@ -43,7 +43,6 @@ static void watch_link(struct tern *tern, uint32_t now)
     tern->session = session;
     tern->frame_end = 0;
     tern->received = 0;
-    tern->taken = 0;
     tern->want = 0;
     if (tern->refused == 0) {
         tern->tries = 0;

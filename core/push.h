@@ -33,8 +33,8 @@ static inline bool tern_push_is_old(const struct tern_log *log)
     return log->epochs[1].epoch != 0 && log->acked < log->epochs[0].base;
 }
 
-/* Reads from the link, at most once, and finds the end of a frame. Negative: nothing is there; 0: no whole frame; else a frame's size and
- * one more; it stands in tern->receive until the next call. */
+/* Reads from the link up to the end of a frame. Negative: it has not come yet; 0: no frame; else a frame's size and one more; it stands in
+ * tern->receive until the next call. */
 int32_t tern_push_receive(struct tern *tern);
 void tern_push_take(struct tern *tern, size_t size, uint32_t now);
 

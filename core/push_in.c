@@ -185,36 +185,24 @@ void tern_push_take(struct tern *tern, size_t size, uint32_t now)
         tern->bad_frames++;
 }
 
-/* Frames end with a zero. What has no end yet stays for the next time; what is too long to be a frame is dropped, and the rest of it
- * fails the check. */
-static int32_t end_frame(struct tern *tern)
-{
-    for (uint8_t at = 0; at < tern->received; at++)
-        if (tern->receive[at] == 0) {
-            tern->taken = (uint8_t)(at + 1);
-            return at == 0 ? 0 : 1 + (int32_t)tern_cobs_decode(tern->receive, at);
-        }
-    if (tern->received == sizeof(tern->receive))
-        tern->received = 0;
-    return 0;
-}
-
+/* Frames end with a zero. What is too long to be one is dropped, and the rest of it fails the check. */
 int32_t tern_push_receive(struct tern *tern)
 {
     const struct tern_link *link = tern->config->link;
     uint8_t *buffer = tern->receive;
-    tern->received = (uint8_t)(tern->received - tern->taken);
-    memmove(buffer, buffer + tern->taken, tern->received);
-    tern->taken = 0;
-    int32_t frame = end_frame(tern);
-    if (tern->taken != 0)
-        return frame;
-    uint32_t room = (uint32_t)sizeof(tern->receive) - tern->received;
-    int32_t size = link->receive(link->context, buffer + tern->received, room);
-    if (size <= 0 || (uint32_t)size > room)
-        return -1;
-    if (link->datagram != 0)
-        return size + 1;
-    tern->received = (uint8_t)(tern->received + size);
-    return end_frame(tern);
+    if (link->datagram != 0) {
+        int32_t got = link->receive(link->context, buffer, sizeof(tern->receive));
+        return got <= 0 || got > (int32_t)sizeof(tern->receive) ? -1 : got + 1;
+    }
+    uint8_t size = tern->received;
+    while (size < sizeof(tern->receive)) {
+        tern->received = size;
+        if (link->receive(link->context, buffer + size, 1) != 1)
+            return -1;
+        if (buffer[size] == 0)
+            break;
+        size++;
+    }
+    tern->received = 0;
+    return size == 0 ? 0 : 1 + (int32_t)tern_cobs_decode(buffer, size);
 }

@@ -221,7 +221,8 @@ struct tern_link {
     /* Takes up to `size` bytes. Returns how many were taken: 0 means busy, try later; a datagram is taken whole or not at all.
      * Negative: the connection is lost; session() will say 0 or a new number. */
     int32_t (*send)(void *context, const uint8_t *data, uint32_t size);
-    /* Gives up to `size` bytes that have arrived, or one datagram. 0: nothing now. Negative as in send(). */
+    /* Gives up to `size` bytes that have arrived, or one datagram. 0: nothing now. Negative as in send(). A stream is asked for one byte
+     * at a time. */
     int32_t (*receive)(void *context, uint8_t *data, uint32_t size);
     uint16_t datagram; /* largest datagram in bytes, at least 64; 0: a byte stream */
 };
@@ -445,7 +446,6 @@ struct tern {
     uint32_t wait;        /* milliseconds after it: the next HELLO; or how long not to send */
     uint32_t nonce[2];
     uint8_t received; /* bytes in receive */
-    uint8_t taken;    /* of them, how many have been dealt with */
     uint8_t receive[TERN_RECEIVE_SIZE + 2];
 };
 
