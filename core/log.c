@@ -609,3 +609,11 @@ int tern_log_service(struct tern_log *log, bool drop)
         log->stats.retired++;
     return TERN_E_FLASH;
 }
+
+bool tern_log_has_place(const struct tern_log *log, uint32_t hash)
+{
+    uint32_t end = log->newest + log->flash->sector_size;
+    uint32_t used = log->write + log->capacity - log->programmed;
+    uint32_t schema = tern_log_has_schema(log, hash) ? 0 : TERN_SCHEMA_MAX;
+    return log->ready != TERN_NO_ADDRESS || (used < end && end - used >= TERN_CHUNK_MIN + schema);
+}

@@ -24,6 +24,9 @@ int tern_log_open(struct tern_log *log, const struct tern_table *table, uint32_t
 /* Whether the newest sector already holds the schema: a further table can join the open chunk only then. */
 bool tern_log_has_schema(const struct tern_log *log, uint32_t hash);
 
+/* Whether a further chunk, of a table with that schema, will find a place once the open one is closed, as far as can be told. */
+bool tern_log_has_place(const struct tern_log *log, uint32_t hash);
+
 /* Programs what the open chunk has grown by: bytes [programmed, size) of `data`. `rows` records more are pending; with `commit`
  * all pending ones are committed. The sector's head and the schema go first where they are due. On an error nothing
  * of it counts, the chunk is closed, and the records are still the caller's. */

@@ -143,19 +143,6 @@ static int open_chunk(struct tern_lane *lane, const struct tern_table *table, ui
     return TERN_OK;
 }
 
-/* Whether a further chunk will find a place once the open one is closed, as far as can be told. Where puts are refused the open one
- * stays open otherwise: what it holds could not be committed without a place for the commit. */
-static bool has_place_behind(const struct tern_lane *lane, const struct tern_table *table)
-{
-    const struct tern_log *log = &lane->log;
-    if (lane->overflow != TERN_REFUSE || lane->chunk.size == 0 || log->ready != TERN_NO_ADDRESS)
-        return true;
-    uint32_t end = log->newest + log->flash->sector_size;
-    uint32_t used = log->write + log->capacity - log->programmed;
-    uint32_t schema = tern_log_has_schema(log, tern_schema_hash(table)) ? 0 : TERN_SCHEMA_MAX;
-    return used < end && end - used >= TERN_CHUNK_MIN + schema;
-}
-
 /* A refused record consumes a sequence number behind those that wait in RAM, so nothing may join them any more. */
 static int no_room(struct tern_lane *lane)
 {
@@ -195,6 +182,14 @@ static bool schema_is_there(const struct tern_lane *lane, const struct tern_tabl
     return tern_chunk_has(&lane->chunk, table) || tern_log_has_schema(&lane->log, tern_schema_hash(table));
 }
 
+/* Where puts are refused, a chunk stays open that is the last to find a place: what it holds could not be committed without one for the
+ * commit. */
+static bool may_close(const struct tern_lane *lane, const struct tern_table *table)
+{
+    return lane->overflow != TERN_REFUSE || lane->chunk.size == 0 ||
+           tern_log_has_place(&lane->log, tern_schema_hash(table));
+}
+
 static int put(struct tern *tern, const struct tern_table *table, uint8_t op, const struct tern_value *row)
 {
     if (table->lane >= tern->config->lane_count)
@@ -212,7 +207,7 @@ static int put(struct tern *tern, const struct tern_table *table, uint8_t op, co
         if (lane->chunk.size != 0 && lane->chunk.codec == table->codec && schema_is_there(lane, table))
             status = tern_chunk_put(&lane->chunk, table, op, row);
         if (status == TERN_E_TOO_BIG)
-            status = has_place_behind(lane, table) ? put_new_chunk(lane, table, op, row) : TERN_E_FULL;
+            status = may_close(lane, table) ? put_new_chunk(lane, table, op, row) : TERN_E_FULL;
     }
     return status == TERN_E_FULL ? no_room(lane) : status;
 }
