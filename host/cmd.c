@@ -56,6 +56,13 @@ struct tern_host_style tern_cmd_style(const struct tern_options *options)
     return style;
 }
 
+int64_t tern_cmd_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 bool tern_cmd_time(const struct tern_options *options, enum tern_option option, int64_t *milliseconds)
 {
     static const char *const forms[] = {"%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%MZ", "%Y-%m-%d"};

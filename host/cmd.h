@@ -15,6 +15,8 @@ int tern_cmd_replay(int argc, char **argv);
 int tern_cmd_rejects(int argc, char **argv);
 int tern_cmd_ddl(int argc, char **argv);
 int tern_cmd_check(int argc, char **argv);
+int tern_cmd_import(int argc, char **argv);
+int tern_cmd_audit(int argc, char **argv);
 
 /* Reads the command's options; --stage is required. True: go on. False: *status is the exit status, and what is to be said has been. */
 bool tern_cmd_begin(struct tern_options *options, enum tern_command command, const char *usage, int argc,
@@ -22,6 +24,9 @@ bool tern_cmd_begin(struct tern_options *options, enum tern_command command, con
 
 /* What the options say about databases. Points into `options`. */
 struct tern_host_style tern_cmd_style(const struct tern_options *options);
+
+/* Unix milliseconds by this machine. */
+int64_t tern_cmd_now(void);
 
 /* Events go to standard error, as the gateway's. */
 struct tern_report tern_cmd_report(const struct tern_options *options);

@@ -116,6 +116,7 @@ static void fill_config(struct tern_host_config *config, const struct tern_optio
     config->idle_seconds = (uint32_t)tern_options_number(options, TERN_OPTION_IDLE_SECONDS);
     config->segment_seconds = (uint32_t)tern_options_number(options, TERN_OPTION_SEGMENT_SECONDS);
     config->segment_bytes = tern_options_number(options, TERN_OPTION_SEGMENT_BYTES);
+    config->segment_tool = tern_options_text(options, TERN_OPTION_SEGMENT_COMPRESS);
     config->keep_days = (uint32_t)tern_options_number(options, TERN_OPTION_KEEP_DAYS);
     config->keep_bytes = tern_options_number(options, TERN_OPTION_KEEP_BYTES);
     config->reserve_bytes = tern_options_number(options, TERN_OPTION_DISK_RESERVE);
@@ -230,6 +231,8 @@ static const struct {
     {"ddl", tern_cmd_ddl, "prints the SQL that makes the tables of a staging folder"},
     {"check", tern_cmd_check, "connects to destinations and says what is wrong there"},
     {"replay", tern_cmd_replay, "brings records of a staging folder into a destination once more"},
+    {"audit", tern_cmd_audit, "compares a destination with the staging folder"},
+    {"import", tern_cmd_import, "CSV files into the staging folder"},
     {"sinks", tern_cmd_sinks, "pauses, resumes and forgets destinations of a staging folder"},
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])

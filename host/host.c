@@ -66,12 +66,23 @@ static int check_config(const struct tern_host_config *config)
     return TERN_HOST_OK;
 }
 
+/* The name in memory that stays; one that is not known goes on to the sink, which refuses it. */
+static const char *known_tool(const char *tool)
+{
+    static const char *const tools[] = {"gzip", "zstd"};
+    for (size_t i = 0; tool != NULL && i < sizeof tools / sizeof tools[0]; i++)
+        if (strcmp(tool, tools[i]) == 0)
+            return tools[i];
+    return tool;
+}
+
 static int open_sink(struct tern_host *host, const struct tern_host_config *config, const char *url)
 {
     struct tern_import_config import = host->style;
     import.segment_seconds = config->segment_seconds;
     import.segment_bytes = config->segment_bytes;
-    if (!tern_keeper_admits(host->keeper, url, &import.from))
+    import.segment_tool = known_tool(config->segment_tool);
+    if (!tern_keeper_admits(host->keeper, url, &import))
         return TERN_HOST_OK;
     struct tern_import **place = &host->imports[host->import_count];
     int error = tern_import_open(place, host->stage, url, &import);

@@ -93,6 +93,9 @@ static int open_reader(struct tern_import *import)
         cursor = 0;
     if (cursor == 0)
         cursor = import->config.from;
+    if (!import->resumed && import->config.remembered != 0 && cursor > import->config.remembered)
+        cursor = import->config.remembered;
+    import->resumed = true;
     import->past_oldest = cursor < tern_stage_oldest(import->stage);
     status = tern_stage_reader_open(import->stage, cursor, &import->reader);
     if (status != TERN_HOST_OK)
@@ -333,6 +336,7 @@ static int open_worker(struct tern_import **out, struct tern_stage *stage, const
                                     .report = config->report,
                                     .segment_seconds = config->segment_seconds,
                                     .segment_bytes = config->segment_bytes,
+                                    .segment_tool = config->segment_tool,
                                     .soft_delete = config->soft_delete,
                                     .no_ddl = config->no_ddl,
                                     .names = config->names,

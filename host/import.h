@@ -19,9 +19,15 @@ struct tern_import_replay {
     bool
         repair; /* also what the checkpoint says is there: for a table whose rows were lost. Checkpoints stay as they are. A table with
                     columns that add is refused */
+    /* Whether the record is to be brought in; NULL: all. */
+    bool (*wants)(void *context, const struct tern_mark *mark, uint32_t sequence);
+    void *context;
 };
 
 struct tern_import_config {
+    /* How far the store remembers the destination to be, 0: it does not. Reading begins there when the destination says that it is further:
+     * a store that was set back grows over again what was there, and those positions say nothing. */
+    uint64_t remembered;
     const struct tern_import_replay
         *replay; /* NULL: everything behind the destination's cursor. Must outlive the import */
     struct tern_report report;
@@ -29,6 +35,8 @@ struct tern_import_config {
     uint32_t milliseconds;    /* or what can be read in so long, 0: 1000 */
     uint32_t segment_seconds; /* csv: a segment is closed at this age, 0: 60 */
     uint64_t segment_bytes;   /* csv: and at this size, 0: 64 MiB */
+    const char *
+        segment_tool; /* csv: closed ones are compressed by it, "gzip" or "zstd", NULL: not. Must outlive the import */
     uint64_t
         from; /* where a destination without a cursor begins; records before are no gap unless later ones follow */
     uint32_t

@@ -41,7 +41,8 @@ static void take_unit(struct tern_import *import, const struct tern_turn_unit *u
             tern_mark_miss(mark, turn->gaps[gap].first, turn->gaps[gap].last, turn->gaps[gap].reason, now);
         if (row->sink.rejected)
             tern_mark_miss(mark, row->sequence, row->sequence, TERN_GAP_REJECTED, now);
-        else if ((row->taken = tern_mark_take(mark, row->sequence, now)))
+        else if (tern_replay_wants_record(import->config.replay, mark, row->sequence) &&
+                 (row->taken = tern_mark_take(mark, row->sequence, now)))
             import->order[(*taken)++] = &row->sink;
     }
     for (; gap < unit->gaps_end; gap++)

@@ -59,6 +59,7 @@ struct tern_import {
     uint64_t position; /* of the next entry to read */
     uint64_t seen; /* the end of the journal before the last read: what is worth waiting for is behind it */
     uint64_t written; /* the cursor that the destination has */
+    bool resumed;     /* it has begun to read in this run */
     bool past_oldest; /* the store no longer has all that is behind the destination's cursor */
     struct tern_import_chunk *chunks;
     struct tern_import_hold *holds;
@@ -105,6 +106,9 @@ uint64_t tern_import_cursor(const struct tern_import *import);
 bool tern_replay_wants(const struct tern_import_replay *replay, const struct tern_entry *entry);
 bool tern_replay_wants_table(const struct tern_import_replay *replay, const struct tern_table *table);
 bool tern_replay_refuses(const struct tern_import_replay *replay, const struct tern_table *table);
+
+bool tern_replay_wants_record(const struct tern_import_replay *replay, const struct tern_mark *mark,
+                              uint32_t sequence);
 
 /* Whether records are loaded whatever the checkpoint says. */
 bool tern_replay_repairs(const struct tern_import_replay *replay);

@@ -190,10 +190,13 @@ void tern_keeper_tick(struct tern_keeper *keeper)
 
 /* ---- Destinations --------------------------------------------------------------------------------------------------------- */
 
-bool tern_keeper_admits(struct tern_keeper *keeper, const char *url, uint64_t *from)
+bool tern_keeper_admits(struct tern_keeper *keeper, const char *url, struct tern_import_config *config)
 {
     const struct tern_fanout_entry *entry = tern_fanout_find(&keeper->fanout, url);
-    *from = entry != NULL ? entry->from : keeper->config.from_now ? tern_stage_end(keeper->config.stage) : 0;
+    config->remembered = entry != NULL ? entry->cursor : 0;
+    config->from = entry != NULL             ? entry->from
+                   : keeper->config.from_now ? tern_stage_end(keeper->config.stage)
+                                             : 0;
     if (entry == NULL || entry->state != TERN_FANOUT_PAUSED)
         return true;
     report_entry(keeper, TERN_WARN, "destination-paused", entry,

@@ -25,8 +25,8 @@ struct tern_keeper_config {
 /* TERN_HOST_E_ARGUMENT, TERN_HOST_E_SYSTEM or TERN_HOST_E_CORRUPT, with a report. */
 int tern_keeper_open(struct tern_keeper **keeper, const struct tern_keeper_config *config);
 
-/* Whether the destination is to be used: not while it is paused. *from: where one without a cursor begins to read. */
-bool tern_keeper_admits(struct tern_keeper *keeper, const char *url, uint64_t *from);
+/* Whether the destination is to be used: not while it is paused. Fills in config->from and config->remembered. */
+bool tern_keeper_admits(struct tern_keeper *keeper, const char *url, struct tern_import_config *config);
 
 /* Follows the import; a destination that is new is remembered, durably. */
 int tern_keeper_watch(struct tern_keeper *keeper, const char *url, uint64_t from, struct tern_import *import);

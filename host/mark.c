@@ -97,6 +97,11 @@ static void fill(struct tern_mark *mark, struct tern_gap *gap, uint32_t sequence
     }
 }
 
+bool tern_mark_has(const struct tern_mark *mark, uint32_t sequence)
+{
+    return sequence <= mark->applied && find_gap(mark, sequence) == NULL;
+}
+
 static uint8_t skip_reason(const struct tern_mark *mark)
 {
     return mark->skipped != 0 ? mark->skipped : TERN_GAP_DAMAGED;

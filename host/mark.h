@@ -48,6 +48,9 @@ bool tern_mark_take(struct tern_mark *mark, uint32_t sequence, int64_t now);
 /* Whether the record is in an open gap. */
 bool tern_mark_misses(const struct tern_mark *mark, uint32_t sequence);
 
+/* Whether the record is there: at or below `applied` and in no open gap. */
+bool tern_mark_has(const struct tern_mark *mark, uint32_t sequence);
+
 /* Records first..last are missing. What is there already, or in a gap already, stays as it is. */
 void tern_mark_miss(struct tern_mark *mark, uint32_t first, uint32_t last, uint8_t reason, int64_t now);
 

@@ -33,7 +33,7 @@ static const struct option {
     [TERN_OPTION_SINK] = {"sink", "URL",
                           "a destination: sqlite:FILE or csv:DIR; may be given several times;\n"
                           "without one, records are staged only",
-                          URL, true, 0, 0, WRITERS},
+                          URL, true, 0, 0, WRITERS | BIT(TERN_COMMAND_AUDIT)},
     [TERN_OPTION_CONFIG] = {"config", "FILE", "lines `name = value` with the names of these options", TEXT,
                             false, 0, 0, ALL},
     [TERN_OPTION_LOG_LEVEL] = {"log-level", "LEVEL", "debug, info (default), warn or error", LEVEL, false, 0,
@@ -49,6 +49,8 @@ static const struct option {
                                      false, 1, 86400, 0},
     [TERN_OPTION_SEGMENT_BYTES] = {"segment-bytes", "N", "csv: and at this size (67108864)", NUMBER, false,
                                    4096, (uint64_t)1 << 40, 0},
+    [TERN_OPTION_SEGMENT_COMPRESS] = {"segment-compress", "TOOL", "csv: closed files go through gzip or zstd",
+                                      TEXT, false, 0, 0, 0},
     [TERN_OPTION_DRAIN_SECONDS] = {"drain-seconds", "N", "how long SIGTERM waits for the destinations (30)",
                                    NUMBER, false, 1, 86400, 0},
     [TERN_OPTION_KEEP_DAYS] = {"keep-days", "N", "what every destination has stays so long (7)", NUMBER,
@@ -82,15 +84,27 @@ static const struct option {
     [TERN_OPTION_FORGET] = {"forget", "URL", "keep nothing for it any more", URL, true, 0, 0,
                             BIT(TERN_COMMAND_SINKS)},
     [TERN_OPTION_SINCE] = {"since", "TIME", "records that came in then or later, as 2026-11-01T00:00:00Z",
-                           TEXT, false, 0, 0, BIT(TERN_COMMAND_REPLAY)},
-    [TERN_OPTION_UNTIL] = {"until", "TIME", "and before then", TEXT, false, 0, 0, BIT(TERN_COMMAND_REPLAY)},
+                           TEXT, false, 0, 0, BIT(TERN_COMMAND_REPLAY) | BIT(TERN_COMMAND_AUDIT)},
+    [TERN_OPTION_UNTIL] = {"until", "TIME", "and before then", TEXT, false, 0, 0,
+                           BIT(TERN_COMMAND_REPLAY) | BIT(TERN_COMMAND_AUDIT)},
     [TERN_OPTION_TABLE] = {"table", "NAME", "of this table alone", TEXT, false, 0, 0,
-                           BIT(TERN_COMMAND_REPLAY)},
+                           BIT(TERN_COMMAND_IMPORT) | BIT(TERN_COMMAND_REPLAY)},
     [TERN_OPTION_DEVICE] = {"device", "ID", "of this device alone", TEXT, false, 0, 0,
-                            BIT(TERN_COMMAND_REPLAY)},
+                            BIT(TERN_COMMAND_IMPORT) | BIT(TERN_COMMAND_REPLAY) | BIT(TERN_COMMAND_AUDIT)},
     [TERN_OPTION_REPAIR] = {"repair", NULL,
                             "load what the checkpoint says is there, too: for a table whose rows\nwere lost",
                             NOTHING, false, 0, 0, BIT(TERN_COMMAND_REPLAY)},
+    [TERN_OPTION_FIRST] = {"first", "ID", "rows from this tern_id on, or EPOCH:RECORD", TEXT, false, 0, 0,
+                           BIT(TERN_COMMAND_AUDIT)},
+    [TERN_OPTION_LAST] = {"last", "ID", "and up to this one", TEXT, false, 0, 0, BIT(TERN_COMMAND_AUDIT)},
+    [TERN_OPTION_KEY] = {"key", "COLUMNS", "the columns that say which row a record is, with commas", TEXT,
+                         false, 0, 0, BIT(TERN_COMMAND_IMPORT)},
+    [TERN_OPTION_APPEND] = {"append", NULL, "no key: every line is a row; a file is brought once", NOTHING,
+                            false, 0, 0, BIT(TERN_COMMAND_IMPORT)},
+    [TERN_OPTION_TYPES] = {"types", "LIST", "as at=time_s,note=text(16)?; others are found from the values",
+                           TEXT, false, 0, 0, BIT(TERN_COMMAND_IMPORT)},
+    [TERN_OPTION_SCHEMA] = {"schema", "FILE", "table, types and key from a TABLE-HASH.schema file", TEXT,
+                            false, 0, 0, BIT(TERN_COMMAND_IMPORT)},
     [TERN_OPTION_JSON] = {"json", NULL, "for programs: one JSON object", NOTHING, false, 0, 0,
                           BIT(TERN_COMMAND_STATUS)},
     [TERN_OPTION_RETRY] = {"retry", NULL, "bring them in again, once they or the destination were mended",
@@ -235,19 +249,19 @@ static bool unknown_word(struct tern_options *options, const char *word, const c
 
 static bool takes_operands(enum tern_command command)
 {
-    (void)command;
-    return false;
+    return command == TERN_COMMAND_IMPORT;
 }
 
 static bool add_operand(struct tern_options *options, const char *word)
 {
-    struct tern_option_values *operands = &options->operands;
-    if (operands->count == TERN_OPTION_VALUES_MAX ||
-        (operands->values[operands->count] = strdup(word)) == NULL) {
-        snprintf(options->error, sizeof options->error, "at most %d files at a time", TERN_OPTION_VALUES_MAX);
+    char **operands = realloc(options->operands, (options->operand_count + 1) * sizeof(char *));
+    if (operands != NULL)
+        options->operands = operands;
+    if (operands == NULL || (operands[options->operand_count] = strdup(word)) == NULL) {
+        snprintf(options->error, sizeof options->error, "out of memory");
         return false;
     }
-    operands->count++;
+    options->operand_count++;
     return true;
 }
 
@@ -429,6 +443,8 @@ void tern_options_free(struct tern_options *options)
     for (size_t i = 0; i < TERN_OPTION_COUNT; i++)
         while (options->of[i].count > 0)
             free(options->of[i].values[--options->of[i].count]);
-    while (options->operands.count > 0)
-        free(options->operands.values[--options->operands.count]);
+    while (options->operand_count > 0)
+        free(options->operands[--options->operand_count]);
+    free(options->operands);
+    options->operands = NULL;
 }

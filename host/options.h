@@ -19,6 +19,7 @@ enum tern_option {
     TERN_OPTION_IDLE_SECONDS,
     TERN_OPTION_SEGMENT_SECONDS,
     TERN_OPTION_SEGMENT_BYTES,
+    TERN_OPTION_SEGMENT_COMPRESS,
     TERN_OPTION_DRAIN_SECONDS,
     TERN_OPTION_KEEP_DAYS,
     TERN_OPTION_KEEP_BYTES,
@@ -37,6 +38,12 @@ enum tern_option {
     TERN_OPTION_TABLE,
     TERN_OPTION_DEVICE,
     TERN_OPTION_REPAIR,
+    TERN_OPTION_FIRST,
+    TERN_OPTION_LAST,
+    TERN_OPTION_KEY,
+    TERN_OPTION_APPEND,
+    TERN_OPTION_TYPES,
+    TERN_OPTION_SCHEMA,
     TERN_OPTION_JSON,
     TERN_OPTION_RETRY,
     TERN_OPTION_HELP,
@@ -52,7 +59,9 @@ enum tern_command {
     TERN_COMMAND_REPLAY,
     TERN_COMMAND_REJECTS,
     TERN_COMMAND_DDL,
-    TERN_COMMAND_CHECK
+    TERN_COMMAND_CHECK,
+    TERN_COMMAND_AUDIT,
+    TERN_COMMAND_IMPORT
 };
 
 #define TERN_OPTION_VALUES_MAX 16 /* times that one option may be given */
@@ -66,9 +75,10 @@ struct tern_option_values {
 struct tern_options {
     enum tern_command command; /* set before the functions below are called */
     struct tern_option_values of[TERN_OPTION_COUNT];
-    struct tern_option_values operands; /* words without dashes, where the command takes them */
-    char error[400];                    /* why a function below said false: one line, without an end */
-    bool is_failure;                    /* and it was not the words' fault: a file cannot be read */
+    char **operands; /* words without dashes, where the command takes them */
+    size_t operand_count;
+    char error[400]; /* why a function below said false: one line, without an end */
+    bool is_failure; /* and it was not the words' fault: a file cannot be read */
 };
 
 /* Reads the command line. False: a word is not known, a value is missing or cannot be right, or a URL holds a password, which

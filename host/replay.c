@@ -24,6 +24,12 @@ bool tern_replay_wants_table(const struct tern_import_replay *replay, const stru
     return replay == NULL || replay->table == NULL || strcmp(replay->table, table->name) == 0;
 }
 
+bool tern_replay_wants_record(const struct tern_import_replay *replay, const struct tern_mark *mark,
+                              uint32_t sequence)
+{
+    return replay == NULL || replay->wants == NULL || replay->wants(replay->context, mark, sequence);
+}
+
 bool tern_replay_repairs(const struct tern_import_replay *replay)
 {
     return replay != NULL && replay->repair;
@@ -94,8 +100,11 @@ int tern_host_replay(const struct tern_host_replay *replay, struct tern_host_pro
     struct tern_import *import;
     struct tern_stage_config config = {
         .directory = replay->stage, .report = replay->report, .read_only = true};
-    struct tern_import_replay inner = {replay->since, replay->until, replay->device, replay->table,
-                                       replay->repair != 0};
+    struct tern_import_replay inner = {.since = replay->since,
+                                       .until = replay->until,
+                                       .device = replay->device,
+                                       .table = replay->table,
+                                       .repair = replay->repair != 0};
     struct tern_import_config importing = {.report = replay->report, .replay = &inner};
     memset(done, 0, sizeof *done);
     int status = check(replay);

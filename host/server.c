@@ -416,12 +416,12 @@ static void reopen_serial(struct tern_server *server)
 
 /* ---- The turn ------------------------------------------------------------------------------------------------------------- */
 
-/* Whatever was not made durable is not acknowledged. Its senders are told to come again later, which is also the throttle for a disk
+/* Whatever was not made durable is not acknowledged. Its senders, and they alone, are told to come again later, which is also the throttle for a disk
  * that is full. */
 static void refuse_touched(struct tern_server *server)
 {
     for (struct tern_connection *one = server->touched; one != NULL; one = one->next_touched)
-        if (one->descriptor >= 0 && one->peer.device != NULL)
+        if (one->descriptor >= 0 && one->peer.device != NULL && tern_stage_waits(one->peer.device))
             tern_peer_refuse(&one->peer, TERN_REFUSED_STORE, "the staging store cannot write");
 }
 
@@ -438,7 +438,7 @@ static void sync_and_answer(struct tern_server *server)
         struct tern_connection *one = server->touched;
         server->touched = one->next_touched;
         one->is_touched = false;
-        if (good)
+        if (good || (one->peer.device != NULL && !tern_stage_waits(one->peer.device)))
             tern_peer_synced(&one->peer);
         answer(server, one);
     }

@@ -33,8 +33,9 @@ struct tern_sink_config {
     struct tern_report report;
     uint32_t segment_seconds;
     uint64_t segment_bytes;
-    bool soft_delete; /* a delete leaves the key, with tern_deleted set and the other columns NULL */
-    bool no_ddl;      /* tables and columns are made by somebody else: `tern-gateway ddl` prints them */
+    const char *segment_tool; /* must outlive the sink */
+    bool soft_delete;         /* a delete leaves the key, with tern_deleted set and the other columns NULL */
+    bool no_ddl; /* tables and columns are made by somebody else: `tern-gateway ddl` prints them */
     const struct tern_sink_name *names;
     size_t name_count;
 };
@@ -101,6 +102,8 @@ struct tern_sink {
     char error[256]; /* what the last failed call says: what, where, and what to do */
 };
 
+struct tern_sink_scan;
+
 /* All return TERN_HOST_OK or an error; sink->error says more. TERN_HOST_E_DATABASE and TERN_HOST_E_SYSTEM: try again later. */
 struct tern_sink_ops {
     const char *scheme;
@@ -145,6 +148,8 @@ struct tern_sink_ops {
                     void (*print)(const char *text));
     int (*check)(struct tern_sink *sink, bool rights,
                  void (*print)(const char *text)); /* `rights`: to make tables, too */
+    /* Reads rows back: scan.h. May be called within a transaction, and outside. NULL: the destination cannot. */
+    int (*scan)(struct tern_sink *sink, const struct tern_sink_scan *scan);
     void (*close)(struct tern_sink *sink);
 };
 

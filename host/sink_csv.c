@@ -18,9 +18,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "csv_compress.h"
 #include "csv_manifest.h"
 #include "csv_rows.h"
 #include "journal_file.h"
+#include "log.h"
+#include "scan.h"
 
 #define SEGMENT_SECONDS 60u
 #define SEGMENT_BYTES   (64ull << 20)
@@ -35,6 +38,7 @@ struct csv_sink {
     int lock;
     uint32_t segment_seconds;
     uint64_t segment_bytes;
+    const char *tool; /* that compresses closed segments, NULL: none */
     struct tern_csv_manifest manifest;
     bool unsure; /* whether the last record of the manifest counts is known only when it is read again */
     bool folder_changed; /* a file was made since the folder was last made durable */
@@ -122,6 +126,42 @@ static int begin_segment(struct csv_sink *csv, const struct tern_table *table, u
     return TERN_HOST_OK;
 }
 
+/* Under its name, compressed: never both, so that no loader takes its lines twice. */
+static bool compress(struct csv_sink *csv, const char *hidden, const char *name)
+{
+    char whole[NAME_ROOM + 8];
+    struct tern_fields fields;
+    snprintf(whole, sizeof whole, "%s%s", name, tern_csv_suffix(csv->tool));
+    if (tern_csv_compress(&csv->sink, csv->folder, csv->tool, hidden, whole) && fsync(csv->folder) == 0)
+        return unlinkat(csv->folder, hidden, 0) == 0;
+    tern_fields_begin(&fields);
+    tern_fields_format(&fields, "path", "%s/%s", csv->directory, name);
+    tern_fields_text(&fields, "error", csv->sink.error);
+    tern_fields_text(&fields, "msg", "the segment cannot be compressed and stays plain");
+    tern_report_event(&csv->sink.report, TERN_WARN, "segment-not-compressed", &fields);
+    unlinkat(csv->folder, whole, 0);
+    return false;
+}
+
+static int finish_segment(struct csv_sink *csv, const char *hidden, const char *name)
+{
+    /* Where it is not there, it has its name already. */
+    bool there = fchmodat(csv->folder, hidden, 0440, 0) == 0;
+    if (!there && errno != ENOENT)
+        return fail(csv, "cannot make read-only", hidden);
+    if (!there || (csv->tool != NULL && compress(csv, hidden, name)))
+        return TERN_HOST_OK;
+    /* A run before may have compressed it, and ended before it took the plain one away. */
+    static const char *const suffixes[] = {".gz", ".zst"};
+    for (unsigned i = 0; i < 2; i++) {
+        char whole[NAME_ROOM + 8];
+        snprintf(whole, sizeof whole, "%s%s", name, suffixes[i]);
+        unlinkat(csv->folder, whole, 0);
+    }
+    return renameat(csv->folder, hidden, csv->folder, name) == 0 ? TERN_HOST_OK
+                                                                 : fail(csv, "cannot rename to", name);
+}
+
 /* Gives complete segments their names. They leave memory; the manifest's file forgets them when it is next rewritten. */
 static int finish_segments(struct csv_sink *csv)
 {
@@ -133,12 +173,9 @@ static int finish_segments(struct csv_sink *csv)
             continue;
         open_name(hidden, segment);
         final_name(name, segment);
-        /* Where it is not there, it has its name already. */
-        bool there = fchmodat(csv->folder, hidden, 0440, 0) == 0;
-        if (!there && errno != ENOENT)
-            return fail(csv, "cannot make read-only", hidden);
-        if (there && renameat(csv->folder, hidden, csv->folder, name) != 0)
-            return fail(csv, "cannot rename to", name);
+        int status = finish_segment(csv, hidden, name);
+        if (status != TERN_HOST_OK)
+            return status;
         renamed = true;
     }
     if (renamed && fsync(csv->folder) != 0)
@@ -216,7 +253,10 @@ static int remove_strays(struct csv_sink *csv)
         return fail(csv, "cannot list", "");
     for (struct dirent *entry; (entry = readdir(listing)) != NULL;) {
         size_t size = strlen(entry->d_name);
-        bool known = size < 6 || entry->d_name[0] != '.' || strcmp(entry->d_name + size - 5, ".open") != 0;
+        bool open = size > 5 && strcmp(entry->d_name + size - 5, ".open") == 0;
+        bool aside = size > 5 && strcmp(entry->d_name + size - 4, ".new") == 0 &&
+                     strstr(entry->d_name, ".csv.") != NULL;
+        bool known = entry->d_name[0] != '.' || (!open && !aside);
         for (struct tern_csv_segment *segment = csv->manifest.segments; segment != NULL && !known;
              segment = segment->next) {
             char name[NAME_ROOM];
@@ -419,6 +459,11 @@ static int open_csv(struct tern_sink **sink, const struct tern_sink_config *conf
         snprintf(error, 256, "csv: needs the name of a folder, as in csv:out");
         return TERN_HOST_E_ARGUMENT;
     }
+    if (config->segment_tool != NULL && tern_csv_suffix(config->segment_tool) == NULL) {
+        snprintf(error, 256, "csv: segments can be compressed with gzip or zstd, not with '%.50s'",
+                 config->segment_tool);
+        return TERN_HOST_E_ARGUMENT;
+    }
     struct csv_sink *csv = calloc(1, sizeof *csv);
     if (csv == NULL || (csv->directory = strdup(config->rest)) == NULL) {
         free(csv);
@@ -428,8 +473,14 @@ static int open_csv(struct tern_sink **sink, const struct tern_sink_config *conf
     csv->folder = csv->lock = csv->manifest.descriptor = -1;
     csv->segment_seconds = config->segment_seconds == 0 ? SEGMENT_SECONDS : config->segment_seconds;
     csv->segment_bytes = config->segment_bytes == 0 ? SEGMENT_BYTES : config->segment_bytes;
+    csv->tool = config->segment_tool;
     *sink = &csv->sink;
     return TERN_HOST_OK;
+}
+
+static int scan(struct tern_sink *sink, const struct tern_sink_scan *scan)
+{
+    return tern_csv_scan(sink, ((struct csv_sink *)sink)->folder, scan);
 }
 
 static void close_csv(struct tern_sink *sink)
@@ -456,5 +507,6 @@ const struct tern_sink_ops tern_sink_csv = {
     .commit = commit,
     .rollback = rollback,
     .tick = tick,
+    .scan = scan,
     .close = close_csv,
 };

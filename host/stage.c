@@ -10,11 +10,13 @@
 #include "log.h"
 #include "stage_state.h"
 
-#define EPOCH_START 1704067200ll /* 2024-01-01 UTC in Unix seconds */
-#define EPOCH_UNIT  16           /* seconds */
+#define EPOCH_START  1704067200ll /* 2024-01-01 UTC in Unix seconds */
+#define ANCHOR_DRIFT 2000         /* milliseconds that a device's clock may go wrong between two anchors */
+#define EPOCH_UNIT   16           /* seconds */
 /* No clock that shows an earlier time than this is believed (2026-01-01): epochs begin here on a machine without one. */
-#define EPOCH_FLOOR ((1767225600ll - EPOCH_START) / EPOCH_UNIT)
-#define EPOCH_MAX   0x7FFFFFFFu
+#define EPOCH_FLOOR  ((1767225600ll - EPOCH_START) / EPOCH_UNIT)
+#define EPOCH_SPREAD (1u << 20) /* units, 194 days: where the epochs of a store without a clock begin */
+#define EPOCH_MAX    0x7FFFFFFFu
 
 int64_t tern_stage_now(void)
 {
@@ -159,13 +161,14 @@ static uint32_t newest_epoch(const struct tern_device *device, const struct tern
 }
 
 /* 0: there is none left. */
-static uint32_t next_epoch(const struct tern_device *device, const struct tern_hello *hello, uint8_t lane,
-                           int64_t now)
+static uint32_t next_epoch(const struct tern_stage *stage, const struct tern_device *device,
+                           const struct tern_hello *hello, uint8_t lane, int64_t now)
 {
     int64_t unit = (now / 1000 - EPOCH_START) / EPOCH_UNIT;
     int64_t after = (int64_t)(newest_epoch(device, hello) >> 3) + 1;
+    /* Without a clock every fresh store would begin alike, and two of them would give a device one epoch for different records. */
     if (unit < EPOCH_FLOOR)
-        unit = EPOCH_FLOOR;
+        unit = EPOCH_FLOOR + (int64_t)(tern_stage_id(stage) % EPOCH_SPREAD);
     if (unit < after)
         unit = after;
     return unit > (int64_t)(EPOCH_MAX >> 3) ? 0 : (uint32_t)unit << 3 | lane;
@@ -235,7 +238,7 @@ static void report_quarantine(const struct tern_stage *stage, const struct tern_
 static int make_range(struct tern_stage *stage, struct tern_device *device, const struct tern_hello *hello,
                       const struct tern_hello_range *range, int64_t now, struct tern_range **out)
 {
-    uint32_t epoch = range->epoch != 0 ? range->epoch : next_epoch(device, hello, range->lane, now);
+    uint32_t epoch = range->epoch != 0 ? range->epoch : next_epoch(stage, device, hello, range->lane, now);
     if (epoch == 0)
         return TERN_HOST_E_LIMIT;
     if (range->epoch != 0 && is_out_of_line(device, range)) {
@@ -249,8 +252,35 @@ static int make_range(struct tern_stage *stage, struct tern_device *device, cons
     return TERN_HOST_OK;
 }
 
-static void write_anchor(struct tern_stage *stage, const struct tern_range *range,
-                         const struct tern_hello *hello, int64_t now)
+/* Whether the HELLO says more of the device's time than the one before: another start, or a clock that went differently. */
+static bool is_news(const struct tern_range *range, const struct tern_hello *hello, int64_t now)
+{
+    int64_t drift = (now - (int64_t)hello->uptime) - range->anchor_start;
+    if (hello->boot == 0 && hello->uptime == 0)
+        return false;
+    return range->anchor_start == 0 || hello->boot != range->anchor_boot ||
+           (now != 0 && (drift > ANCHOR_DRIFT || drift < -ANCHOR_DRIFT));
+}
+
+static void report_set_back(const struct tern_stage *stage, const struct tern_device *device,
+                            const struct tern_hello_range *range, uint32_t next)
+{
+    struct tern_fields fields;
+    tern_fields_begin(&fields);
+    tern_fields_text(&fields, "device", device->id);
+    tern_fields_number(&fields, "lane", range->lane);
+    tern_fields_number(&fields, "epoch", range->epoch);
+    tern_fields_number(&fields, "acknowledged", range->acked);
+    tern_fields_number(&fields, "next", next);
+    tern_fields_text(
+        &fields, "msg",
+        "this store has acknowledged records that it does not hold: the staging folder was set back to "
+        "an older copy, or two gateways use copies of one; the device sends what it still has");
+    tern_report_event(&stage->report, TERN_ERROR, "store-set-back", &fields);
+}
+
+static void write_anchor(struct tern_stage *stage, struct tern_range *range, const struct tern_hello *hello,
+                         int64_t now)
 {
     struct tern_record record = {.kind = TERN_ENTRY_ANCHOR,
                                  .lane = range->face.lane,
@@ -262,6 +292,8 @@ static void write_anchor(struct tern_stage *stage, const struct tern_range *rang
                                  .uptime = hello->uptime,
                                  .received = now};
     tern_stage_append(stage, &record);
+    tern_range_anchor(range, &record);
+    tern_range_mark(range);
 }
 
 int tern_stage_hello(struct tern_stage *stage, struct tern_device *device, const struct tern_hello *hello,
@@ -278,15 +310,24 @@ int tern_stage_hello(struct tern_stage *stage, struct tern_device *device, const
     int status = is_new ? make_range(stage, device, hello, range, now, &known) : TERN_HOST_OK;
     if (status != TERN_HOST_OK)
         return status;
-    if (is_new || hello->boot != 0 || hello->uptime != 0)
+    if (is_new || is_news(known, hello, now))
         write_anchor(stage, known, hello, now);
     *out = &known->face;
-    tern_range_mark(known);
+    if (range->store == tern_stage_id(stage) && range->acked > known->face.taken.next)
+        report_set_back(stage, device, range, known->face.taken.next);
     bool held =
         range->store != 0 && range->store != tern_stage_id(stage) && range->acked > known->face.taken.next;
     if (held && tern_journal_has_room(stage->journal))
         status = tern_stage_gap(stage, &known->face, known->face.taken.next, range->acked - 1, TERN_GAP_HELD);
     return status;
+}
+
+bool tern_stage_waits(const struct tern_device *device)
+{
+    for (size_t i = 0; i < device->range_count; i++)
+        if (device->ranges[i]->is_dirty)
+            return true;
+    return false;
 }
 
 /* ---- Sync --------------------------------------------------------------------------------------------------------------------- */

@@ -90,7 +90,7 @@ const char *tern_device_id(const struct tern_device *device);
 
 /* Finds or makes the range, giving an epoch where the device has none (max of the device's newest + 1 and now, in 16-second
  * units since 2024, low 3 bits the lane). `now` is Unix milliseconds, 0 when unknown. Writes the time anchor (boot, uptime) to the
- * journal. A range that a device already had is found again by (lane, epoch); one that was given out for epoch 0 and whose
+ * journal when it says something new. A range that a device already had is found again by (lane, epoch); one that was given out for epoch 0 and whose
  * WELCOME was lost is given again only if nothing was taken into it. What another store has acknowledged and this one has not becomes
  * a gap (held by another store), and range->taken.next stands behind it. Sync before the WELCOME leaves.
  * TERN_HOST_E_PROTOCOL: the range contradicts itself, or its epoch was never seen here, is older than the lane's newest, and the device
@@ -113,6 +113,9 @@ int tern_stage_gap(struct tern_stage *stage, struct tern_stage_range *range, uin
  * TERN_HOST_E_PROTOCOL when it is not. */
 int tern_stage_schema(struct tern_stage *stage, struct tern_device *device, uint32_t hash, uint32_t offset,
                       const uint8_t *data, size_t size, bool *done);
+
+/* Whether anything of the device has been taken that is not durable. */
+bool tern_stage_waits(const struct tern_device *device);
 
 /* One write and one fdatasync for everything taken since the last; then durable = taken. On an error nothing new may
  * be acknowledged, and the next call tries again. Writes nothing when there is nothing new. */
@@ -142,6 +145,9 @@ struct tern_stage_about {
     bool in_batch;        /* the newest wait for their batch's end */
     int64_t heard;        /* Unix milliseconds when records or gaps of it came last, 0: not known */
 };
+
+/* The newest epoch that is known of the device, 0: none. */
+uint32_t tern_stage_newest(const struct tern_device *device);
 
 /* Calls for every range, device by device. From the thread that serves, or with a store that is read-only. */
 void tern_stage_list(struct tern_stage *stage,

@@ -25,6 +25,15 @@ void tern_stage_list(struct tern_stage *stage,
     }
 }
 
+uint32_t tern_stage_newest(const struct tern_device *device)
+{
+    uint32_t newest = 0;
+    for (size_t i = 0; i < device->range_count; i++)
+        if (device->ranges[i]->face.epoch > newest)
+            newest = device->ranges[i]->face.epoch;
+    return newest;
+}
+
 void tern_stage_hold(struct tern_stage *stage, bool held)
 {
     tern_journal_hold(stage->journal, held);

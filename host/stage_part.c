@@ -152,7 +152,9 @@ static int take_segments(struct tern_stage *stage, struct tern_range *range, uin
     } else if (walked != TERN_OK) {
         tern_range_begin(range, 0);
     }
-    tern_range_mark(range);
+    /* A repeat of what is durable leaves nothing that waits for the disk. */
+    if (memcmp(&range->face.taken, &range->face.durable, sizeof range->face.taken) != 0)
+        tern_range_mark(range);
     return status == TERN_HOST_OK && walked != TERN_OK ? TERN_HOST_E_PROTOCOL : status;
 }
 

@@ -160,6 +160,12 @@ void tern_range_mark(struct tern_range *range)
     stage->dirty = range;
 }
 
+void tern_range_anchor(struct tern_range *range, const struct tern_record *record)
+{
+    range->anchor_boot = record->boot;
+    range->anchor_start = record->received - (int64_t)record->uptime;
+}
+
 /* ---- Schemas --------------------------------------------------------------------------------------------------------------- */
 
 static struct tern_stage_schema *find_schema(const struct tern_device *device, uint32_t hash)
@@ -432,6 +438,14 @@ static bool replay_schema(struct tern_stage *stage, const struct tern_record *re
            tern_stage_add_schema(device, record->hash, record->data, record->size) == TERN_HOST_OK;
 }
 
+static bool replay_anchor(struct tern_stage *stage, const struct tern_record *record)
+{
+    struct tern_range *range = replay_range(stage, record);
+    if (range != NULL)
+        tern_range_anchor(range, record);
+    return range != NULL;
+}
+
 static bool replay_record(struct tern_stage *stage, uint64_t position, const struct tern_record *record)
 {
     switch (record->kind) {
@@ -440,7 +454,7 @@ static bool replay_record(struct tern_stage *stage, uint64_t position, const str
     case TERN_ENTRY_SCHEMA:
         return replay_schema(stage, record);
     case TERN_ENTRY_ANCHOR:
-        return replay_range(stage, record) != NULL;
+        return replay_anchor(stage, record);
     case TERN_ENTRY_CHUNK:
         return replay_chunk(stage, position, record);
     case TERN_ENTRY_GAP:

@@ -40,6 +40,8 @@ struct tern_range {
     uint32_t run;          /* behind the newest committed record */
     uint64_t run_entry;    /* the newest entry with records from `run` on, 0: none */
     uint64_t lost;         /* records in gaps */
+    uint32_t anchor_boot;  /* of the newest time anchor */
+    int64_t anchor_start;  /* Unix milliseconds when, by it, the device started; 0: there is none */
     int64_t heard;         /* Unix milliseconds when anything came last, 0: not known */
 };
 
@@ -89,6 +91,9 @@ int tern_stage_add_schema(struct tern_device *device, uint32_t hash, const uint8
 bool tern_device_has_schema(const struct tern_device *device, uint32_t hash);
 
 void tern_range_mark(struct tern_range *range);
+
+/* Remembers what the time anchor said. */
+void tern_range_anchor(struct tern_range *range, const struct tern_record *record);
 
 void tern_stage_free_devices(struct tern_stage *stage);
 

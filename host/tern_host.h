@@ -64,6 +64,7 @@ struct tern_host_config {
     uint32_t idle_seconds;     /* a silent connection is closed after this, 0: 300 */
     uint32_t segment_seconds;  /* csv: a segment is closed at this age, 0: 60 */
     uint64_t segment_bytes;    /* csv: and at this size, 0: 64 MiB */
+    const char *segment_tool;  /* csv: closed segments are compressed by "gzip" or "zstd", NULL: not */
     uint32_t keep_days;        /* what every destination has stays in the staging folder so long, 0: 7 */
     uint64_t keep_bytes;       /* but at most so many bytes, 0: no limit */
     uint64_t reserve_bytes;    /* of the disk that stay free, 0: 16 MiB */
@@ -128,6 +129,42 @@ struct tern_host_replay {
 /* Blocks until it is done. TERN_HOST_E_ARGUMENT; TERN_HOST_E_LIMIT: ended by progress(), or ranges were held; TERN_HOST_E_DATABASE: the
  * destination cannot be reached. */
 int tern_host_replay(const struct tern_host_replay *replay, struct tern_host_progress *done);
+
+/* ---- Looking twice ------------------------------------------------------------------------------------------------------------ */
+
+/* Rows of a table: what the journal leads to, as far as the destination's checkpoint says that it has it, and what is there. A digest does
+ * not depend on the order of rows. */
+struct tern_host_audit_table {
+    const char *table;
+    uint64_t journal_rows, journal_digest;
+    uint64_t sink_rows, sink_digest;
+    uint64_t differences;
+    uint64_t older; /* rows of records that the journal no longer has: not compared */
+};
+
+struct tern_host_audit {
+    const char *stage;    /* required */
+    const char *sink;     /* required: an URL of a kind that can be read back: sqlite and csv */
+    const char *device;   /* NULL: all */
+    int64_t first, last;  /* rows with these tern_id, last 0: no end */
+    int64_t since, until; /* rows of records that came in then, Unix milliseconds; 0: no limit */
+    struct tern_report report;
+    /* Both may be NULL. `what` is the end of a sentence about the row. */
+    void (*difference)(void *context, const char *table, const char *device, int64_t id, const char *what);
+    void (*table)(void *context, const struct tern_host_audit_table *table);
+    void *context;
+};
+
+struct tern_host_audit_result {
+    uint64_t rows; /* compared */
+    uint64_t differences;
+    uint32_t held; /* ranges that cannot be brought in; the report says why */
+    int failed;
+};
+
+/* Compares a destination with the journal, in a transaction of its own; a gateway may use both meanwhile (not a csv folder). Needs room
+ * for a copy of the journal's rows in TMPDIR, and SQLite's library unless the destination is csv. */
+int tern_host_audit(const struct tern_host_audit *audit, struct tern_host_audit_result *result);
 
 #ifdef __cplusplus
 }

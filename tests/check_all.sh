@@ -43,6 +43,7 @@ need() {
 }
 
 need gcc clang clang-format valgrind arm-none-eabi-gcc riscv64-unknown-elf-gcc avr-gcc simavr python3 qemu-system-arm qemu-system-riscv32 qemu-ppc powerpc-linux-gnu-gcc
+need gzip zstd
 export TERN_NO_SKIP=1
 
 step "check" $make -s check

@@ -215,6 +215,7 @@ void tern_sql_rollback(struct tern_sink *sink);
 int tern_sql_describe_table(struct tern_sink *sink, const struct tern_table *table, bool deletes,
                             void (*print)(const char *text));
 int tern_sql_check(struct tern_sink *sink, bool rights, void (*print)(const char *text));
+int tern_sql_scan(struct tern_sink *sink, const struct tern_sink_scan *scan);
 void tern_sql_close(struct tern_sink *sink);
 
 #define TERN_SQL_SINK_OPS                                                                                    \
@@ -224,7 +225,7 @@ void tern_sql_close(struct tern_sink *sink);
     .replace = tern_sql_replace, .is_above = tern_sql_is_above, .is_outvoted = tern_sql_is_outvoted,         \
     .load = tern_sql_load, .write_marks = tern_sql_write_marks, .commit = tern_sql_commit,                   \
     .rollback = tern_sql_rollback, .describe = tern_sql_describe_table, .check = tern_sql_check,             \
-    .close = tern_sql_close
+    .scan = tern_sql_scan, .close = tern_sql_close
 
 /* Runs a statement of the engine, prepared when it is first needed. */
 int tern_sql_run(struct tern_sql_engine *engine, enum tern_sql_statement which,

@@ -66,7 +66,7 @@ static void open_sink(const char *name)
 {
     struct tern_import_config config = {.report = report};
     snprintf(url, sizeof url, "csv:%s", folder_path(name));
-    if (!tern_keeper_admits(keeper, url, &config.from))
+    if (!tern_keeper_admits(keeper, url, &config))
         return;
     CHECK_EQ(tern_import_open(&import, stage, url, &config), TERN_HOST_OK);
     CHECK_EQ(tern_keeper_watch(keeper, url, config.from, import), TERN_HOST_OK);
@@ -336,6 +336,39 @@ static void passwords_are_not_written_down(void)
     }
 }
 
+static void a_store_that_was_set_back_and_grew_again_skips_nothing(void)
+{
+    char command[2000];
+    fresh(&(struct tern_keeper_config){0});
+    send_rows(3);
+    drain();
+    close_all();
+    snprintf(command, sizeof command, "cp -r '%s' '%s'", folder_path("stage"), folder_path("copy"));
+    CHECK_EQ(system(command), 0);
+    reopen_stage();
+    open_keeper(&(struct tern_keeper_config){0});
+    open_sink("out");
+    range = chunks_device(stage, "dev2");
+    send_rows(20);
+    drain();
+    close_all();
+    /* The copy comes back, and grows beyond what the destination has seen while that cannot be reached. */
+    folder_clear(folder_path("stage"));
+    snprintf(command, sizeof command, "rm -r '%s' && mv '%s' '%s'", folder_path("stage"), folder_path("copy"),
+             folder_path("stage"));
+    CHECK_EQ(system(command), 0);
+    reopen_stage();
+    open_keeper(&(struct tern_keeper_config){0});
+    range = chunks_device(stage, "dev3");
+    send_rows(60);
+    open_sink("out");
+    drain();
+    struct tern_import_status status;
+    tern_import_status(import, &status);
+    CHECK_EQ(status.rows, 3000);
+    close_all();
+}
+
 /* ---- A full disk ---------------------------------------------------------------------------------------------------------- */
 
 static void a_full_disk_holds_and_goes_on(void)
@@ -413,6 +446,7 @@ int main(void)
     RUN(a_new_destination_says_what_the_store_no_longer_has);
     RUN(a_destination_from_now_on_gets_only_what_comes);
     RUN(the_list_outlives_a_restart);
+    RUN(a_store_that_was_set_back_and_grew_again_skips_nothing);
     RUN(passwords_are_not_written_down);
     RUN(a_full_disk_holds_and_goes_on);
     RUN(a_destination_can_be_given_up_when_the_disk_is_full);

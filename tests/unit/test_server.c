@@ -468,6 +468,27 @@ static void a_disk_that_fails_refuses_and_acknowledges_nothing(void)
     teardown();
 }
 
+static void a_disk_that_fails_refuses_only_whom_it_concerns(void)
+{
+    setup();
+    dial(&one, "dev1");
+    dial(&two, "dev2");
+    push_rows(&one, 1, 5);
+    push_rows(&two, 1, 5);
+    disk_fails = true;
+    client_put_chunk(&one.out, 6, 5, 900);
+    CHECK(wait_for_end(&one, 1000));
+    CHECK_EQ(one.answers.reason, TERN_REFUSED_STORE);
+    client_put_chunk(&two.out, 1, 5, 900); /* what is held already */
+    CHECK(!wait_for_end(&two, 100));
+    CHECK_EQ(two.answers.refusals, 0);
+    disk_fails = false;
+    push_rows(&two, 6, 5);
+    hang_up(&one);
+    hang_up(&two);
+    teardown();
+}
+
 static void a_port_in_use_is_said_to_be(void)
 {
     char url[40];
@@ -561,6 +582,7 @@ int main(void)
     RUN(a_flood_of_hellos_is_refused);
     RUN(one_too_many_is_turned_away);
     RUN(a_disk_that_fails_refuses_and_acknowledges_nothing);
+    RUN(a_disk_that_fails_refuses_only_whom_it_concerns);
     RUN(a_port_in_use_is_said_to_be);
     RUN(a_url_that_cannot_be_right_is_an_argument_error);
     RUN(a_device_pushes_over_a_serial_line);

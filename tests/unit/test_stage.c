@@ -394,6 +394,75 @@ static void records_that_another_store_acknowledged_become_a_gap(void)
     tern_stage_close(stage);
 }
 
+static void note_event(void *context, enum tern_level level, const char *event, const char *fields)
+{
+    (void)level, (void)fields;
+    *(bool *)context |= strcmp(event, "store-set-back") == 0;
+}
+
+static void a_store_that_was_set_back_says_so(void)
+{
+    bool seen = false;
+    folder_fresh();
+    struct tern_stage_config config = {.directory = folder, .report = {note_event, &seen}};
+    CHECK_EQ(tern_stage_open(&stage, &config), TERN_HOST_OK);
+    struct tern_device *device = tern_stage_device(stage, "dev1");
+    struct tern_hello hello = {.id = "dev1", .range_count = 1};
+    struct tern_stage_range *range;
+    hello.ranges[0] = (struct tern_hello_range){
+        .epoch = 80, .base = 1, .oldest = 1, .next = 200, .acked = 1, .store = tern_stage_id(stage)};
+    CHECK_EQ(tern_stage_hello(stage, device, &hello, &hello.ranges[0], 0, &range), TERN_HOST_OK);
+    CHECK(!seen);
+    hello.ranges[0].acked = 120;
+    CHECK_EQ(tern_stage_hello(stage, device, &hello, &hello.ranges[0], 0, &range), TERN_HOST_OK);
+    CHECK(seen);
+    CHECK_EQ(range->taken.next, 1);
+    tern_stage_close(stage);
+}
+
+static void fresh_stores_without_a_clock_give_different_epochs(void)
+{
+    fresh();
+    uint32_t first = chunks_device(stage, "dev1")->epoch;
+    uint64_t id = tern_stage_id(stage);
+    tern_stage_close(stage);
+    fresh();
+    uint32_t second = chunks_device(stage, "dev1")->epoch;
+    /* One in a million pairs of stores is alike. */
+    CHECK(first != second || id % (1u << 20) == tern_stage_id(stage) % (1u << 20));
+    tern_stage_close(stage);
+}
+
+/* What a HELLO adds to the journal, in bytes. */
+static uint64_t hello_bytes(uint32_t boot, uint64_t uptime, int64_t now)
+{
+    struct tern_hello hello = {.id = "dev1", .boot = boot, .uptime = uptime, .range_count = 1};
+    struct tern_stage_range *range;
+    hello.ranges[0] = (struct tern_hello_range){.epoch = 80, .base = 1, .oldest = 1, .next = 1};
+    uint64_t before = tern_stage_end(stage);
+    CHECK_EQ(tern_stage_hello(stage, tern_stage_device(stage, "dev1"), &hello, &hello.ranges[0], now, &range),
+             TERN_HOST_OK);
+    CHECK_EQ(tern_stage_sync(stage), TERN_HOST_OK);
+    return tern_stage_end(stage) - before;
+}
+
+static void a_hello_is_written_down_only_when_it_says_something_new(void)
+{
+    const int64_t now = 1795000000000;
+    fresh();
+    CHECK(hello_bytes(7, 1000, now) != 0);
+    CHECK_EQ(hello_bytes(7, 1000, now), 0);
+    CHECK_EQ(hello_bytes(7, 61000, now + 60500), 0); /* clocks differ by half a second */
+    CHECK_EQ(hello_bytes(7, 61000, 0), 0);           /* no clock here: nothing to say about the time */
+    CHECK(hello_bytes(7, 61000, now + 90000) != 0);  /* the wall clock was set */
+    CHECK_EQ(hello_bytes(7, 62000, now + 91000), 0);
+    CHECK(hello_bytes(8, 5, now + 92000) != 0); /* another start */
+    CHECK_EQ(hello_bytes(0, 0, now + 93000), 0);
+    reopen();
+    CHECK_EQ(hello_bytes(8, 1005, now + 93000), 0);
+    tern_stage_close(stage);
+}
+
 static void contradicting_ranges_are_refused(void)
 {
     fresh();
@@ -448,6 +517,9 @@ int main(void)
     RUN(an_epoch_that_was_given_and_not_used_stands_in_nobodys_way);
     RUN(an_older_epoch_that_was_never_seen_is_not_merged);
     RUN(records_that_another_store_acknowledged_become_a_gap);
+    RUN(a_store_that_was_set_back_says_so);
+    RUN(fresh_stores_without_a_clock_give_different_epochs);
+    RUN(a_hello_is_written_down_only_when_it_says_something_new);
     RUN(contradicting_ranges_are_refused);
     RUN(a_device_with_a_new_epoch_each_start_does_not_fill_memory);
     folder_remove();

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/* Rows of a table read back. Each database says numbers and times in its own way; here they become what the schema declares. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "../../core/csv.h"
+#include "../scan.h"
+#include "sql.h"
+
+struct scanning {
+    const struct tern_sink_scan *scan;
+};
+
+static int64_t scale(uint16_t type)
+{
+    unsigned kind = TERN_TYPE_KIND(type);
+    int64_t power = 1;
+    for (unsigned i = 0;
+         (kind == TERN_KIND_DECIMAL || kind == TERN_KIND_FLOAT) && i < TERN_TYPE_PARAMETER(type); i++)
+        power *= 10;
+    return power;
+}
+
+/* "2026-11-21 09:30:00.125+00", as databases print UTC. */
+static bool read_time(const char *text, uint16_t type, int64_t *number)
+{
+    struct tm utc;
+    memset(&utc, 0, sizeof utc);
+    const char *end = strptime(text, "%Y-%m-%d%n%H:%M:%S", &utc);
+    if (end == NULL)
+        return false;
+    int64_t milliseconds = 0;
+    if (*end == '.')
+        milliseconds = (int64_t)llround(strtod(end, NULL) * 1000);
+    *number = (int64_t)timegm(&utc);
+    if (TERN_TYPE_KIND(type) == TERN_KIND_TIME_MS)
+        *number = *number * 1000 + milliseconds;
+    return true;
+}
+
+static bool read_text(const struct tern_sql_value *value, uint16_t type, int64_t *number)
+{
+    char text[64];
+    unsigned kind = TERN_TYPE_KIND(type);
+    if (value->size >= sizeof text)
+        return false;
+    memcpy(text, value->data, value->size);
+    text[value->size] = '\0';
+    if (kind == TERN_KIND_BOOL && (strcmp(text, "t") == 0 || strcmp(text, "f") == 0)) {
+        *number = text[0] == 't';
+        return true;
+    }
+    return tern_csv_parse_number(text, value->size, type, false, number) == TERN_OK ||
+           ((kind == TERN_KIND_TIME_S || kind == TERN_KIND_TIME_MS) && read_time(text, type, number));
+}
+
+/* The number as the schema counts it. False: it is none. */
+static bool read_number(const struct tern_sql_value *value, uint16_t type, int64_t *number)
+{
+    switch (value->kind) {
+    case TERN_SQL_INTEGER:
+        *number = value->integer * scale(type);
+        return true;
+    case TERN_SQL_REAL:
+        *number = (int64_t)llround(value->real * (double)scale(type));
+        return true;
+    case TERN_SQL_TEXT:
+        return read_text(value, type, number);
+    default:
+        return false;
+    }
+}
+
+/* A tag says what follows, so that NULL, "" and 0 differ. */
+static uint64_t digest_value(uint64_t digest, const struct tern_sql_value *value,
+                             const struct tern_column *column)
+{
+    int64_t number;
+    uint64_t size = value->size;
+    if (value->kind == TERN_SQL_NULL)
+        return tern_digest(digest, "N", 1);
+    if (TERN_TYPE_KIND(column->type) < TERN_KIND_TEXT && read_number(value, column->type, &number))
+        return tern_digest(tern_digest(digest, "I", 1), &number, sizeof number);
+    digest = tern_digest(tern_digest(digest, "T", 1), &size, sizeof size);
+    return tern_digest(digest, value->data, value->size);
+}
+
+static int take_row(void *context, const struct tern_sql_value *values, size_t count)
+{
+    const struct tern_sink_scan *scan = ((const struct scanning *)context)->scan;
+    struct tern_scan_row row = {values[0].data, values[0].size, values[1].integer, TERN_DIGEST_BEGIN};
+    if (count != scan->column_count + 2 || values[0].kind != TERN_SQL_TEXT ||
+        values[1].kind != TERN_SQL_INTEGER)
+        return TERN_HOST_E_DATABASE;
+    for (size_t i = 0; i < scan->column_count; i++)
+        row.digest = digest_value(row.digest, &values[i + 2], &scan->columns[i]);
+    return scan->row(scan->context, &row);
+}
+
+int tern_sql_scan(struct tern_sink *sink, const struct tern_sink_scan *scan)
+{
+    struct tern_sql_engine *engine = (struct tern_sql_engine *)sink;
+    struct tern_sql_prepared *prepared;
+    struct scanning scanning = {scan};
+    struct tern_sql_value range[3] = {tern_sql_integer(scan->first), tern_sql_integer(scan->last),
+                                      tern_sql_string(scan->device == NULL ? "" : scan->device)};
+    tern_sql_clear(&engine->text);
+    tern_sql_add(&engine->text, "SELECT \"device\",\"tern_id\"");
+    for (size_t i = 0; i < scan->column_count; i++)
+        tern_sql_add(&engine->text, ",\"%s\"", scan->columns[i].name);
+    tern_sql_add(&engine->text, " FROM \"%s\" WHERE \"tern_id\" BETWEEN ?1 AND ?2%s", scan->table,
+                 scan->device == NULL ? "" : " AND \"device\"=?3");
+    int status = tern_sql_prepare_text(engine, &prepared);
+    if (status == TERN_HOST_OK)
+        status =
+            tern_sql_run_prepared(engine, prepared, range, scan->device == NULL ? 2 : 3, take_row, &scanning);
+    return status == TERN_HOST_OK ? status : tern_sql_fail(engine, status, scan->table);
+}
