@@ -156,7 +156,8 @@ static int finish_segment(struct csv_sink *csv, const char *hidden, const char *
     for (unsigned i = 0; i < 2; i++) {
         char whole[NAME_ROOM + 8];
         snprintf(whole, sizeof whole, "%s%s", name, suffixes[i]);
-        unlinkat(csv->folder, whole, 0);
+        if (unlinkat(csv->folder, whole, 0) != 0 && errno != ENOENT)
+            return fail(csv, "cannot remove", whole);
     }
     return renameat(csv->folder, hidden, csv->folder, name) == 0 ? TERN_HOST_OK
                                                                  : fail(csv, "cannot rename to", name);

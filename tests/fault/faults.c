@@ -319,9 +319,12 @@ static void verify(struct run *run)
     compare(run, "a gap that nothing explains", "SELECT * FROM tern_gap", "");
 }
 
-/* SQLite keeps to itself what does no harm: a checkpoint that fails leaves everything in the WAL. */
+/* SQLite keeps to itself what does no harm: a checkpoint that fails leaves everything in the WAL. So does the note of the last batch: without
+ * it a database that was set back is read from its own cursor. */
 static void check_log(struct run *run)
 {
+    if (strstr(run->control->hit, "/root/stage/batches") != NULL)
+        return;
     if (strstr(run->control->hit, "/root/stage") == NULL && strstr(run->control->hit, "/root/out") == NULL)
         return;
     char *log = read_file(folder_path("log"));
