@@ -4,9 +4,6 @@
  * about the struct that binds parameters, and a literal costs the server less than a round trip. Backslashes are plain text on our
  * connections, so that doubling the quotes of a text is all there is to quoting it.
  */
-#include <dlfcn.h>
-#include <pthread.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +17,7 @@ enum {
     OPTION_CONNECT_TIMEOUT = 0,
     OPTION_READ_GROUP = 5,
     OPTION_CHARSET = 7,
+    OPTION_LOCAL_INFILE = 8,
     OPTION_READ_TIMEOUT = 11,
     OPTION_WRITE_TIMEOUT = 12
 };
@@ -41,98 +39,6 @@ enum { CHARSET_BINARY = 63, FIELD_BLOB_FIRST = 249, FIELD_BLOB_LAST = 254 };
 #define WRITE_SECONDS   60
 #define ANSWER_COLUMNS  (TERN_COLUMNS_MAX + 8)
 #define PORT            3306
-
-const struct tern_mysql_api *tern_mysql_library;
-
-/* ---- The library ----------------------------------------------------------------------------------------------------------------- */
-
-struct symbol {
-    const char *name;
-    size_t offset;
-};
-
-#define SYMBOL(name, field)                                                                                  \
-    {                                                                                                        \
-        "mysql_" #name, offsetof(struct tern_mysql_api, field)                                               \
-    }
-
-static const struct symbol symbols[] = {SYMBOL(server_init, server_init),
-                                        SYMBOL(init, init),
-                                        SYMBOL(options, options),
-                                        SYMBOL(real_connect, real_connect),
-                                        SYMBOL(close, close),
-                                        SYMBOL(errno, error_number),
-                                        SYMBOL(sqlstate, sqlstate),
-                                        SYMBOL(error, error),
-                                        SYMBOL(get_server_version, get_server_version),
-                                        SYMBOL(get_server_info, get_server_info),
-                                        SYMBOL(real_query, real_query),
-                                        SYMBOL(use_result, use_result),
-                                        SYMBOL(next_result, next_result),
-                                        SYMBOL(num_fields, num_fields),
-                                        SYMBOL(fetch_field_direct, fetch_field_direct),
-                                        SYMBOL(fetch_row, fetch_row),
-                                        SYMBOL(fetch_lengths, fetch_lengths),
-                                        SYMBOL(free_result, free_result)};
-
-static const char *const libraries[] = {"libmariadb.so.3", "libmysqlclient.so.24", "libmysqlclient.so.23",
-                                        "libmysqlclient.so.22", "libmysqlclient.so.21"};
-
-static void *open_library(const char *path)
-{
-    void *library = NULL;
-    if (path != NULL && path[0] != '\0')
-        return dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    for (size_t i = 0; i < sizeof libraries / sizeof libraries[0] && library == NULL; i++)
-        library = dlopen(libraries[i], RTLD_NOW | RTLD_LOCAL);
-    return library;
-}
-
-int tern_mysql_load(struct tern_mysql_api *api, char *error, unsigned long size)
-{
-    const char *path = getenv("TERN_MYSQL_LIBRARY");
-    void *library = open_library(path);
-    if (library == NULL) {
-        snprintf(error, size,
-                 "MySQL's client library %s cannot be opened: install it (Debian package libmariadb3), or "
-                 "name it in "
-                 "the environment variable TERN_MYSQL_LIBRARY",
-                 path == NULL || path[0] == '\0' ? libraries[0] : path);
-        return -1;
-    }
-    for (size_t i = 0; i < sizeof symbols / sizeof symbols[0]; i++) {
-        void *address = dlsym(library, symbols[i].name);
-        if (address == NULL) {
-            snprintf(error, size,
-                     "the client library for mysql: has no function %s: it is too old, or another one",
-                     symbols[i].name);
-            return -1;
-        }
-        memcpy((char *)api + symbols[i].offset, &address, sizeof address);
-    }
-    if (api->server_init(0, NULL, NULL) != 0) {
-        snprintf(error, size, "MySQL's client library cannot be initialized");
-        return -1;
-    }
-    return 0;
-}
-
-static pthread_mutex_t load_mutex = PTHREAD_MUTEX_INITIALIZER;
-
-static int find_library(char error[256])
-{
-    static struct tern_mysql_api loaded;
-    int status = TERN_HOST_OK;
-    pthread_mutex_lock(&load_mutex);
-    if (tern_mysql_library == NULL) {
-        if (tern_mysql_load(&loaded, error, 256) == 0)
-            tern_mysql_library = &loaded;
-        else
-            status = TERN_HOST_E_LIBRARY;
-    }
-    pthread_mutex_unlock(&load_mutex);
-    return status;
-}
 
 /* ---- Text ------------------------------------------------------------------------------------------------------------------------ */
 
@@ -230,6 +136,9 @@ struct mysql_client {
     const char *user, *host, *database, *socket, *group;
     unsigned port;
     bool is_mariadb;
+    /* What a LOAD DATA LOCAL INFILE is given, whatever file it names; NULL: nothing. */
+    const struct tern_mysql_text *file;
+    size_t given;
 };
 
 /* By the server's number where the SQLSTATE is too coarse: the reference lists of both servers. */
@@ -244,6 +153,10 @@ static int classify(unsigned number, const char *state)
     case 1205: /* lock wait timeout */
     case 1213: /* deadlock */
         return TERN_SQL_E_RETRY;
+    case 1148: /* LOAD DATA LOCAL is forbidden, by any of these */
+    case 3948:
+    case 4166:
+        return TERN_SQL_E_STATEMENT;
     case 1265: /* data truncated */
     case 1300: /* invalid character string */
     case 1366: /* incorrect value */
@@ -342,15 +255,20 @@ static int take_answers(struct mysql_client *client, tern_sql_row *row, void *co
     return status;
 }
 
-static int query(struct mysql_client *client, const char *sql, size_t size, tern_sql_row *row, void *context)
+static int send(struct mysql_client *client, const char *sql, size_t size)
 {
     if (client->connection == NULL) {
         snprintf(client->client.error, sizeof client->client.error, "not connected");
         return TERN_HOST_E_DATABASE;
     }
-    if (client->api->real_query(client->connection, sql, (unsigned long)size) != 0)
-        return fail(client);
-    return take_answers(client, row, context);
+    return client->api->real_query(client->connection, sql, (unsigned long)size) != 0 ? fail(client)
+                                                                                      : TERN_HOST_OK;
+}
+
+static int query(struct mysql_client *client, const char *sql, size_t size, tern_sql_row *row, void *context)
+{
+    int status = send(client, sql, size);
+    return status == TERN_HOST_OK ? take_answers(client, row, context) : status;
 }
 
 int tern_mysql_query(struct tern_sql_client *client, const char *sql, size_t size)
@@ -361,6 +279,55 @@ int tern_mysql_query(struct tern_sql_client *client, const char *sql, size_t siz
 static int execute(struct tern_sql_client *client, const char *sql)
 {
     return tern_mysql_query(client, sql, strlen(sql));
+}
+
+/* ---- Files ------------------------------------------------------------------------------------------------------------------------- */
+
+/* A server may answer any statement by asking for a file of this machine. It gets what is meant for it, and nothing else. */
+static int begin_file(void **handle, const char *name, void *context)
+{
+    (void)name;
+    *handle = context;
+    return ((const struct mysql_client *)context)->file == NULL;
+}
+
+static int read_file(void *handle, char *to, unsigned size)
+{
+    struct mysql_client *client = handle;
+    size_t left = client->file->size - client->given;
+    if (left > size)
+        left = size;
+    memcpy(to, client->file->bytes + client->given, left);
+    client->given += left;
+    return (int)left;
+}
+
+static void end_file(void *handle)
+{
+    (void)handle;
+}
+
+static int explain_file(void *handle, char *message, unsigned size)
+{
+    (void)handle;
+    snprintf(message, size, "the server asked for a file that was not offered");
+    return 2000; /* unknown error */
+}
+
+int tern_mysql_send_file(struct tern_sql_client *base, const char *sql, const struct tern_mysql_text *file,
+                         uint64_t *rows, unsigned *warnings)
+{
+    struct mysql_client *client = (struct mysql_client *)base;
+    client->file = file;
+    client->given = 0;
+    int status = send(client, sql, strlen(sql));
+    client->file = NULL;
+    if (status != TERN_HOST_OK)
+        return status;
+    /* Asking for the next answer forgets both. */
+    *rows = client->api->affected_rows(client->connection);
+    *warnings = client->api->warning_count(client->connection);
+    return take_answers(client, NULL, NULL);
 }
 
 /* ---- Statements -------------------------------------------------------------------------------------------------------------------- */
@@ -433,9 +400,10 @@ static void disconnect(struct tern_sql_client *base)
 static void set_options(const struct mysql_client *client)
 {
     const struct tern_mysql_api *api = client->api;
-    unsigned connect = CONNECT_SECONDS, answer = ANSWER_SECONDS, write = WRITE_SECONDS;
+    unsigned connect = CONNECT_SECONDS, answer = ANSWER_SECONDS, write = WRITE_SECONDS, on = 1;
     api->options(client->connection, OPTION_READ_GROUP, client->group);
     api->options(client->connection, OPTION_CHARSET, "utf8mb4");
+    api->options(client->connection, OPTION_LOCAL_INFILE, &on);
     api->options(client->connection, OPTION_CONNECT_TIMEOUT, &connect);
     api->options(client->connection, OPTION_READ_TIMEOUT, &answer);
     api->options(client->connection, OPTION_WRITE_TIMEOUT, &write);
@@ -458,6 +426,7 @@ static int connect_server(struct tern_sql_client *base)
         disconnect(base);
         return TERN_HOST_E_DATABASE;
     }
+    api->set_local_infile_handler(client->connection, begin_file, read_file, end_file, explain_file, client);
     base->version = (unsigned)api->get_server_version(client->connection);
     client->is_mariadb = strstr(api->get_server_info(client->connection), "MariaDB") != NULL;
     return TERN_HOST_OK;
@@ -599,7 +568,7 @@ static void close_client(struct tern_sql_client *base)
 
 static int open_client(struct tern_sql_client **out, const struct tern_sink_config *config, char error[256])
 {
-    int status = find_library(error);
+    int status = tern_mysql_find(error);
     if (status != TERN_HOST_OK)
         return status;
     struct mysql_client *client = calloc(1, sizeof *client);

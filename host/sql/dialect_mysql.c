@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * MySQL and MariaDB. Rows go in by INSERTs of many rows (load_mysql.c): LOAD DATA LOCAL is hardly faster, is often switched off, and
- * skips or bends rows where an INSERT fails.
+ * MySQL and MariaDB. New rows go in by LOAD DATA LOCAL INFILE (file_mysql.c) where the server allows it and none is refused, all
+ * others by INSERTs of many rows (load_mysql.c).
  *
  * Sessions are strict, quote names by ", take backslashes as they are, and are in UTC. Text compares byte by byte, trailing spaces
  * included. Times are DATETIME, whose range goes beyond 2038, in UTC.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rows into a MySQL or MariaDB table, by INSERTs of many rows: bare where their keys are surely new, with ON DUPLICATE KEY UPDATE where
- * they may be there. Where there are tombstones the rows are a derived table, from which those that a tombstone outlives are left out.
+ * Rows into a MySQL or MariaDB table: where their keys are surely new by LOAD DATA LOCAL INFILE (file_mysql.c) or bare INSERTs of many
+ * rows, with ON DUPLICATE KEY UPDATE where they may be there. Where there are tombstones the rows are a derived table, from which those that a tombstone outlives are left out.
  *
  * When the server refuses a row it undoes the statement and nothing else, so that the rows are halved until the one is found.
  */
@@ -32,11 +32,6 @@ struct loading {
     struct tern_mysql_text statement;
     bool by_union; /* the rows are SELECTs */
 };
-
-static bool takes(const struct loading *loading, const struct tern_sink_row *row)
-{
-    return row->op == TERN_OP_PUT && !row->rejected && row->fresh == (loading->path == STRAIGHT);
-}
 
 static int out_of_memory(const struct loading *loading)
 {
@@ -179,7 +174,7 @@ static int insert_some(struct loading *loading, size_t first, size_t end, size_t
     size_t rows = 0, most = loading->by_union ? UNION_MAX : ROWS_MAX, i = first;
     set(out, loading->head.bytes, loading->head.size);
     for (; i < end && rows < most && out->size < STATEMENT_SIZE; i++)
-        if (takes(loading, loading->load->rows[i]))
+        if (tern_mysql_takes(loading->load->rows[i], loading->path == STRAIGHT))
             add_row(loading, loading->load->rows[i], rows++ == 0);
     tern_mysql_add(out, loading->tail.bytes, loading->tail.size);
     *next = i;
@@ -241,7 +236,10 @@ int tern_mysql_load_rows(struct tern_sql_engine *engine, struct tern_sql_table *
 {
     struct loading loading = {.engine = engine, .table = table, .load = load};
     loading.item_count = tern_sql_list(table, TERN_SQL_ALL, loading.items);
-    int status = load_path(&loading, STRAIGHT);
+    bool done;
+    int status = tern_mysql_load_file(engine, table, load, &done);
+    if (status == TERN_HOST_OK && !done)
+        status = load_path(&loading, STRAIGHT);
     if (status == TERN_HOST_OK)
         status = load_path(&loading, MERGE);
     if (status == TERN_HOST_OK)

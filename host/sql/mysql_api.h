@@ -42,6 +42,14 @@ struct tern_mysql_api {
     char **(*fetch_row)(struct st_mysql_res *result);
     unsigned long *(*fetch_lengths)(struct st_mysql_res *result);
     void (*free_result)(struct st_mysql_res *result);
+    void (*set_local_infile_handler)(struct st_mysql *connection,
+                                     int (*begin)(void **handle, const char *name, void *context),
+                                     int (*read)(void *handle, char *to, unsigned size),
+                                     void (*end)(void *handle),
+                                     int (*explain)(void *handle, char *message, unsigned size),
+                                     void *context);
+    unsigned long long (*affected_rows)(struct st_mysql *connection);
+    unsigned (*warning_count)(struct st_mysql *connection);
 };
 
 /* NULL: the library is opened when the first mysql: destination is. Set it before that to use another one. */
@@ -50,5 +58,8 @@ extern const struct tern_mysql_api *tern_mysql_library;
 /* Fills `api` from the library at TERN_MYSQL_LIBRARY (environment), or the first of libmariadb.so.3, libmysqlclient.so.21 to .24. 0, or
  * -1 with the reason in `error`. The library stays open for the life of the process. */
 int tern_mysql_load(struct tern_mysql_api *api, char *error, unsigned long size);
+
+/* Sets tern_mysql_library so where it is NULL. TERN_HOST_OK, or TERN_HOST_E_LIBRARY with the reason in `error`. */
+int tern_mysql_find(char error[256]);
 
 #endif

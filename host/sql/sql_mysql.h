@@ -25,10 +25,26 @@ void tern_mysql_add_value(struct tern_mysql_text *text, const struct tern_sql_va
 /* Runs a statement without an answer. A status of the client. */
 int tern_mysql_query(struct tern_sql_client *client, const char *sql, size_t size);
 
+/* Runs a LOAD DATA LOCAL INFILE, whatever name it says, over these bytes. `rows` that went in, and `warnings`: with LOCAL the server skips
+ * or bends what an INSERT would refuse. TERN_SQL_E_STATEMENT: server or client forbid it. */
+int tern_mysql_send_file(struct tern_sql_client *client, const char *sql, const struct tern_mysql_text *file,
+                         uint64_t *rows, unsigned *warnings);
+
 /* Whether the server is MariaDB; known once connected. */
 bool tern_mysql_is_mariadb(const struct tern_sql_client *client);
 
-/* The dialect's load: INSERTs of many rows. */
+/* Whether a row goes in by the straight path, or by the merge. */
+static inline bool tern_mysql_takes(const struct tern_sink_row *row, bool straight)
+{
+    return row->op == TERN_OP_PUT && !row->rejected && row->fresh == straight;
+}
+
+/* The straight rows of a load by LOAD DATA LOCAL INFILE, into the table itself. `*done` false: nothing went in, as one of the rows is
+ * refused or the server forbids it; INSERTs then say more. A status of the client. */
+int tern_mysql_load_file(struct tern_sql_engine *engine, struct tern_sql_table *table,
+                         const struct tern_sink_load *load, bool *done);
+
+/* The dialect's load: LOAD DATA LOCAL INFILE and INSERTs of many rows. */
 int tern_mysql_load_rows(struct tern_sql_engine *engine, struct tern_sql_table *table,
                          const struct tern_sink_load *load);
 

@@ -224,6 +224,21 @@ static void each_refused_row_becomes_a_gap_and_the_others_go_in(void)
     done();
 }
 
+/* Integer keys that rise take the straight path, where MySQL would only warn and store something else. */
+static void a_refused_row_among_new_ones_is_found_too(void)
+{
+    static const struct piece good = PIECE("good"), bad = PIECE("bad\xff!");
+    begin(&all);
+    for (int n = 0; n < 300; n++)
+        put_piece(n, n % 100 == 7 ? &bad : &good, true);
+    flush();
+    drain();
+    CHECK_TEXT(ask("SELECT count(*),min(note),max(note) FROM awkward"), "297|good|good");
+    CHECK_TEXT(ask_all("concat(first,'-',last,':',reason)", "first", "tern_gap"),
+               "8-8:rejected 108-108:rejected 208-208:rejected");
+    done();
+}
+
 static void a_constraint_of_the_users_refuses_only_its_rows(void)
 {
     begin(&texts);
@@ -387,6 +402,7 @@ int main(int argc, char **argv)
     RUN(awkward_texts_and_bytes_come_back_as_they_were);
     RUN(numbers_are_exact_at_their_ends);
     RUN(each_refused_row_becomes_a_gap_and_the_others_go_in);
+    RUN(a_refused_row_among_new_ones_is_found_too);
     RUN(a_constraint_of_the_users_refuses_only_its_rows);
     RUN(a_constraint_refuses_appended_rows_too);
     RUN(a_time_that_the_database_cannot_hold_is_refused);

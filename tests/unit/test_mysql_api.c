@@ -46,6 +46,13 @@ static void prototypes_agree_with_the_header(void)
     CHECK(RETURNS(mysql_fetch_field_direct(r, 0u), MYSQL_FIELD *));
     CHECK(RETURNS(mysql_fetch_row(r), char **));
     CHECK(RETURNS(mysql_fetch_lengths(r), unsigned long *));
+    CHECK(RETURNS(mysql_warning_count(c), unsigned));
+    CHECK(sizeof mysql_affected_rows(c) == sizeof(unsigned long long));
+    void (*handler)(MYSQL *, int (*)(void **, const char *, void *), int (*)(void *, char *, unsigned),
+                    void (*)(void *), int (*)(void *, char *, unsigned), void *) =
+        mysql_set_local_infile_handler;
+    CHECK(handler != NULL);
+    CHECK_EQ(MYSQL_OPT_LOCAL_INFILE, 8);
     CHECK_EQ(MYSQL_OPT_CONNECT_TIMEOUT, 0);
     CHECK_EQ(MYSQL_READ_DEFAULT_GROUP, 5);
     CHECK_EQ(MYSQL_SET_CHARSET_NAME, 7);
