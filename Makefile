@@ -199,7 +199,7 @@ bench-dedup: $(B)/tests/bench/bench_dedup
 bench-stage: $(B)/tests/bench/bench_stage
 	@$<
 
-# make bench-import           rows into databases, beside their own bulk load; DATABASES="sqlite postgresql mysql"
+# make bench-import           rows into databases, beside their own bulk load; DATABASES="sqlite postgresql mariadb"
 DATABASES ?= $(patsubst tests/bench/import_%.sh,%,$(wildcard tests/bench/import_*.sh))
 bench-import: $(B)/tests/bench/bench_import
 	@for database in $(DATABASES); do B=$(B) sh tests/bench/bench_import.sh $$database $(ROWS) $(ROUNDS) || exit 1; done

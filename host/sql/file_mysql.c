@@ -101,7 +101,7 @@ static void write_statement(struct tern_sql_engine *engine, const struct tern_sq
     tern_sql_add(&engine->text, ")");
 }
 
-/* One piece after the other would save memory; a load is bounded by what the importer takes into one transaction. */
+/* All in one piece: a load is bounded by what the importer takes into one transaction. */
 static int send(struct tern_sql_engine *engine, const struct tern_mysql_text *file, size_t count, bool *done)
 {
     static const char savepoint[] = "SAVEPOINT tern_file", back[] = "ROLLBACK TO SAVEPOINT tern_file";
@@ -112,9 +112,10 @@ static int send(struct tern_sql_engine *engine, const struct tern_mysql_text *fi
     if (status != TERN_HOST_OK)
         return status;
     status = tern_mysql_send_file(client, engine->text.text, file, &rows, &warnings);
+    bool refused =
+        status == TERN_SQL_E_ROW || status == TERN_SQL_E_DUPLICATE || status == TERN_SQL_E_STATEMENT;
     *done = status == TERN_HOST_OK && warnings == 0 && rows == count;
-    if (*done || (status <= TERN_HOST_OK && status != TERN_HOST_OK && status > TERN_SQL_E_ROW) ||
-        status == TERN_SQL_E_RETRY)
+    if (*done || (status != TERN_HOST_OK && !refused))
         return status;
     return tern_mysql_query(client, back, sizeof back - 1);
 }

@@ -157,6 +157,53 @@ static void a_terminated_session_is_replaced(void)
     done();
 }
 
+/* ---- A database that is set back ------------------------------------------------------------------------------------------------- */
+
+/* Keeps the tables as they are, or makes them as they were kept. */
+static void copy_tables(bool restore)
+{
+    static const char *const names[] = {"texts", "tern_checkpoint", "tern_cursor", "tern_batch", "tern_gap"};
+    char sql[200];
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        snprintf(sql, sizeof sql,
+                 restore ? "DELETE FROM %s; INSERT INTO %s SELECT * FROM kept_%s"
+                         : "CREATE TABLE kept_%s AS SELECT * FROM %s",
+                 names[i], names[i], names[i]);
+        CHECK(database_execute(&database, sql));
+    }
+}
+
+static void a_restored_database_is_filled_again(void)
+{
+    char key[16];
+    struct tern_import_status status;
+    begin(&texts);
+    for (unsigned i = 0; i < 300; i++) {
+        snprintf(key, sizeof key, "k%u", i % 200);
+        put_text(key, i < 200 ? "old" : "new", 3);
+        if (i % 100 != 99)
+            continue;
+        flush();
+        drain();
+        if (i == 99)
+            copy_tables(false);
+    }
+    tern_import_close(import);
+    copy_tables(true);
+    CHECK_TEXT(ask("SELECT count(*) FROM texts"), "100");
+    open_import();
+    put_text("last", "new", 3);
+    flush();
+    drain();
+    CHECK_TEXT(ask("SELECT count(*) FROM texts"), "201");
+    CHECK_TEXT(ask("SELECT count(*) FROM texts WHERE v='new'"), "101");
+    CHECK_TEXT(ask("SELECT applied FROM tern_checkpoint"), "301");
+    CHECK_TEXT(ask("SELECT count(*) FROM tern_gap"), "0");
+    tern_import_status(import, &status);
+    CHECK_EQ(status.restored, 1);
+    done();
+}
+
 /* ---- A server that is away ------------------------------------------------------------------------------------------------------- */
 
 static const char *stop_command, *start_command;
@@ -223,6 +270,7 @@ int main(int argc, char **argv)
     RUN(a_deleted_row_stays_deleted);
     RUN(a_deadlock_is_tried_again);
     RUN(a_terminated_session_is_replaced);
+    RUN(a_restored_database_is_filled_again);
     if (stop_command != NULL) {
         RUN(a_server_that_is_away_holds_only_its_own_destination);
         RUN(a_stop_does_not_wait_for_a_server_that_is_away);
