@@ -27,10 +27,10 @@ bool tern_log_has_schema(const struct tern_log *log, uint32_t hash);
 /* Whether a further chunk, of a table with that schema, will find a place once the open one is closed, as far as can be told. */
 bool tern_log_has_place(const struct tern_log *log, uint32_t hash);
 
-/* Programs what the open chunk has grown by: bytes [programmed, size) of `data`. `rows` records more are pending; with `commit`
- * all pending ones are committed. The sector's head and the schema go first where they are due. On an error nothing
- * of it counts, the chunk is closed, and the records are still the caller's. */
-int tern_log_append(struct tern_log *log, const uint8_t *data, uint16_t size, uint16_t rows, bool commit);
+/* Programs what the open chunk has grown by. `rows` records more are pending; with `commit` all pending ones are committed. The
+ * sector's head and the schemas of the chunk's tables go first where they are due. On an error nothing of it counts, and the
+ * records are still the caller's. TERN_E_FULL: it waits for a sector ahead, call again. */
+int tern_log_append(struct tern_log *log, const struct tern_chunk *chunk, uint16_t rows, bool commit);
 
 /* The open chunk is done; the next entry goes behind it. */
 void tern_log_close(struct tern_log *log);
@@ -48,14 +48,15 @@ void tern_log_refuse(struct tern_log *log);
 
 /* ---- Reading ------------------------------------------------------------------------------------------------------------- */
 
-/* The chunk that holds record `sequence`, or else the first one after it. `chunk` may hold an earlier answer, which makes the search
- * short; address TERN_NO_ADDRESS means no hint. TERN_OK; TERN_AGAIN when no committed record is at or after `sequence`. */
+/* The chunk that holds record `sequence`, or else the first one after it; with `sequence` at log->next a commit without a record that
+ * stands behind the newest one. `chunk` may hold the last answer, which makes the search short; address TERN_NO_ADDRESS means no hint.
+ * TERN_OK; TERN_AGAIN when no committed record is at or after `sequence`: chunk->reason then says why, if there should be one. */
 int tern_log_find(struct tern_log *log, uint32_t sequence, struct tern_log_chunk *chunk);
 
 /* The same, among records that are programmed and not committed too: those of the open batch that have left RAM. */
 int tern_log_find_any(struct tern_log *log, uint32_t sequence, struct tern_log_chunk *chunk);
 
-/* Whether a chunk that tern_log_find() gave is still there, and has not been erased since. */
+/* Whether a chunk is the last one that was found, and has not been erased since. */
 bool tern_log_is_there(const struct tern_log *log, const struct tern_log_chunk *chunk);
 
 /* Reads bytes of such a chunk. TERN_E_FLASH, or TERN_E_CORRUPT when it has been erased since. */
@@ -65,7 +66,7 @@ int tern_log_read(const struct tern_log *log, const struct tern_log_chunk *chunk
 /* The CRC of the committed segment whose last record is sequence - 1, and the chunk's first sequence. TERN_AGAIN: none ends there. */
 int tern_log_segment_crc(const struct tern_log *log, uint32_t sequence, uint32_t *crc);
 
-/* Where the newest copy of a schema is: address and size of its bytes. TERN_AGAIN: the log does not hold it. */
+/* Where a copy of a schema is, looked for first where the chunk found last stands: address and size of its bytes. TERN_AGAIN: the log does not hold it. */
 int tern_log_find_schema(const struct tern_log *log, uint32_t hash, uint32_t *address, uint32_t *size);
 
 /* The oldest record still there; equals log->next when there is none. */

@@ -1,62 +1,77 @@
 /* SPDX-License-Identifier: MIT */
-/* What the parts of the log share: the layout of a sector, and the scanner that finds its entries (PROTOCOL.md section 9). */
+/* What the parts of the log share: the items of a sector, and the scanner that finds them (PROTOCOL.md section 9). */
 #ifndef TERN_LOG_SCAN_H
 #define TERN_LOG_SCAN_H
 
 #include "log.h"
 
-#define MARK_SIZE      16u /* prefix, generation, crc */
-#define MARK_SEALED    12u
-#define PREFIX_SIZE    8u
-#define ACK_SIZE       12u
-#define ACK_SEALED     8u
-#define NOTE_SIZE      25u
-#define NOTE_SEALED    21u
-#define NOTE_TYPE      0x08u /* the low three bits: log2 of the reach, less REACH_LOG2 */
-#define REACH_LOG2     6u
-#define SCHEMA_TYPE    0x02u
-#define SCHEMA_HEAD    4u /* type and the longest size */
-#define HASH_SIZE      4u
-#define UNIT_MAX       32u
-#define HEAD_WITHIN    512u /* a sector's head begins in so many bytes of its entries */
-#define ENTRY_SIZE_MIN 8u   /* no entry is shorter */
-#define BLANK_SLACK    64u  /* two of the largest units */
+#define ITEM_SCHEMA 0x02u
+#define ITEM_MARK   0x54u
+#define ITEM_NOTE   0x68u
+#define ITEM_MIN    8u /* bytes between head and CRC */
+#define ITEM_HEAD   4u /* type and the longest size */
+#define NOTE_WORDS  6u
+#define NOTE_BYTES  24u
+#define NOTE_SIZE   30u /* type, size, words, crc */
+#define CRC_SIZE    4u
+#define UNIT_MAX    32u
+#define HEAD_WITHIN 512u /* a sector's head begins in so many of its first bytes */
+#define PIECE       32u
+#define PREFIX_MASK 0xFFFFFFu
+#define PREFIX_SIGN 0x54u /* the first byte of a prefix in every version */
+#define REACH_SHIFT 18u   /* the fourth byte is the reach in units of 64 bytes */
+#define BLANK_MAX   (2u * TERN_CHUNK_MAX + 64u)
 
-#define NOTES_ENOUGH 3u /* so many copies at the log's end need no further one */
+/* Copies of a note, so that it stays when one of them does not: a power cut may end a program that reads well and fades later. */
+#define NOTE_COPIES  2u
+#define NOTES_ENOUGH 3u /* so many at the log's end need no further one */
+#define ERASE_TRIES  3u
 
 enum tern_log_flags {
     LOG_SUSPECT = 1,       /* the unit at `write` may have been touched by a program that a power cut ended */
     LOG_READY_SUSPECT = 2, /* the same of the sector ahead */
     LOG_NOTE_DUE =
         4, /* a note goes before anything else: what flash holds of the last one, or of records, may not last */
-    LOG_MOVE = 8,     /* the open chunk goes to the sector ahead */
-    LOG_PLACED = 16,  /* the open chunk has an address, and its schemas stand before it */
-    LOG_WANTED = 32,  /* somebody waits for a sector ahead */
-    LOG_LEFT = 64,    /* the newest sector failed, and takes nothing more */
-    LOG_ACK_DUE = 128 /* an acknowledgement may be marked */
+    LOG_MOVE = 8,    /* the open chunk goes to the sector ahead */
+    LOG_PLACED = 16, /* the open chunk has an address, and its schemas stand before it */
+    LOG_WANTED = 32, /* somebody waits for a sector ahead */
+    LOG_LEFT = 64    /* the newest sector failed, and takes no more chunks */
 };
 
-/* The entries that the scanner tells apart. */
-enum tern_log_entry { ENTRY_END, ENTRY_NOTE, ENTRY_SCHEMA, ENTRY_CHUNK };
-
-struct tern_log_note {
-    uint32_t generation;
-    uint32_t first; /* sequence behind the newest record before the note, committed or not */
-    uint32_t next;  /* the same, committed */
-    struct tern_epoch epoch;
-    uint8_t reach_log2;
+/* What the scanner tells apart. An unknown item passes as itself. */
+enum tern_log_entry {
+    ENTRY_END,
+    ENTRY_CHUNK,
+    ENTRY_FOREIGN,
+    ENTRY_SCHEMA = ITEM_SCHEMA + 1,
+    ENTRY_MARK = ITEM_MARK + 1,
+    ENTRY_NOTE = ITEM_NOTE + 1
 };
 
-/* Goes through the entries of one sector. */
+/* Words of a mark or note. */
+enum tern_log_word {
+    WORD_PREFIX,
+    WORD_GENERATION,
+    WORD_FIRST,
+    WORD_NEXT,
+    WORD_EPOCH,
+    WORD_BASE,
+    WORD_ACKED = WORD_FIRST,
+    WORD_STORE
+};
+
+/* Goes through the entries of one sector, or of all. */
 struct tern_log_cursor {
     const struct tern_log *log;
     uint32_t sector;
-    uint32_t at;      /* behind the entry that was found; at the end: where it is erased */
-    uint32_t limit;   /* the sector's end, or the end of what has been written */
-    uint32_t ceiling; /* records from here on stand again in a later sector */
-    uint32_t entry;   /* address of the entry */
+    uint32_t at;         /* behind the entry that was found; at the end: where it is erased */
+    uint32_t limit;      /* the sector's end, or the end of what has been written */
+    uint32_t ceiling;    /* segments that end above it do not count */
+    uint32_t wanted;     /* the sequence behind a segment whose CRC is asked for */
+    uint32_t entry;      /* address of the entry */
+    uint32_t generation; /* of the newest mark or note passed */
     union {
-        struct tern_log_note note;
+        uint32_t word[NOTE_WORDS]; /* of a mark or note */
         struct {
             uint32_t hash;
             uint32_t address; /* of its first byte */
@@ -66,8 +81,10 @@ struct tern_log_cursor {
             uint32_t first;
             uint32_t next;      /* behind the last record */
             uint32_t committed; /* behind the last committed record */
-            uint32_t size;      /* bytes up to there */
+            uint32_t size;      /* bytes up to there; 0: nothing is committed */
             uint32_t whole;     /* bytes up to the last record */
+            uint32_t crc;       /* of the last segment with records up to the wanted sequence */
+            uint32_t crc_end;   /* sequence behind that segment; 0: there is none */
         } chunk;
     } is;
     bool damaged; /* bytes were skipped since the flag was last cleared */
@@ -75,29 +92,19 @@ struct tern_log_cursor {
 };
 
 /* log.c */
-void tern_log_note_epoch(struct tern_log *log, const struct tern_epoch *epoch);
+void tern_log_note_epoch(struct tern_log *log, uint32_t epoch, uint32_t base);
 void tern_log_note_schema(struct tern_log *log, uint32_t hash);
+uint32_t tern_log_kept(const struct tern_log *log); /* bytes at the end of a sector, for notes alone */
 
 /* log_scan.c */
-bool tern_log_load_ack(const struct tern_log *log, uint32_t sector, uint64_t *store);
-
 uint32_t tern_log_align(const struct tern_log *log, uint32_t size);
-uint32_t tern_log_entries(const struct tern_log *log); /* offset of a sector's first entry */
 uint32_t tern_log_after(const struct tern_log *log, uint32_t sector);
-uint32_t tern_log_sector(const struct tern_log *log, uint32_t address);
-void tern_log_load(const struct tern_log *log, uint32_t address, uint8_t *data, uint32_t size);
-uint32_t tern_log_seal(const struct tern_log *log, const uint8_t *data, size_t size);
-void tern_log_prefix(const struct tern_log *log, uint8_t prefix[PREFIX_SIZE]);
+uint32_t tern_log_prefix(const struct tern_log *log);
+void tern_log_load(const struct tern_log *log, uint32_t address, void *data, uint32_t size);
 uint32_t tern_log_used(const struct tern_log *log, uint32_t from, uint32_t limit);
-bool tern_log_load_head(const struct tern_log *log, uint32_t sector, struct tern_log_note *note);
-bool tern_log_load_spare_epoch(const struct tern_log *log, uint32_t sector, struct tern_epoch *epoch);
-bool tern_log_is_proven(const struct tern_log *log, uint32_t address);
-uint32_t tern_log_follower(const struct tern_log *log, uint32_t sector, uint32_t *first);
 void tern_log_enter(struct tern_log_cursor *cursor, const struct tern_log *log, uint32_t sector);
 uint8_t tern_log_scan(struct tern_log_cursor *cursor);
-int tern_log_crc_at(const struct tern_log *log, const struct tern_log_chunk *chunk, uint32_t sequence,
-                    uint32_t *crc);
-bool tern_log_schema_in(const struct tern_log *log, uint32_t sector, uint32_t hash,
-                        struct tern_log_cursor *cursor);
+uint8_t tern_log_next(struct tern_log_cursor *cursor);
+bool tern_log_head(struct tern_log_cursor *cursor, const struct tern_log *log, uint32_t sector);
 
 #endif

@@ -110,8 +110,7 @@ static int program_due(struct tern_lane *lane)
     uint8_t due = lane->due;
     if (due == DUE_NOTHING)
         return TERN_OK;
-    int status =
-        tern_log_append(&lane->log, lane->chunk.data, lane->chunk.size, lane->due_rows, due == DUE_COMMIT);
+    int status = tern_log_append(&lane->log, &lane->chunk, lane->due_rows, due == DUE_COMMIT);
     if (status == TERN_E_FULL)
         return status;
     lane->due = DUE_NOTHING;

@@ -274,36 +274,35 @@ struct tern_log_stats {
 /* The log of one lane. Mounted by tern_log_mount(). */
 struct tern_log {
     const struct tern_flash *flash;
-    const struct tern_table *table; /* its schema goes in front of the open chunk; NULL: it is there */
     struct tern_log_stats stats;
     struct tern_epoch epochs[2]; /* [0] in force for new records, [1] the one before */
-    uint32_t generation;         /* of the newest sector */
+    uint32_t generation;         /* of the newest mark */
     uint32_t ring;               /* bytes of all sectors */
+    uint32_t unit;               /* bytes */
     uint32_t newest;             /* address of the sector being written; TERN_NO_ADDRESS: none yet */
     uint32_t oldest;             /* address of the oldest sector that holds records, or as above */
+    uint32_t floor;              /* sequence that its records begin with */
     uint32_t write;              /* address of the next entry in the newest sector */
-    uint32_t chunk;              /* address of the open chunk once it has been placed */
-    uint32_t home;               /* address of the sector that holds the open chunk's schemas */
     uint32_t ready;              /* address of an erased sector ahead, or TERN_NO_ADDRESS */
     uint32_t ready_at;           /* address of the first entry in it */
     uint32_t ahead;              /* address of the sector that is being erased, or as above */
     uint32_t checked;            /* bytes of it that have been found erased */
-    uint32_t unmarked;           /* address of the oldest sector whose acknowledgement is not in flash */
     uint32_t next;               /* sequence behind the newest committed record */
     uint32_t pending;            /* sequence behind the newest programmed record, committed or not */
     uint32_t acked;              /* first sequence that has not been acknowledged */
-    uint32_t minimum;    /* after TERN_E_GEOMETRY or TERN_E_TOO_BIG: the sector size needed, in bytes */
-    uint32_t settled_at; /* address of the chunk found last, if it waited for a later commit */
-    uint32_t settled;    /* and the sequence behind what that commit covers */
-    uint32_t schemas[4]; /* hashes of the newest sector's first schemas */
+    uint32_t minimum; /* after TERN_E_GEOMETRY or TERN_E_TOO_BIG: the sector size needed, in bytes */
+    uint32_t found;   /* address of the chunk found last, or TERN_NO_ADDRESS */
+    uint32_t found_sector;
+    uint32_t found_generation;
+    uint32_t settled;    /* records below, from that chunk on, are committed */
+    uint32_t schemas[4]; /* hashes of schemas in the newest sector */
     uint64_t store;      /* who acknowledged; 0: nobody yet */
     uint16_t capacity;   /* the most the open chunk may grow to; 0: none is open */
     uint16_t programmed; /* its bytes in flash */
+    uint16_t reach;      /* no chunk in the newest sector is larger */
     uint8_t failures;    /* of the sector ahead, one after another */
-    uint8_t schema_count;
     uint8_t lane;
     uint8_t unit_log2;
-    uint8_t reach_log2; /* no program in the newest sector touches more bytes than 1 << reach_log2 */
     uint8_t flags;
 };
 

@@ -50,15 +50,8 @@ void rig_copy(struct rig *to, const struct rig *from)
 /* The records below the oldest sector's first may be gone. */
 static void note_floor(struct rig *rig)
 {
-    struct tern_log_note head;
-    bool off = rig->nor->off;
-    rig->nor->off = false;
-    if (rig->log.oldest != TERN_NO_ADDRESS && tern_log_load_head(&rig->log, rig->log.oldest, &head) &&
-        head.first > rig->floor)
-        rig->floor = head.first;
-    else if (rig->log.oldest != TERN_NO_ADDRESS && !tern_log_load_head(&rig->log, rig->log.oldest, &head))
-        rig->floor = rig->next;
-    rig->nor->off = off;
+    if (rig->log.floor > rig->floor)
+        rig->floor = rig->log.floor;
 }
 
 /* An epoch whose note may not last is not used before service has put that right. */
@@ -109,7 +102,7 @@ static int flush(struct rig *rig, bool commit)
     tern_chunk_finish(&rig->chunk, commit, rig->in_batch);
     if (commit)
         rig->maybe = rig->tail;
-    int status = tern_log_append(&rig->log, rig->data, rig->chunk.size, rows, commit);
+    int status = tern_log_append(&rig->log, &rig->chunk, rows, commit);
     if (status < 0 && !rig->nor->off)
         forget(rig);
     return status;

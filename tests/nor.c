@@ -105,10 +105,8 @@ static void check_units(struct nor *nor, uint32_t address, const uint8_t *data, 
 {
     for (uint32_t at = 0; at < size; at += nor->unit) {
         uint32_t unit = (address + at) / nor->unit;
-        uint32_t offset = (address + at) % nor->flash.sector_size;
         bool torn = nor->states[unit] == TORN;
-        bool in_slot = offset >= nor->slot_from && offset < nor->slot_to;
-        if (nor->states[unit] == ERASED || (torn && (in_slot || all_are(data + at, nor->unit, 0))))
+        if (nor->states[unit] == ERASED || (torn && all_are(data + at, nor->unit, 0)))
             continue;
         violate(nor, torn ? "a torn unit was programmed" : "a unit was programmed twice");
     }
@@ -208,9 +206,6 @@ void nor_open(struct nor *nor, uint32_t sector_size, uint32_t sectors, uint8_t u
     nor->flash.sector_size = sector_size;
     nor->flash.sector_count = sectors;
     nor->flash.program_unit = unit;
-    uint32_t mask = unit - 1u;
-    nor->slot_from = (16 + mask) & ~mask;
-    nor->slot_to = nor->slot_from + ((12 + mask) & ~mask);
 }
 
 void nor_close(struct nor *nor)

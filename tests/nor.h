@@ -45,8 +45,6 @@ struct nor {
     enum nor_fault fault;
     uint32_t bad_sector; /* number + 1 of a sector whose programs and erases always do `fault` */
     uint64_t random;
-    /* Slots that may be programmed over a torn attempt: offsets in a sector. */
-    uint32_t slot_from, slot_to;
     /* What has happened. */
     uint32_t changes; /* programs and erases */
     uint32_t counts[3];

@@ -27,15 +27,15 @@ enum branch {
     COMMIT_KEPT,
     COMMIT_LOST,
     HEAD_SINGLE,
-    HEAD_FIRST_COPY_BAD,
+    MARK_GONE,
     SCHEMA_UNPROVEN,
     NOTE_UNPROVEN,
     READY_FOUND,
+    READY_TORN,
     READY_REJECTED,
     UNIT_BURNT,
     WENT_ROUND_DAMAGE,
     ACK_FOUND,
-    ACK_TORN,
     EPOCH_OLD,
     EPOCH_NEW,
     OLD_SECTOR_BACK,
@@ -47,12 +47,11 @@ enum branch {
 };
 
 static const char *const branch_names[BRANCHES] = {
-    "empty_log",        "tail_clean",          "tail_dirty",        "tail_at_end",
-    "uncommitted_void", "commit_kept",         "commit_lost",       "head_single",
-    "head_copy_used",   "schema_unproven",     "note_unproven",     "ready_found",
-    "ready_rejected",   "unit_burnt",          "went_round_damage", "ack_found",
-    "ack_torn",         "epoch_old",           "epoch_new",         "old_sector_back",
-    "unit_unreadable",  "moved_after_failure", "sector_retired",    "erase_repeated",
+    "empty_log",         "tail_clean",          "tail_dirty",     "tail_at_end",    "uncommitted_void",
+    "commit_kept",       "commit_lost",         "head_single",    "mark_gone",      "schema_unproven",
+    "note_unproven",     "ready_found",         "ready_torn",     "ready_rejected", "unit_burnt",
+    "went_round_damage", "ack_found",           "epoch_old",      "epoch_new",      "old_sector_back",
+    "unit_unreadable",   "moved_after_failure", "sector_retired", "erase_repeated",
 };
 
 struct result {
@@ -186,41 +185,34 @@ static void classify_sector(const struct rig *rig, uint32_t sector)
 {
     const struct tern_log *log = &rig->log;
     struct tern_log_cursor cursor;
-    struct tern_log_note head;
-    uint32_t first_entry = sector + tern_log_entries(log);
-    bool headed = tern_log_load_head(log, sector, &head);
+    unsigned counts[256] = {0};
+    uint8_t kind, last = ENTRY_END;
     tern_log_enter(&cursor, log, sector);
     cursor.limit = sector + life->sector_size;
     cursor.damaged = false;
-    uint8_t kind = tern_log_scan(&cursor);
-    if (headed && (kind != ENTRY_NOTE || cursor.entry > first_entry + life->unit))
-        result.branches[HEAD_FIRST_COPY_BAD]++;
-    unsigned heads = 0;
-    for (; kind != ENTRY_END; kind = tern_log_scan(&cursor)) {
-        heads += kind == ENTRY_NOTE;
-        bool proven = tern_log_is_proven(log, cursor.at);
-        if (kind == ENTRY_SCHEMA && !proven)
-            result.branches[SCHEMA_UNPROVEN]++;
-        if (kind == ENTRY_NOTE && !proven)
-            result.branches[NOTE_UNPROVEN]++;
+    cursor.ceiling = 0xFFFFFFFFu;
+    while ((kind = tern_log_scan(&cursor)) != ENTRY_END) {
+        counts[last = kind]++;
         if (cursor.damaged)
             result.branches[WENT_ROUND_DAMAGE]++;
         cursor.damaged = false;
     }
-    if (headed && heads == 1)
+    bool headed = counts[ENTRY_NOTE] != 0;
+    if (headed && counts[ENTRY_MARK] == 0)
+        result.branches[MARK_GONE]++;
+    if (counts[ENTRY_NOTE] == 1)
         result.branches[HEAD_SINGLE]++;
     if (sector == log->newest) {
+        result.branches[SCHEMA_UNPROVEN] += last == ENTRY_SCHEMA;
+        result.branches[NOTE_UNPROVEN] += last == ENTRY_NOTE;
         result.branches[cursor.dirty ? TAIL_DIRTY : TAIL_CLEAN]++;
         if (log->write == cursor.limit)
             result.branches[TAIL_AT_END]++;
     }
-    uint64_t store;
-    uint32_t slot = sector + rig->nor->slot_from;
-    bool used = tern_log_used(log, slot, sector + rig->nor->slot_to) != sector + rig->nor->slot_to;
-    if (headed && used)
-        result.branches[tern_log_load_ack(log, sector, &store) ? ACK_FOUND : ACK_TORN]++;
-    if (!headed)
-        result.branches[sector == log->ready ? READY_FOUND : READY_REJECTED]++;
+    if (sector == log->ready)
+        result.branches[cursor.at == sector + tern_log_align(log, NOTE_SIZE) ? READY_FOUND : READY_TORN]++;
+    else if (!headed && counts[ENTRY_MARK] == 0)
+        result.branches[READY_REJECTED]++;
     for (uint32_t unit = sector / life->unit; unit < (sector + life->sector_size) / life->unit; unit++)
         if (life->ecc && rig->nor->states[unit] == 2) {
             result.branches[UNIT_UNREADABLE]++;
@@ -238,6 +230,8 @@ static void classify(const struct rig *rig, const struct rig *before)
             classify_sector(rig, sector);
     if (log->flags & LOG_NOTE_DUE)
         result.branches[UNCOMMITTED_VOID]++;
+    if (log->store != 0)
+        result.branches[ACK_FOUND]++;
     if (before->maybe != before->next)
         result.branches[rig->next == before->maybe ? COMMIT_KEPT : COMMIT_LOST]++;
     if (before->epoch_maybe != before->epoch)
