@@ -81,10 +81,11 @@ static int burn(struct tern_log *log)
     return TERN_OK;
 }
 
+/* What the newest sector holds is older than the mark of the one ahead. */
 static void make_note(const struct tern_log *log, uint8_t raw[UNIT_MAX], uint8_t type)
 {
     uint32_t word[NOTE_WORDS] = {tern_log_prefix(log) | (uint32_t)log->reach << REACH_SHIFT,
-                                 log->generation,
+                                 log->generation - (log->ready != TERN_NO_ADDRESS),
                                  log->pending,
                                  log->next,
                                  log->epochs[0].epoch,

@@ -27,30 +27,48 @@ static void begin(struct tern_log_cursor *cursor, const struct tern_log *log, ui
 /* How far the records of the chunk at the cursor count, and what is known of those behind it in `settled`. What is programmed later
  * decides: a chunk or note that begins below the chunk's end makes what overlaps void, and what waits for a commit with it; and so does
  * a hole before that commit. */
-static uint32_t settle(struct tern_log_cursor behind, uint32_t *settled)
+static uint32_t settle(struct tern_log_cursor *cursor, uint32_t *settled)
 {
-    uint32_t end = behind.is.chunk.next;
-    uint32_t good = behind.is.chunk.committed;
+    uint32_t end = cursor->is.chunk.next;
+    uint32_t good = cursor->is.chunk.committed;
     uint32_t until = end;
     for (;;) {
-        uint8_t kind = tern_log_next(&behind);
+        uint8_t kind = tern_log_next(cursor);
         if (kind == ENTRY_END) /* what is behind the newest commit waits for one that is to come */
-            return end > behind.log->next ? end : good;
+            return end > cursor->log->next ? end : good;
         if (kind != ENTRY_CHUNK && kind != ENTRY_NOTE)
             continue;
-        uint32_t first = kind == ENTRY_NOTE ? behind.is.word[WORD_FIRST] : behind.is.chunk.first;
+        uint32_t first = kind == ENTRY_NOTE ? cursor->is.word[WORD_FIRST] : cursor->is.chunk.first;
         if (first < end)
             return first < good ? first : good;
         if (good == end || first > until)
             return good;
         if (kind == ENTRY_NOTE)
             continue;
-        until = behind.is.chunk.next;
-        if (behind.is.chunk.size != 0) {
-            *settled = behind.is.chunk.committed;
+        until = cursor->is.chunk.next;
+        if (cursor->is.chunk.size != 0) {
+            *settled = cursor->is.chunk.committed;
             return end;
         }
     }
+}
+
+/* Looks at what follows the chunk, and comes back to what counts of it. */
+static void review(struct tern_log_cursor *cursor, uint32_t *settled)
+{
+    uint32_t ceiling = cursor->ceiling;
+    uint32_t sector = cursor->sector;
+    uint32_t entry = cursor->entry;
+    uint32_t generation = cursor->generation;
+    bool damaged = cursor->damaged;
+    uint32_t good = settle(cursor, settled);
+    tern_log_enter(cursor, cursor->log, sector);
+    cursor->at = entry;
+    cursor->ceiling = good;
+    (void)tern_log_scan(cursor);
+    cursor->ceiling = ceiling;
+    cursor->generation = generation;
+    cursor->damaged = damaged;
 }
 
 /* Goes on to the chunk that holds the record, or the first one behind it. */
@@ -62,13 +80,8 @@ static int seek(struct tern_log_cursor *cursor, uint32_t sequence, uint32_t hint
             continue;
         bool bare = cursor->wanted == 0 && cursor->is.chunk.first == sequence &&
                     cursor->is.chunk.next == sequence && cursor->is.chunk.size != 0 && cursor->entry != hint;
-        if (cursor->is.chunk.next > sequence && cursor->is.chunk.next > *settled) {
-            uint32_t ceiling = cursor->ceiling;
-            cursor->ceiling = settle(*cursor, settled);
-            cursor->at = cursor->entry;
-            (void)tern_log_scan(cursor);
-            cursor->ceiling = ceiling;
-        }
+        if (cursor->is.chunk.next > sequence && cursor->is.chunk.next > *settled)
+            review(cursor, settled);
         bool has = cursor->is.chunk.next > sequence && cursor->is.chunk.next != cursor->is.chunk.first;
         if (has || bare)
             return TERN_OK;

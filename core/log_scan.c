@@ -85,8 +85,8 @@ static uint8_t scan_chunk(struct tern_log_cursor *cursor)
     return ENTRY_CHUNK;
 }
 
-/* A mark, note or schema: type, size, bytes, and their CRC. */
-static uint8_t scan_item(struct tern_log_cursor *cursor, uint8_t type)
+/* A mark, note or schema: type, size, bytes, and their CRC. Not inline, so that its buffer does not lie beneath the walk through a chunk. */
+__attribute__((noinline)) static uint8_t scan_item(struct tern_log_cursor *cursor, uint8_t type)
 {
     uint8_t piece[PIECE];
     uint8_t stored[CRC_SIZE];

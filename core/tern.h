@@ -295,7 +295,7 @@ struct tern_log {
     uint32_t found_sector;
     uint32_t found_generation;
     uint32_t settled;    /* records below, from that chunk on, are committed */
-    uint32_t schemas[4]; /* hashes of schemas in the newest sector */
+    uint32_t schemas[3]; /* hashes of schemas in the newest sector */
     uint64_t store;      /* who acknowledged; 0: nobody yet */
     uint16_t capacity;   /* the most the open chunk may grow to; 0: none is open */
     uint16_t programmed; /* its bytes in flash */
