@@ -27,7 +27,7 @@ static void begin(struct tern_log_cursor *cursor, const struct tern_log *log, ui
 /* How far the records of the chunk at the cursor count, and what is known of those behind it in `settled`. What is programmed later
  * decides: a chunk or note that begins below the chunk's end makes what overlaps void, and what waits for a commit with it; and so does
  * a hole before that commit. */
-static uint32_t settle(struct tern_log_cursor *cursor, uint32_t *settled)
+static uint32_t settle(struct tern_log_cursor *cursor, uint32_t *settled, bool *damaged)
 {
     uint32_t end = cursor->is.chunk.next;
     uint32_t good = cursor->is.chunk.committed;
@@ -41,8 +41,12 @@ static uint32_t settle(struct tern_log_cursor *cursor, uint32_t *settled)
         uint32_t first = kind == ENTRY_NOTE ? cursor->is.word[WORD_FIRST] : cursor->is.chunk.first;
         if (first < end)
             return first < good ? first : good;
-        if (good == end || first > until)
+        if (good == end)
             return good;
+        if (first > until) {
+            *damaged = true;
+            return good;
+        }
         if (kind == ENTRY_NOTE)
             continue;
         until = cursor->is.chunk.next;
@@ -61,7 +65,7 @@ static void review(struct tern_log_cursor *cursor, uint32_t *settled)
     uint32_t entry = cursor->entry;
     uint32_t generation = cursor->generation;
     bool damaged = cursor->damaged;
-    uint32_t good = settle(cursor, settled);
+    uint32_t good = settle(cursor, settled, &damaged);
     tern_log_enter(cursor, cursor->log, sector);
     cursor->at = entry;
     cursor->ceiling = good;
@@ -80,12 +84,16 @@ static int seek(struct tern_log_cursor *cursor, uint32_t sequence, uint32_t hint
             continue;
         bool bare = cursor->wanted == 0 && cursor->is.chunk.first == sequence &&
                     cursor->is.chunk.next == sequence && cursor->is.chunk.size != 0 && cursor->entry != hint;
-        if (cursor->is.chunk.next > sequence && cursor->is.chunk.next > *settled)
-            review(cursor, settled);
-        bool has = cursor->is.chunk.next > sequence && cursor->is.chunk.next != cursor->is.chunk.first;
-        if (has || bare)
+        if (bare)
             return TERN_OK;
-        cursor->damaged = false;
+        if (cursor->is.chunk.next <= sequence) {
+            cursor->damaged = false;
+            continue;
+        }
+        if (cursor->is.chunk.next > *settled)
+            review(cursor, settled);
+        if (cursor->is.chunk.next > sequence && cursor->is.chunk.next != cursor->is.chunk.first)
+            return TERN_OK;
     }
     return TERN_AGAIN;
 }
@@ -113,9 +121,9 @@ static int find(struct tern_log *log, uint32_t sequence, struct tern_log_chunk *
     cursor.ceiling = ceiling;
     cursor.wanted = 0;
     int status = seek(&cursor, sequence, hint, &log->settled);
-    chunk->reason = sequence < log->floor ? TERN_GAP_OVERFLOW
-                    : cursor.damaged      ? TERN_GAP_DAMAGED
-                                          : TERN_GAP_REFUSED;
+    chunk->reason = cursor.damaged          ? TERN_GAP_DAMAGED
+                    : sequence < log->floor ? TERN_GAP_OVERFLOW
+                                            : TERN_GAP_REFUSED;
     if (status != TERN_OK)
         return status;
     chunk->address = log->found = cursor.entry;
