@@ -2,7 +2,7 @@
 """What the device core takes, a line a target and configuration, in bytes: code, data and bss of a firmware that uses all that a plain
 device uses, linked with section garbage collection, compiler helpers counted, the four memory functions and the port not; RAM of
 struct tern and one lane; the deepest stack. Each has a bound in tests/size/bounds, which only falls: `size.py --lower` writes
-today's values where they are below it. Above a bound is a failure. `size.py --ways` shows the whole deepest call with its frames."""
+today's values, and a little room, where they are below it. Above a bound is a failure. `size.py --ways` shows the whole deepest call with its frames."""
 import glob
 import os
 import subprocess
@@ -69,6 +69,11 @@ def measure(target, configuration, objects, folder):
     return sections + [ram, depth], way
 
 
+def with_room(name, size):
+    """A bound for a figure: two parts that each became smaller may be a little larger together, and a fix may cost some bytes."""
+    return size + {"text": size // 64, "stack": size // 16, "ram": 4}.get(name, 0)
+
+
 def weigh_codec(symbols, folder):
     prefix, flags = TARGETS["cortex-m0plus"]
     objects = [path for path in glob.glob(folder + "/*.o") if "pack" in os.path.basename(path)]
@@ -133,7 +138,8 @@ def main():
             print("%-14s %-8s %s   %s  %s" % (target, configuration, " ".join("%6d" % number for number in found), aim, " > ".join(way if "--ways" in sys.argv else way[:1] + ["..."] + way[-1:])))
             bound = bounds.get((target, configuration))
             if lower:
-                bounds[target, configuration] = [min(pair) for pair in zip(found, bound or found)]
+                roomy = [with_room(name, size) for name, size in zip(FIGURES, found)]
+                bounds[target, configuration] = [min(pair) for pair in zip(roomy, bound or roomy)]
                 continue
             excess = ["%s %d above its bound %d" % triple for triple in zip(FIGURES, found, bound or [0] * 5) if triple[1] > triple[2]]
             passed, failed = passed + (not excess), failed + bool(excess)
