@@ -12,7 +12,7 @@ uses_host() { # source
 }
 
 objects=
-for source in core/*.c tests/*.c; do
+for source in core/*.c port/port_check.c tests/*.c; do
     uses_host "$source" && continue
     object=$out/$(echo "$source" | tr / _).o
     "$CC" -std=gnu11 -O1 -g -Wall -Wextra -c "$source" -o "$object" || exit 1
