@@ -14,6 +14,8 @@ int tern_sql_describe_table(struct tern_sink *sink, const struct tern_table *sch
     if (schema == NULL) {
         tern_sql_write_own(engine);
         status = tern_sql_check_text(engine);
+        if (status == TERN_HOST_OK && engine->dialect->ddl_begin != NULL)
+            print(engine->dialect->ddl_begin);
         if (status == TERN_HOST_OK)
             print(engine->text.text);
         return status;

@@ -140,6 +140,15 @@ static int setup(struct tern_sql_engine *engine)
                             "cannot set the connection up");
 }
 
+/* Binary log and doublewrite count only where a server has them. */
+static const struct tern_sql_setting settings[] = {
+    {"version", "SELECT version()", NULL},
+    {"innodb_flush_log_at_trx_commit", "SELECT @@innodb_flush_log_at_trx_commit", "1"},
+    {"innodb_doublewrite", "SELECT CAST(@@innodb_doublewrite AS CHAR) NOT IN('0','OFF')", "1"},
+    {"sync_binlog", "SELECT CASE WHEN @@log_bin THEN @@sync_binlog ELSE 1 END", "1"},
+    {"local_infile", "SELECT @@local_infile", NULL},
+    {NULL, NULL, NULL}};
+
 /* ---- The dialect ----------------------------------------------------------------------------------------------------------------- */
 
 static const struct tern_sql_dialect mysql = {
@@ -160,6 +169,8 @@ static const struct tern_sql_dialect mysql = {
         "WHERE k.table_schema=c.table_schema AND k.table_name=c.table_name AND k.constraint_name='PRIMARY' "
         "AND k.column_name=c.column_name),0) FROM information_schema.columns AS c "
         "WHERE c.table_schema=DATABASE() AND c.table_name=?1 ORDER BY c.ordinal_position",
+    .settings = settings,
+    .ddl_begin = "SET SESSION sql_mode='ANSI_QUOTES';\n",
     .value = convert,
     .load = tern_mysql_load_rows,
 };

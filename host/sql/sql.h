@@ -136,6 +136,8 @@ struct tern_sql_dialect {
     const struct tern_sql_setting {
         const char *name, *sql, *good;
     } * settings;
+    /* In front of the SQL that `tern-gateway ddl` prints, for the database's own tool. May be NULL. */
+    const char *ddl_begin;
     /* A value as a parameter; `text` is room for it. */
     struct tern_sql_value (*value)(const struct tern_sql_engine *engine, const struct tern_column *column,
                                    const struct tern_value *value, char text[TERN_SQL_VALUE_ROOM]);

@@ -25,4 +25,9 @@ part "$BUILD/tests/servers/import_values" "$URL"
 part "$BUILD/tests/servers/import_outage" "$URL" "$SERVER stop '$FOLDER'" "$SERVER start '$FOLDER'"
 part "$BUILD/tests/servers/import_model" "$URL" "$SEED" "${SCHEDULES:-3}"
 part "$BUILD/tests/servers/import_kill" "$URL" "$KILLS" "$SEED" "$SERVER kill '$FOLDER' && $SERVER start '$FOLDER'"
+"$BUILD/tern-gateway" check --stage "$WORK/stage" --sink "$URL" >"$WORK/check.log" 2>&1
+check "check tells that this server does not wait for its disk" grep -q '^[^g].*innodb_flush_log_at_trx_commit: 2' "$WORK/check.log"
+check "and that the doublewrite buffer is there" grep -q '^good innodb_doublewrite: 1' "$WORK/check.log"
+"$BUILD/tern-gateway" ddl --stage "$WORK/stage" --sink "$URL" >"$WORK/ddl.sql" 2>&1
+check "the database's own tool takes what ddl prints" sh -c "mariadb --no-defaults --socket='$FOLDER/data/socket' -u root tern <'$WORK/ddl.sql'"
 report
