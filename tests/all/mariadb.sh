@@ -25,6 +25,8 @@ part "$BUILD/tests/servers/import_values" "$URL"
 part "$BUILD/tests/servers/import_outage" "$URL" "$SERVER stop '$FOLDER'" "$SERVER start '$FOLDER'"
 part "$BUILD/tests/servers/import_model" "$URL" "$SEED" "${SCHEDULES:-3}"
 part "$BUILD/tests/servers/import_kill" "$URL" "$KILLS" "$SEED" "$SERVER kill '$FOLDER' && $SERVER start '$FOLDER'"
+check "a gateway makes a staging store" start_gateway tcp://127.0.0.1:0 --stage "$WORK/stage"
+stop_gateway
 "$BUILD/tern-gateway" check --stage "$WORK/stage" --sink "$URL" >"$WORK/check.log" 2>&1
 check "check tells that this server does not wait for its disk" grep -q '^[^g].*innodb_flush_log_at_trx_commit: 2' "$WORK/check.log"
 check "and that the doublewrite buffer is there" grep -q '^good innodb_doublewrite: 1' "$WORK/check.log"
