@@ -23,7 +23,7 @@ echo "seed $SEED"
 part "$BUILD/tests/servers/mysql_client" "$URL"
 part "$BUILD/tests/servers/import_values" "$URL"
 part "$BUILD/tests/servers/import_outage" "$URL" "$SERVER stop '$FOLDER'" "$SERVER start '$FOLDER'"
-part "$BUILD/tests/servers/import_model" "$URL" "$SEED" "${SCHEDULES:-1}"
+part "$BUILD/tests/servers/import_model" "$URL" "$SEED" "${SCHEDULES:-3}"
 part "$BUILD/tests/servers/import_kill" "$URL" "$KILLS" "$SEED" "$SERVER kill '$FOLDER' && $SERVER start '$FOLDER'"
 check "a gateway makes a staging store" start_gateway tcp://127.0.0.1:0 --stage "$WORK/stage"
 stop_gateway
