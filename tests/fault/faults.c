@@ -232,6 +232,15 @@ static void cut_power(struct run *run)
     start(run);
 }
 
+static const char *describe_end(int status)
+{
+    static char text[100];
+    snprintf(text, sizeof text, "the gateway did not stop well (%s %d)",
+             WIFSIGNALED(status) ? "signal" : "status",
+             WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+    return text;
+}
+
 /* SIGTERM; when the fault comes during the drain, once more. */
 static void stop(struct run *run)
 {
@@ -247,7 +256,7 @@ static void stop(struct run *run)
         if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
             return;
         if (!was_killed(status) || run->control->at == 0)
-            complain(run, "the gateway did not stop well", run->control->hit);
+            complain(run, describe_end(status), run->control->hit);
         run->control->at = 0;
         start(run);
     }

@@ -226,8 +226,17 @@ static uint64_t random_number(void)
     return z ^ (z >> 31);
 }
 
+static void stand_still(int signal)
+{
+    (void)signal;
+    for (;;)
+        pause();
+}
+
 static void end_process(unsigned what)
 {
+    /* Another thread may meet a mapped file (SQLite's -shm) that is cut short under it: it must not end the process before all is undone. */
+    signal(SIGBUS, stand_still);
     for (struct change *change = changes; change != NULL && what != FAULT_KILL; change = change->older)
         if (what == FAULT_CUT || random_number() % 2 == 0)
             undo(change);
