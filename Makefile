@@ -96,7 +96,7 @@ $(B)/tests/fault/faults: $(B)/tests/fault/faults.o $(B)/tests/fault/device.o $(h
 	$(CC) $(CFLAGS) $^ $(LIBS) -o $@
 # The whole system: what the host asks of the C library is answered by the simulation.
 sim_wraps := malloc calloc realloc free strdup open openat close read pread pwrite fdatasync fsync ftruncate fstat fstatat flock mkdir \
-    opendir readdir closedir renameat unlinkat fstatvfs statvfs rename fopen getrandom rand usleep clock_gettime pthread_create pthread_join \
+    opendir readdir closedir renameat unlinkat fstatvfs statvfs stat write rename fopen getrandom rand usleep clock_gettime pthread_create pthread_join \
     pthread_mutex_init pthread_mutex_destroy pthread_mutex_lock pthread_mutex_unlock pthread_cond_init pthread_cond_destroy \
     pthread_cond_wait pthread_cond_timedwait pthread_cond_broadcast pthread_cond_signal tern_sink_open
 $(B)/tests/sim/sim: $(sim_src:%.c=$(B)/%.o) $(help_obj) $(B)/libtern_host.a

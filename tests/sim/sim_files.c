@@ -32,6 +32,8 @@ WRAP(int, fsync, int descriptor);
 WRAP(int, ftruncate, int descriptor, off_t size);
 WRAP(int, fstat, int descriptor, struct stat *about);
 WRAP(int, fstatat, int folder, const char *path, struct stat *about, int flags);
+WRAP(int, stat, const char *path, struct stat *about);
+WRAP(ssize_t, write, int descriptor, const void *data, size_t size);
 WRAP(int, flock, int descriptor, int operation);
 WRAP(int, mkdir, const char *path, mode_t mode);
 WRAP(DIR *, opendir, const char *path);
@@ -289,6 +291,21 @@ int __wrap_fstatat(int folder, const char *path, struct stat *about, int flags)
     if (sim.here == NULL)
         return __real_fstatat(folder, path, about, flags);
     return describe(sim_disk_find(sim_disk_here(), base(path)), about);
+}
+
+int __wrap_stat(const char *path, struct stat *about)
+{
+    return sim.here == NULL ? __real_stat(path, about)
+                            : describe(sim_disk_find(sim_disk_here(), base(path)), about);
+}
+
+/* All that write here append. */
+ssize_t __wrap_write(int descriptor, const void *data, size_t size)
+{
+    if (sim.here == NULL)
+        return __real_write(descriptor, data, size);
+    struct sim_descriptor *one = find(descriptor);
+    return one == NULL ? -1 : __wrap_pwrite(descriptor, data, size, (off_t)inode_of(one)->size);
 }
 
 int __wrap_flock(int descriptor, int operation)
