@@ -6,6 +6,8 @@
 #   postgres.sh stop FOLDER                        as an administrator stops it
 #   postgres.sh kill FOLDER                        as a power cut stops it: nothing is written any more
 #   postgres.sh crash FOLDER                       SIGKILLs one of the server's sessions: it throws out all, and recovers
+#   postgres.sh save FOLDER                        takes a backup: the server is stopped for it
+#   postgres.sh restore FOLDER                     goes back to it
 #   postgres.sh url FOLDER                         prints its URL
 set -u
 command=$1
@@ -40,15 +42,24 @@ make_cluster() {
     printf '%s\n' "listen_addresses = ''" "unix_socket_directories = '$data'" "max_connections = 40" >>"$data/postgresql.conf"
 }
 
+start_server() {
+    unprivileged pg_ctl -D "$data" -w -t 60 -l "$data/server.log" start >"$folder/start.log" 2>&1 ||
+        { cat "$folder/start.log" "$data/server.log" >&2; exit 1; }
+}
+stop_server() { # smart, fast or immediate
+    unprivileged pg_ctl -D "$data" -w -t 60 -m "$1" stop >/dev/null 2>&1
+}
+
 case $command in
 start)
     [ -f "$data/PG_VERSION" ] || make_cluster
     for setting in "$@"; do echo "${setting%%=*} = '${setting#*=}'" >>"$data/postgresql.conf"; done
-    unprivileged pg_ctl -D "$data" -w -t 60 -l "$data/server.log" start >"$folder/start.log" 2>&1 ||
-        { cat "$folder/start.log" "$data/server.log" >&2; exit 1; }
+    start_server
     ;;
-stop) unprivileged pg_ctl -D "$data" -w -t 60 -m fast stop >/dev/null 2>&1 ;;
-kill) unprivileged pg_ctl -D "$data" -w -t 60 -m immediate stop >/dev/null 2>&1 ;;
+stop) stop_server fast ;;
+kill) stop_server immediate ;;
+save) stop_server fast && rm -rf "$folder/saved" && cp -a "$data" "$folder/saved" && start_server ;;
+restore) stop_server fast && rm -rf "$data" && cp -a "$folder/saved" "$data" && start_server ;;
 crash)
     # A session's process, if there is one; otherwise the one that writes the WAL.
     postmaster=$(head -n 1 "$data/postmaster.pid")
