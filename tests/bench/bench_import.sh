@@ -8,6 +8,7 @@
 #   db_bulk FILE      makes a table like tern's (device, tern_id, ts, temperature, humidity, light, count; key device and ts)
 #                     and loads the file into it with the database's own tool
 #   db_before_update  may prepare the table for rows that update; not timed
+#   MORE_WORKERS      may be set: new rows are then brought in by so many workers too
 #   db_settings       a line with versions and settings
 #   db_close
 set -e
@@ -33,10 +34,18 @@ while [ "$round" -le "$rounds" ]; do
     new=$("$build/tests/bench/bench_import" load "$folder/new" "$url" "${WORKERS:-1}")
     db_before_update
     update=$("$build/tests/bench/bench_import" load "$folder/update" "$url" "${UPDATE_WORKERS:-${WORKERS:-1}}")
-    echo "# round $round: own tool $bulk s, new $new s, update $update s" >&2
-    echo "$bulk $new $update"
+    more=-
+    if [ -n "${MORE_WORKERS:-}" ]; then
+        db_fresh
+        more=$("$build/tests/bench/bench_import" load "$folder/new" "$url" "$MORE_WORKERS")
+    fi
+    echo "# round $round: own tool $bulk s, new $new s, update $update s, new with ${MORE_WORKERS:-no} workers $more s" >&2
+    echo "$bulk $new $update $more"
     round=$((round + 1))
 done >"$folder/rounds"
 db_settings
 awk '{ print $1 / $2 }' "$folder/rounds" | sort -n | awk -v n="import_new_ratio_$database" '{ v[NR] = $1 } END { printf "%s %.2f x\n", n, v[int((NR + 1) / 2)] }'
 awk '{ print $1 / $3 }' "$folder/rounds" | sort -n | awk -v n="import_update_ratio_$database" '{ v[NR] = $1 } END { printf "%s %.2f x\n", n, v[int((NR + 1) / 2)] }'
+if [ -n "${MORE_WORKERS:-}" ]; then
+    awk '{ print $1 / $4 }' "$folder/rounds" | sort -n | awk -v n="import_new_ratio_${database}_${MORE_WORKERS}_workers" '{ v[NR] = $1 } END { printf "%s %.2f x\n", n, v[int((NR + 1) / 2)] }'
+fi

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # PostgreSQL for bench_import.sh: psql's \copy. The server has its defaults but for room for the WAL, so that checkpoints fall on none of
-# the two. Rows that update are brought in with fillfactor 50, which host/README.md advises for such tables, and two workers.
+# the two. Rows that update are brought in with fillfactor 50, which host/README.md advises for such tables, and two workers; new ones by one worker, and by two.
 UPDATE_WORKERS=${UPDATE_WORKERS:-2}
+MORE_WORKERS=${MORE_WORKERS:-2}
 
 db_open() {
     server=$1/pg
