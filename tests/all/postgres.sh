@@ -22,7 +22,8 @@ echo "seed $SEED"
 
 part "$BUILD/tests/servers/postgres_client" "$URL"
 part "$BUILD/tests/servers/import_values" "$URL"
-part "$BUILD/tests/servers/import_outage" "$URL" "$SERVER stop '$FOLDER'" "$SERVER start '$FOLDER'"
+part "$BUILD/tests/servers/import_outage" "$URL" "$SERVER stop '$FOLDER'" "$SERVER start '$FOLDER'" \
+    "$SERVER save '$FOLDER'" "$SERVER restore '$FOLDER'"
 part "$BUILD/tests/servers/import_model" "$URL" "$SEED" "${SCHEDULES:-3}"
 part "$BUILD/tests/servers/import_kill" "$URL" "$KILLS" "$SEED" \
     "$SERVER kill '$FOLDER' && $SERVER start '$FOLDER'" "$SERVER crash '$FOLDER'"

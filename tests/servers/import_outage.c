@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The importer with a real server that others use too: deletes, deadlocks, lost sessions, a server that is away.
- * import_outage URL [STOP-COMMAND START-COMMAND]. */
+ * import_outage URL [STOP-COMMAND START-COMMAND [SAVE-COMMAND RESTORE-COMMAND]]. */
 #include "server_rig.h"
 
 #include <pthread.h>
@@ -261,12 +261,42 @@ static void a_stop_does_not_wait_for_a_server_that_is_away(void)
     CHECK(database_open(&database, url));
 }
 
+static const char *save_command, *restore_command;
+
+/* The importer runs on while its database becomes an older one: everything is there again, once. */
+static void a_database_that_was_set_back_is_filled_again(void)
+{
+    char key[16];
+    begin(&texts);
+    for (unsigned i = 0; i < 900; i++) {
+        if (i == 300 || i == 600) {
+            flush();
+            drain();
+            database_close(&database);
+            CHECK_EQ(system(i == 300 ? save_command : restore_command), 0);
+            CHECK(database_open(&database, url));
+            CHECK_TEXT(ask("SELECT count(*) FROM texts"), "300");
+        }
+        snprintf(key, sizeof key, "k%u", i % 450);
+        put_text(key, i < 450 ? "old" : "new", 3);
+    }
+    flush();
+    drain();
+    CHECK_TEXT(ask("SELECT count(*),min(v),max(v),count(DISTINCT tern_id) FROM texts"), "450|new|new|450");
+    CHECK_TEXT(ask("SELECT applied FROM tern_checkpoint"), "900");
+    CHECK_TEXT(ask("SELECT count(*) FROM tern_gap"), "0");
+    CHECK(strstr(events, "sink-restored") != NULL);
+    done();
+}
+
 int main(int argc, char **argv)
 {
     if (!open_url(argc, argv))
         return 1;
     stop_command = argc > 3 ? argv[2] : NULL;
     start_command = argc > 3 ? argv[3] : NULL;
+    save_command = argc > 5 ? argv[4] : NULL;
+    restore_command = argc > 5 ? argv[5] : NULL;
     RUN(a_deleted_row_stays_deleted);
     RUN(a_deadlock_is_tried_again);
     RUN(a_terminated_session_is_replaced);
@@ -275,5 +305,7 @@ int main(int argc, char **argv)
         RUN(a_server_that_is_away_holds_only_its_own_destination);
         RUN(a_stop_does_not_wait_for_a_server_that_is_away);
     }
+    if (save_command != NULL)
+        RUN(a_database_that_was_set_back_is_filled_again);
     return close_url();
 }
