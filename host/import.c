@@ -65,6 +65,7 @@ static void disconnect(struct tern_import *import)
     import->reader = NULL;
     import->table_count = 0;
     import->hold_count = 0;
+    import->is_ready = import->has_later = import->more = false;
     tern_seen_forget(import->keys);
 }
 
@@ -102,7 +103,7 @@ static int open_reader(struct tern_import *import)
         return tern_sink_fail(import->sink, TERN_HOST_E_SYSTEM, "the journal cannot be opened for reading");
     if (import->past_oldest)
         tern_stage_reader_states(import->reader);
-    import->position = import->written = cursor;
+    import->position = import->written = import->applied = cursor;
     for (unsigned i = 0; i < TERN_IMPORT_CHUNKS; i++)
         import->chunks[i].device = NULL;
     return TERN_HOST_OK;
@@ -155,7 +156,7 @@ static void show(struct tern_import *import, bool failing)
 {
     uint64_t end = tern_stage_end(import->stage);
     pthread_mutex_lock(&import->mutex);
-    import->status.cursor = tern_import_cursor(import);
+    import->status.cursor = import->applied;
     import->status.end = end;
     import->status.failing = failing;
     import->status.held = (uint32_t)import->hold_count;
@@ -169,7 +170,7 @@ static void report_state(struct tern_import *import, enum tern_level level, cons
     struct tern_fields fields;
     tern_fields_begin(&fields);
     tern_fields_text(&fields, "sink", import->url);
-    tern_fields_format(&fields, "cursor", "%" PRIu64, import->position);
+    tern_fields_format(&fields, "cursor", "%" PRIu64, import->applied);
     if (level != TERN_INFO)
         tern_fields_number(&fields, "retry_ms", import->backoff);
     tern_fields_text(&fields, "msg", message);
@@ -217,7 +218,7 @@ static int be_idle(struct tern_import *import)
     pthread_mutex_lock(&import->mutex);
     bool draining = import->draining;
     pthread_mutex_unlock(&import->mutex);
-    bool caught_up = import->position >= tern_stage_end(import->stage);
+    bool caught_up = !import->has_later && import->position >= tern_stage_end(import->stage);
     int status = import->sink->ops->tick == NULL
                      ? TERN_HOST_OK
                      : import->sink->ops->tick(import->sink, draining && caught_up);
@@ -238,18 +239,47 @@ static int be_idle(struct tern_import *import)
     return TERN_HOST_OK;
 }
 
+static void *read_ahead(void *context)
+{
+    struct tern_import *import = context;
+    import->is_ready = tern_import_read(import) == TERN_HOST_OK;
+    return NULL;
+}
+
+/* Brings the turn in, and reads the next one meanwhile. */
+static int apply_and_read(struct tern_import *import)
+{
+    pthread_t thread;
+    import->overlaps = import->more && import->config.replay == NULL;
+    bool started = import->overlaps && pthread_create(&thread, NULL, read_ahead, import) == 0;
+    int status = tern_import_apply(import);
+    if (started) {
+        pthread_join(thread, NULL);
+        if (status == TERN_HOST_OK && !import->is_ready)
+            status = tern_sink_fail(import->sink, TERN_HOST_E_SYSTEM, "the journal cannot be read");
+    }
+    import->overlaps = false;
+    return status;
+}
+
 static int take_turn(struct tern_import *import)
 {
     int status = connect_sink(import);
-    if (status == TERN_HOST_OK)
+    if (status == TERN_HOST_OK && !import->is_ready)
         status = tern_import_read(import);
     if (status != TERN_HOST_OK)
         return status;
-    if (import->turn.unit_count == 0)
+    struct tern_turn turn = import->turn;
+    import->turn = import->ahead;
+    import->ahead = turn;
+    import->is_ready = false;
+    if (import->turn.unit_count == 0) {
+        import->applied = import->turn.cursor;
         return be_idle(import);
-    status = tern_import_apply(import);
+    }
+    status = apply_and_read(import);
     if (status == TERN_HOST_OK) {
-        import->written = tern_import_cursor(import);
+        import->written = import->applied = import->turn.cursor;
         if (import->sink->ops->tick != NULL)
             status = import->sink->ops->tick(import->sink, false);
     }
@@ -481,6 +511,7 @@ static void close_worker(struct tern_import *import)
         import->sink->ops->close(import->sink);
     tern_remember_close(&import->remember);
     tern_turn_free(&import->turn);
+    tern_turn_free(&import->ahead);
     tern_decoder_close(import->decoder);
     tern_seen_close(import->keys);
     pthread_mutex_destroy(&import->mutex);

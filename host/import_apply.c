@@ -179,7 +179,7 @@ static int commit(struct tern_import_applying *applying)
     struct tern_sink_commit made = {.store = tern_stage_id(import->stage),
                                     .slots = import->slots,
                                     .slot_count = import->slot_count,
-                                    .cursor = tern_import_cursor(import),
+                                    .cursor = import->turn.cursor,
                                     .at = applying->now,
                                     .rows = applying->count,
                                     .bytes = import->turn.bytes,

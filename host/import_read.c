@@ -96,7 +96,8 @@ static int whole_chunk(struct tern_import *import, const struct tern_entry *entr
 /* ---- Decoding ------------------------------------------------------------------------------------------------------------------ */
 
 /* Statuses of the functions below, beside enum tern_status. */
-enum { STOP_REFUSED = -100, STOP_DATABASE, STOP_MEMORY, STOP_LIMIT };
+/* STOP_LATER: a table must be made ready, and the connection is busy with the turn before. */
+enum { STOP_REFUSED = -100, STOP_DATABASE, STOP_MEMORY, STOP_LIMIT, STOP_LATER };
 
 struct reading {
     struct tern_import *import;
@@ -131,6 +132,8 @@ static int prepare(struct tern_import *import, const struct tern_schema *schema,
         return STOP_MEMORY;
     if (table->schema != NULL && (table->refused || table->deletes || !deletes))
         return table->refused ? STOP_REFUSED : TERN_OK;
+    if (import->overlaps)
+        return STOP_LATER;
     int status = import->sink->ops->prepare(import->sink, &schema->table, hash, deletes);
     if (status != TERN_HOST_OK && status != TERN_HOST_E_ARGUMENT)
         return STOP_DATABASE;
@@ -143,7 +146,7 @@ static int take_record(void *context, uint32_t sequence, const struct tern_schem
                        uint8_t op, const struct tern_value *row)
 {
     const struct reading *reading = context;
-    struct tern_turn *turn = &reading->import->turn;
+    struct tern_turn *turn = &reading->import->ahead;
     if (sequence > reading->entry->last ||
         !tern_replay_wants_table(reading->import->config.replay, &schema->table))
         return TERN_OK;
@@ -170,14 +173,14 @@ static int take_bad(void *context, uint32_t first, uint32_t last)
              " do not follow the grammar although their CRC is right: a fault in the firmware",
              first, last, reading->entry->epoch);
     tern_import_report(reading->import, TERN_ERROR, "records-undecodable", reading->entry->device, message);
-    tern_turn_miss(&reading->import->turn, first, last, TERN_GAP_REJECTED);
+    tern_turn_miss(&reading->import->ahead, first, last, TERN_GAP_REJECTED);
     return TERN_OK;
 }
 
 static int take_commit(void *context, uint32_t next, bool batch)
 {
     const struct reading *reading = context;
-    tern_turn_commit(&reading->import->turn, next, batch);
+    tern_turn_commit(&reading->import->ahead, next, batch);
     return TERN_OK;
 }
 
@@ -208,7 +211,7 @@ static int decode_chain(struct tern_import *import, size_t count, uint32_t run_f
         if (found != TERN_HOST_OK)
             return found == TERN_HOST_E_CORRUPT ? TERN_E_CORRUPT : STOP_MEMORY;
         if (entry.kind == TERN_ENTRY_GAP) {
-            tern_turn_miss(&import->turn, entry.first, entry.last, entry.reason);
+            tern_turn_miss(&import->ahead, entry.first, entry.last, entry.reason);
             continue;
         }
         /* The fetched bytes are gone with the next fetch, which putting the chunk together may need. */
@@ -257,7 +260,7 @@ static int64_t find_chain(struct tern_import *import, const struct tern_entry *l
 
 static int read_run(struct tern_import *import, const struct tern_entry *entry)
 {
-    struct tern_turn *turn = &import->turn;
+    struct tern_turn *turn = &import->ahead;
     uint32_t range = tern_turn_find_range(turn, entry->device, entry->lane, entry->epoch, entry->base);
     int64_t count = find_chain(import, entry);
     if (turn->failed || count < 0)
@@ -272,7 +275,7 @@ static int read_run(struct tern_import *import, const struct tern_entry *entry)
 
 static int read_gap(struct tern_import *import, const struct tern_entry *entry)
 {
-    struct tern_turn *turn = &import->turn;
+    struct tern_turn *turn = &import->ahead;
     uint32_t range = tern_turn_find_range(turn, entry->device, entry->lane, entry->epoch, entry->base);
     tern_turn_begin(turn, range, entry->first);
     tern_turn_miss(turn, entry->first, entry->last, entry->reason);
@@ -318,7 +321,7 @@ static int settle(struct tern_import *import, const struct tern_entry *entry, in
 /* The state that the oldest file begins with says what was committed before it, and is gone. */
 static int read_state(struct tern_import *import, const struct tern_entry *entry)
 {
-    struct tern_turn *turn = &import->turn;
+    struct tern_turn *turn = &import->ahead;
     if (entry->run_first <= entry->base)
         return TERN_OK;
     uint32_t range = tern_turn_find_range(turn, entry->device, entry->lane, entry->epoch, entry->base);
@@ -339,12 +342,14 @@ static int read_entry(struct tern_import *import, const struct tern_entry *entry
         return TERN_HOST_OK;
     if (entry->kind == TERN_ENTRY_GAP)
         return settle(import, entry, read_gap(import, entry));
-    size_t units = import->turn.unit_count, rows = import->turn.row_count, gaps = import->turn.gap_count;
+    size_t units = import->ahead.unit_count, rows = import->ahead.row_count, gaps = import->ahead.gap_count;
     int status = read_run(import, entry);
     if (status != TERN_OK) {
-        import->turn.unit_count = units;
-        import->turn.row_count = rows;
-        import->turn.gap_count = gaps;
+        import->ahead.unit_count = units;
+        import->ahead.row_count = rows;
+        import->ahead.gap_count = gaps;
+        if (import->overlaps)
+            return TERN_IMPORT_LATER;
     }
     return settle(import, entry, status);
 }
@@ -355,35 +360,64 @@ static bool is_due(struct tern_import *import, int64_t begun)
     pthread_mutex_lock(&import->mutex);
     bool hurry = import->stop || import->draining;
     pthread_mutex_unlock(&import->mutex);
-    return hurry || import->turn.unit_count == 0 || tern_import_clock() - begun >= LINGER;
+    return hurry || import->ahead.unit_count == 0 || tern_import_clock() - begun >= LINGER;
+}
+
+/* The entry is the next turn's first: its bytes are kept, the reader goes on. */
+static void keep_later(struct tern_import *import, const struct tern_entry *entry)
+{
+    import->later = *entry;
+    if (entry->size != 0 && entry->size <= sizeof import->later_data) {
+        memcpy(import->later_data, entry->data, entry->size);
+        import->later.data = import->later_data;
+    }
+    import->has_later = true;
+}
+
+static int read_later(struct tern_import *import)
+{
+    int status = read_entry(import, &import->later);
+    if (status != TERN_HOST_OK)
+        return status;
+    import->has_later = false;
+    import->position = import->later.end;
+    return status;
 }
 
 int tern_import_read(struct tern_import *import)
 {
     int64_t begun = tern_import_clock();
     uint32_t rows = import->config.rows, milliseconds = import->config.milliseconds;
-    tern_turn_reset(&import->turn);
-    for (unsigned i = 1; import->turn.row_count < rows; i++) {
+    int status = TERN_HOST_OK;
+    unsigned i = 1;
+    tern_turn_reset(&import->ahead);
+    if (import->has_later)
+        status = read_later(import);
+    for (; status == TERN_HOST_OK && import->ahead.row_count < rows; i++) {
         struct tern_entry entry;
         /* Not the cursor: behind it may stand what is no entry, and a wait for that would never wait. */
         import->seen = tern_stage_end(import->stage);
-        int status = tern_stage_read(import->reader, &entry);
-        if (status < 0)
-            return tern_sink_fail(import->sink, status, "the journal cannot be read");
-        if (status == 0)
+        int found = tern_stage_read(import->reader, &entry);
+        if (found < 0)
+            return import->overlaps ? found
+                                    : tern_sink_fail(import->sink, found, "the journal cannot be read");
+        if (found == 0)
             import->position = tern_stage_reader_position(import->reader);
-        if (status == 0 && is_due(import, begun))
+        if (found == 0 && is_due(import, begun))
             break;
-        if (status == 0) {
+        if (found == 0) {
             tern_stage_wait(import->stage, import->seen, LINGER);
             continue;
         }
         status = tern_import_takes(import, entry.device) ? read_entry(import, &entry) : TERN_HOST_OK;
-        if (status != TERN_HOST_OK)
-            return status;
-        import->position = entry.end;
+        if (status == TERN_IMPORT_LATER)
+            keep_later(import, &entry);
+        else if (status == TERN_HOST_OK)
+            import->position = entry.end;
         if (i % 64 == 0 && (tern_import_clock() - begun >= milliseconds || tern_import_stops(import)))
             break;
     }
-    return TERN_HOST_OK;
+    import->more = import->ahead.row_count >= rows || tern_import_clock() - begun >= milliseconds;
+    import->ahead.cursor = tern_import_cursor(import);
+    return status == TERN_IMPORT_LATER ? TERN_HOST_OK : status;
 }

@@ -50,7 +50,15 @@ struct tern_import {
     struct tern_sink *sink;
     struct tern_stage_reader *reader;
     struct tern_decoder *decoder;
-    struct tern_turn turn;
+    struct tern_turn turn;  /* that is being applied */
+    struct tern_turn ahead; /* that is being read, by a thread of its own while there is a backlog */
+    bool overlaps;          /* it is: the connection is in use, and whatever needs it must wait */
+    bool more;              /* the last turn ended at a limit */
+    bool is_ready;          /* `ahead` was read */
+    bool has_later;
+    struct tern_entry later; /* the entry that waits */
+    uint8_t later_data[TERN_CHUNK_MAX];
+    uint64_t applied;                /* the cursor behind what is applied, or has nothing to apply */
     struct tern_import *next;        /* worker of the same destination */
     uint32_t slots[TERN_SINK_SLOTS]; /* whose cursors it writes */
     size_t slot_count;
@@ -93,7 +101,10 @@ int64_t tern_import_now(void);   /* Unix milliseconds */
 int tern_import_open_one(struct tern_import **import, struct tern_stage *stage, const char *url,
                          const struct tern_import_config *config);
 
-/* Fills the turn with whole units up to the limits. TERN_HOST_OK, or an error after which the worker connects again. */
+/* Inside tern_import_read(): the entry must wait until the connection is free. */
+#define TERN_IMPORT_LATER (-60)
+
+/* Fills import->ahead with whole units up to the limits. TERN_HOST_OK, or an error after which the worker connects again. */
 int tern_import_read(struct tern_import *import);
 
 /* Brings the turn in, and moves the destination's cursor. */

@@ -60,8 +60,9 @@ struct tern_turn {
     size_t range_count, row_count, schema_count, gap_count, unit_count;
     size_t range_room, row_room, schema_room, gap_room, unit_room;
     struct tern_turn_block *blocks, *block;
-    uint64_t bytes; /* of the rows' values: 8 a number */
-    bool failed;    /* out of memory */
+    uint64_t cursor; /* where the destination stands with it */
+    uint64_t bytes;  /* of the rows' values: 8 a number */
+    bool failed;     /* out of memory */
     /* The run being read. */
     struct tern_turn_unit open;
     uint32_t *places; /* of ranges by hash: index + 1, 0 is free; more than half of them stay free */
