@@ -18,6 +18,7 @@
 #define IDLE_WAIT     1000 /* milliseconds without news until files' ages are looked at */
 #define BACKOFF_FIRST 100u /* milliseconds after the first failure, doubled each time */
 #define BACKOFF_MAX   30000u
+#define PROGRESS      5000  /* milliseconds between two events of a long backlog */
 #define HOLDS_RETRY   60000 /* milliseconds until what is held is tried again */
 
 int64_t tern_import_clock(void)
@@ -239,6 +240,44 @@ static int be_idle(struct tern_import *import)
     return TERN_HOST_OK;
 }
 
+/* A line for each transaction, and in a long backlog, every few seconds, how far it is and how long it will take. */
+static void tell(struct tern_import *import, int64_t begun)
+{
+    int64_t now = tern_import_clock();
+    const struct tern_turn *turn = &import->turn;
+    struct tern_fields fields;
+    tern_fields_begin(&fields);
+    tern_fields_text(&fields, "sink", import->url);
+    tern_fields_format(&fields, "rows", "%zu", turn->row_count);
+    tern_fields_format(&fields, "bytes", "%" PRIu64, turn->bytes);
+    tern_fields_format(&fields, "ms", "%" PRId64, now - begun);
+    tern_fields_text(&fields, "path", import->path);
+    tern_fields_number(&fields, "retries", import->retries);
+    tern_report_event(&import->config.report, TERN_DEBUG, "batch", &fields);
+    if (!import->more || import->told == 0) {
+        import->told = import->more ? now : 0;
+        import->told_cursor = import->applied;
+        import->told_rows = 0;
+        return;
+    }
+    import->told_rows += turn->row_count;
+    if (now - import->told < PROGRESS || import->applied <= import->told_cursor)
+        return;
+    uint64_t left = tern_stage_end(import->stage) - import->applied, took = (uint64_t)(now - import->told);
+    tern_fields_begin(&fields);
+    tern_fields_text(&fields, "sink", import->url);
+    tern_fields_format(&fields, "rows_per_second", "%" PRIu64, import->told_rows * 1000 / took);
+    tern_fields_format(&fields, "bytes_left", "%" PRIu64, left);
+    tern_fields_format(&fields, "seconds_left", "%" PRIu64,
+                       left / (import->applied - import->told_cursor) * took / 1000 +
+                           left % (import->applied - import->told_cursor) * took /
+                               (import->applied - import->told_cursor) / 1000);
+    tern_report_event(&import->config.report, TERN_INFO, "progress", &fields);
+    import->told = now;
+    import->told_cursor = import->applied;
+    import->told_rows = 0;
+}
+
 static void *read_ahead(void *context)
 {
     struct tern_import *import = context;
@@ -277,9 +316,11 @@ static int take_turn(struct tern_import *import)
         import->applied = import->turn.cursor;
         return be_idle(import);
     }
+    int64_t begun = tern_import_clock();
     status = apply_and_read(import);
     if (status == TERN_HOST_OK) {
         import->written = import->applied = import->turn.cursor;
+        tell(import, begun);
         if (import->sink->ops->tick != NULL)
             status = import->sink->ops->tick(import->sink, false);
     }

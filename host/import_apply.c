@@ -192,6 +192,8 @@ static int commit(struct tern_import_applying *applying)
         fclose(random);
     if (!good)
         return tern_sink_fail(import->sink, TERN_HOST_E_SYSTEM, "cannot read /dev/urandom");
+    import->path = made.path;
+    import->retries = made.retries;
     import->remember.unsure = made.batch;
     int status = import->sink->ops->commit(import->sink, &made);
     if (status == TERN_HOST_OK)

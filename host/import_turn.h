@@ -53,8 +53,12 @@ struct tern_import {
     struct tern_turn turn;  /* that is being applied */
     struct tern_turn ahead; /* that is being read, by a thread of its own while there is a backlog */
     bool overlaps;          /* it is: the connection is in use, and whatever needs it must wait */
-    bool more;              /* the last turn ended at a limit */
-    bool is_ready;          /* `ahead` was read */
+    const char *path;       /* of the last transaction, and its retries */
+    uint32_t retries;
+    int64_t told; /* when progress was last told, 0: there is no backlog */
+    uint64_t told_cursor, told_rows;
+    bool more;     /* the last turn ended at a limit */
+    bool is_ready; /* `ahead` was read */
     bool has_later;
     struct tern_entry later; /* the entry that waits */
     uint8_t later_data[TERN_CHUNK_MAX];
