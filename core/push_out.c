@@ -72,7 +72,7 @@ static void write_lane(struct tern_output *output, struct tern_lane *lane)
                               log->acked,
                               old ? log->epochs[0].base : log->next,
                               log->epochs[0].epoch};
-    uint8_t state = (old ? OLD_EPOCH : 0u) | (sender->state & ACK_IS_EXACT);
+    uint8_t state = (uint8_t)((old ? OLD_EPOCH : 0u) | (sender->state & ACK_IS_EXACT));
     /* Where the position is known from this boot, records go out right behind. */
     if (state & ACK_IS_EXACT && range[0] != 0)
         state |= WELCOMED | ON_TRUST;
@@ -144,7 +144,7 @@ static int send_part(struct tern *tern, struct tern_lane *lane)
     int32_t size =
         send_bytes(tern, lane, TERN_PART, chunk->first, sender->offset, chunk->size, chunk->address);
     if (size < 0)
-        return size;
+        return (int)size;
     sender->sent += (uint32_t)size;
     sender->offset += (uint32_t)size;
     if (sender->offset == chunk->size) {
