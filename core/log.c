@@ -274,11 +274,11 @@ int tern_log_open(struct tern_log *log, const struct tern_table *table, uint32_t
         return TERN_E_FULL;
     if (fit(log, chunk_room(log), tern_log_has_schema(log, hash) ? 0 : schema,
             wanted < log->reach ? wanted : log->reach) >= least)
-        return log->capacity;
+        return (int)log->capacity;
     int status = fit(log, log->flash->sector_size, frame, wanted) < least ? TERN_E_TOO_BIG : TERN_E_FULL;
     log->flags |= LOG_MOVE | LOG_WANTED;
     if (status == TERN_E_FULL && log->ready != TERN_NO_ADDRESS)
-        return log->capacity;
+        return (int)log->capacity;
     if (status == TERN_E_TOO_BIG)
         log->minimum = frame + tern_log_align(log, least);
     tern_log_close(log);

@@ -422,7 +422,8 @@ struct tern_config {
     uint32_t boot;                  /* how often the device has started, 0: not counted */
 };
 
-#define TERN_RECEIVE_SIZE 96 /* bytes of the largest bare frame that a device takes: a WELCOME with some tails */
+#define TERN_RECEIVE_SIZE                                                                                    \
+    96 /* bytes of the largest bare frame that a device takes: a WELCOME with some tails */
 
 struct tern {
     const struct tern_config *config;
