@@ -132,7 +132,8 @@ static int program(struct tern_lane *lane, uint8_t due)
 
 static int open_chunk(struct tern_lane *lane, const struct tern_table *table, uint16_t least)
 {
-    for (; lane->refused != 0; lane->refused--)
+    /* Not between the records of a batch: a hole there would make void those before it. */
+    for (; lane->refused != 0 && lane->log.pending == lane->log.next; lane->refused--)
         tern_log_refuse(&lane->log);
     int room = tern_log_open(&lane->log, table, tern_schema_hash(table), lane->chunk_size, least);
     if (room < 0)
@@ -142,12 +143,11 @@ static int open_chunk(struct tern_lane *lane, const struct tern_table *table, ui
     return TERN_OK;
 }
 
-/* A refused record consumes a sequence number behind those that wait in RAM, so nothing may join them any more. */
+/* A refused record consumes a sequence number before the next batch's chunk. */
 static int no_room(struct tern_lane *lane)
 {
     if (lane->overflow != TERN_REFUSE)
         return TERN_AGAIN;
-    lane->chunk.is_full = 1;
     lane->refused++;
     return TERN_E_FULL;
 }
