@@ -48,7 +48,7 @@ export TERN_NO_SKIP=1
 
 step "check" $make -s check
 step "freestanding" sh tests/freestanding.sh
-step "clang builds it without a warning" $make -s B=build/clang CC=clang all tests
+step "clang builds it without a warning" $make -s -j2 B=build/clang CC=clang all tests
 step "layout" $make -s format-check
 step "sanitizers" $make -s sanitize
 for property in build/tests/property/*; do

@@ -48,10 +48,11 @@ static void prototypes_agree_with_the_header(void)
     CHECK(RETURNS(mysql_fetch_lengths(r), unsigned long *));
     CHECK(RETURNS(mysql_warning_count(c), unsigned));
     CHECK(sizeof mysql_affected_rows(c) == sizeof(unsigned long long));
-    void (*handler)(MYSQL *, int (*)(void **, const char *, void *), int (*)(void *, char *, unsigned),
-                    void (*)(void *), int (*)(void *, char *, unsigned), void *) =
-        mysql_set_local_infile_handler;
-    CHECK(handler != NULL);
+    CHECK(
+        _Generic(&mysql_set_local_infile_handler,
+                 void (*)(MYSQL *, int (*)(void **, const char *, void *), int (*)(void *, char *, unsigned),
+                          void (*)(void *), int (*)(void *, char *, unsigned), void *) : 1,
+                 default : 0));
     CHECK_EQ(MYSQL_OPT_LOCAL_INFILE, 8);
     CHECK_EQ(MYSQL_OPT_CONNECT_TIMEOUT, 0);
     CHECK_EQ(MYSQL_READ_DEFAULT_GROUP, 5);
