@@ -143,7 +143,8 @@ uint8_t tern_log_scan(struct tern_log_cursor *cursor)
         /* A writer that went round a torn program left this much untouched. */
         if (used - cursor->at >= log->reach)
             cursor->dirty = false;
-        cursor->damaged |= used != cursor->at;
+        if (used != cursor->at)
+            cursor->damaged = true;
         cursor->at = cursor->entry = used;
         uint8_t type;
         uint8_t kind = ENTRY_END;

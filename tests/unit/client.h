@@ -85,7 +85,8 @@ static inline void client_put_part(struct client_stream *stream, uint8_t lane, u
     tern_write8(&out, lane);
     tern_write_varint(&out, first);
     tern_write_varint(&out, offset);
-    tern_write_bytes(&out, data, size);
+    if (size != 0)
+        tern_write_bytes(&out, data, size);
     client_frame(stream, bare, out.size);
 }
 
@@ -111,7 +112,8 @@ static inline void client_put_schema(struct client_stream *stream, uint32_t hash
     tern_write8(&out, 0);
     tern_write_varint(&out, hash);
     tern_write_varint(&out, offset);
-    tern_write_bytes(&out, data, size);
+    if (size != 0)
+        tern_write_bytes(&out, data, size);
     client_frame(stream, bare, out.size);
 }
 
