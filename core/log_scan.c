@@ -128,6 +128,7 @@ void tern_log_enter(struct tern_log_cursor *cursor, const struct tern_log *log, 
     cursor->sector = cursor->at = sector;
     cursor->limit = sector == log->newest ? log->write : sector + log->flash->sector_size;
     cursor->dirty = false;
+    cursor->headed = true;
 }
 
 /* Finds the next entry. Erased flash ends the sector only where nothing follows within the reach of anything that may have been begun
@@ -173,14 +174,19 @@ uint8_t tern_log_next(struct tern_log_cursor *cursor)
             if (cursor->sector == cursor->log->newest)
                 return ENTRY_END;
             tern_log_enter(cursor, cursor->log, tern_log_after(cursor->log, cursor->sector));
+            cursor->headed = false;
             continue;
         }
+        /* What half-done erases left in a sector that was given up is no part of the log: neither mark nor note stands before it. */
+        if (kind == ENTRY_CHUNK && !cursor->headed)
+            continue;
         if (kind >= ENTRY_MARK) {
             if (cursor->is.word[WORD_GENERATION] < cursor->generation) {
                 cursor->at = cursor->limit;
                 continue;
             }
             cursor->generation = cursor->is.word[WORD_GENERATION];
+            cursor->headed = true;
         }
         return kind;
     }

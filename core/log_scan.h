@@ -87,6 +87,7 @@ struct tern_log_cursor {
             uint32_t crc_end;   /* sequence behind that segment; 0: there is none */
         } chunk;
     } is;
+    bool headed;  /* a mark or note of the sector has been passed, or need not be */
     bool damaged; /* bytes were skipped since the flag was last cleared */
     bool dirty;   /* the last thing before `at` is such bytes */
 };
