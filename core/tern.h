@@ -206,7 +206,7 @@ struct tern_flash {
     /* Erases the sector at `address` to all FF. May return TERN_AGAIN while the chip is busy: it is called again, with the same
      * address and nothing else touching that sector in between, until it returns 0 or an error. */
     int (*erase)(void *context, uint32_t address);
-    uint32_t sector_size;  /* 128 to 262144, a multiple of program_unit */
+    uint32_t sector_size;  /* 192 (256 with units of 32) to 262144, a multiple of program_unit */
     uint32_t sector_count; /* 2 or more; sector_size * sector_count below 2^32 */
     uint8_t program_unit;  /* 1, 2, 4, 8, 16 or 32; 0 means 1 */
     uint8_t is_volatile;   /* RAM: commit then returns TERN_VOLATILE */

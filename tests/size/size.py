@@ -115,10 +115,13 @@ def write_bounds(bounds):
 
 def show_modules(folder):
     print("\ncode of a module, cortex-m0plus, before garbage collection:")
+    log = 0
     for line in run("arm-none-eabi-size", *sorted(glob.glob(folder + "/*.o"))).splitlines()[1:]:
         size, name = int(line.split()[0]), os.path.basename(line.split()[5])[:-2]
+        log += size if name.startswith("log") else 0
         if name != "ram":
             print("module_%s %d bytes" % (name, size))
+    print("module_log_all %d bytes" % log)
 
 
 def main():
