@@ -207,7 +207,7 @@ static bool is_sound(const struct tern_hello_range *range)
            (range->store == 0 || range->acked <= range->next);
 }
 
-/* The place of an epoch that was given to this range before, and of which nothing came. */
+/* The epoch that was given to this range before, when the answer was lost. */
 static struct tern_range *find_granted(const struct tern_device *device, const struct tern_hello_range *range)
 {
     for (size_t i = 0; i < device->range_count; i++) {
@@ -235,33 +235,21 @@ static void report_quarantine(const struct tern_stage *stage, const struct tern_
     tern_report_event(&stage->report, TERN_ERROR, "epoch-quarantined", &fields);
 }
 
-/* Never an epoch that was given out before, used or not: the device may have taken it to another gateway, filled it there, and forgotten
- * it in a factory reset. Where only the answer was lost, this wastes a number and nothing else. */
-static int grant_range(struct tern_stage *stage, struct tern_device *device, const struct tern_hello *hello,
-                       const struct tern_hello_range *range, int64_t now, struct tern_range **out)
+static int make_range(struct tern_stage *stage, struct tern_device *device, const struct tern_hello *hello,
+                      const struct tern_hello_range *range, int64_t now, struct tern_range **out)
 {
-    uint32_t epoch = next_epoch(stage, device, hello, range->lane, now);
+    uint32_t epoch = range->epoch != 0 ? range->epoch : next_epoch(stage, device, hello, range->lane, now);
     if (epoch == 0)
         return TERN_HOST_E_LIMIT;
-    *out = find_granted(device, range);
-    if (*out == NULL)
-        *out = tern_stage_add_range(device, range->lane, epoch, range->base);
-    if (*out == NULL)
-        return TERN_HOST_E_SYSTEM;
-    (*out)->face.epoch = epoch;
-    (*out)->granted = true;
-    return TERN_HOST_OK;
-}
-
-static int make_range(struct tern_stage *stage, struct tern_device *device,
-                      const struct tern_hello_range *range, struct tern_range **out)
-{
-    if (is_out_of_line(device, range)) {
+    if (range->epoch != 0 && is_out_of_line(device, range)) {
         report_quarantine(stage, device, range);
         return TERN_HOST_E_PROTOCOL;
     }
-    *out = tern_stage_add_range(device, range->lane, range->epoch, range->base);
-    return *out == NULL ? TERN_HOST_E_SYSTEM : TERN_HOST_OK;
+    *out = tern_stage_add_range(device, range->lane, epoch, range->base);
+    if (*out == NULL)
+        return TERN_HOST_E_SYSTEM;
+    (*out)->granted = range->epoch == 0;
+    return TERN_HOST_OK;
 }
 
 /* Whether the HELLO says more of the device's time than the one before: another start, or a clock that went differently. */
@@ -316,14 +304,10 @@ int tern_stage_hello(struct tern_stage *stage, struct tern_device *device, const
         return TERN_HOST_E_PROTOCOL;
     if (!tern_journal_has_room(stage->journal))
         return TERN_HOST_E_SYSTEM;
-    struct tern_range *known =
-        range->epoch == 0 ? NULL : tern_stage_find_range(device, range->lane, range->epoch);
+    struct tern_range *known = range->epoch == 0 ? find_granted(device, range)
+                                                 : tern_stage_find_range(device, range->lane, range->epoch);
     bool is_new = known == NULL;
-    int status = TERN_HOST_OK;
-    if (range->epoch == 0)
-        status = grant_range(stage, device, hello, range, now, &known);
-    else if (is_new)
-        status = make_range(stage, device, range, &known);
+    int status = is_new ? make_range(stage, device, hello, range, now, &known) : TERN_HOST_OK;
     if (status != TERN_HOST_OK)
         return status;
     if (is_new || is_news(known, hello, now))
