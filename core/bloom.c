@@ -21,37 +21,35 @@ static uint32_t place(uint32_t point, uint32_t cells)
     return upper + ((point >> 16) * (cells & 0xFFFFu) >> 16) + ((point & 0xFFFFu) * (cells >> 16) >> 16);
 }
 
-/* The halves in which all of the key's cells are marked. Its cells get the marks `mark`. */
-static uint8_t visit(const struct tern_bloom *bloom, uint64_t hash, uint8_t mark)
-{
-    uint32_t point = (uint32_t)hash;
-    uint32_t step = (uint32_t)(hash >> 32) | 1u;
-    uint8_t halves = 3;
-    for (uint8_t i = TERN_BLOOM_PROBES; i != 0; i--, point += step) {
-        uint32_t at = place(point, bloom->size * 4u);
-        uint8_t *byte = bloom->bits + (at >> 2);
-        uint8_t shift = (uint8_t)((at & 3u) << 1);
-        halves = (uint8_t)(halves & *byte >> shift);
-        *byte = (uint8_t)(*byte | mark << shift);
-    }
-    return halves;
-}
-
 bool tern_bloom_has(const struct tern_bloom *bloom, uint64_t hash)
 {
-    return visit(bloom, hash, 0) != 0;
+    uint32_t point = (uint32_t)hash;
+    uint8_t halves = 3;
+    for (uint8_t i = TERN_BLOOM_PROBES; i != 0; i--, point += (uint32_t)(hash >> 32) | 1u) {
+        uint32_t at = place(point, bloom->size * 4u);
+        halves = (uint8_t)(halves & bloom->bits[at >> 2] >> ((at & 3u) << 1));
+    }
+    return halves != 0;
 }
 
 bool tern_bloom_add(struct tern_bloom *bloom, uint64_t hash)
 {
-    uint8_t halves = visit(bloom, hash, bloom->half);
+    uint32_t point = (uint32_t)hash;
+    unsigned halves = 3;
+    for (unsigned i = TERN_BLOOM_PROBES; i != 0; i--, point += (uint32_t)(hash >> 32) | 1u) {
+        uint32_t at = place(point, bloom->size * 4u);
+        uint8_t *byte = bloom->bits + (at >> 2);
+        unsigned shift = (at & 3u) << 1;
+        halves &= (unsigned)*byte >> shift;
+        *byte = (uint8_t)(*byte | (unsigned)bloom->half << shift);
+    }
     if ((halves & bloom->half) == 0 && bloom->keys++ == bloom->limit) {
         /* A mark of every cell in a byte at once: 0x55 or 0xAA. */
-        uint8_t marks = (uint8_t)(bloom->half * 0x55u);
+        unsigned marks = bloom->half * 0x55u;
         bloom->half ^= 3u;
         bloom->keys = 0;
-        for (uint32_t i = 0; i < bloom->size; i++)
-            bloom->bits[i] &= marks;
+        for (uint32_t i = bloom->size; i-- != 0;)
+            bloom->bits[i] = (uint8_t)(bloom->bits[i] & marks);
     }
     return halves != 0;
 }

@@ -19,11 +19,11 @@ static bool values_equal(const struct tern_value *a, const struct tern_value *b)
 }
 
 /* The row in dedup->values against the one in question. Of a table without a key every column counts as one of the key. */
-static uint8_t compare(const struct tern_dedup *dedup)
+static unsigned compare(const struct tern_dedup *dedup)
 {
     const struct tern_table *table = dedup->table;
-    uint8_t likeness = SAME;
-    for (uint8_t i = 0; i < table->column_count; i++)
+    unsigned likeness = SAME;
+    for (unsigned i = 0; i < table->column_count; i++)
         if (!values_equal(&dedup->row[i], &dedup->values[i])) {
             likeness = SAME_KEY;
             if (table->mode != TERN_MERGE || (table->columns[i].flags & TERN_KEY) != 0)
@@ -36,7 +36,7 @@ static uint8_t compare(const struct tern_dedup *dedup)
 
 static int declare(struct tern_dedup *dedup, const uint8_t *hash)
 {
-    for (uint8_t i = 0; i < dedup->table_count; i++)
+    for (unsigned i = 0; i < dedup->table_count; i++)
         if (tern_schema_hash(dedup->tables[i]) == tern_load32(hash))
             return tern_unpack_table(&dedup->unpack, dedup->tables[i]);
     return TERN_E_SCHEMA;
@@ -47,18 +47,19 @@ static int take_segment(struct tern_dedup *dedup, uint8_t *payload, const struct
 {
     struct tern_unpack_record record;
     int status = TERN_OK;
-    for (uint8_t *hash = payload - 4u * segment->new_tables; hash != payload && status == TERN_OK; hash += 4)
-        status = declare(dedup, hash);
+    for (uint8_t *hash = payload - 4u * segment->new_tables; hash != payload; hash += 4)
+        if ((status = declare(dedup, hash)) != TERN_OK)
+            return status;
     tern_unpack_segment(&dedup->unpack, payload, segment->size, segment->rows);
-    for (uint16_t rows = segment->rows; rows != 0 && status == TERN_OK; rows--) {
-        uint8_t likeness = SAME_KEY; /* a delete: of this key for all that is asked */
+    for (unsigned rows = segment->rows; rows != 0 && status == TERN_OK; rows--) {
+        unsigned likeness = SAME_KEY; /* a delete: of this key for all that is asked */
         status = tern_unpack_next(&dedup->unpack, &record, dedup->values);
         if (status != TERN_OK || dedup->unpack.tables[record.index] != dedup->table)
             continue;
         if (record.op == TERN_OP_PUT)
             likeness = compare(dedup);
         if (likeness != UNLIKE)
-            dedup->newest = likeness;
+            dedup->newest = (uint8_t)likeness;
     }
     return status;
 }
@@ -108,7 +109,7 @@ static int look_into_log(struct tern_dedup *dedup, struct tern_lane *lane, uint3
     return take_chunk(dedup, dedup->buffer, chunk.size);
 }
 
-static uint8_t find_newest(struct tern_dedup *dedup, struct tern_lane *lane)
+static unsigned find_newest(struct tern_dedup *dedup, struct tern_lane *lane)
 {
     uint32_t sequence = lane->log.pending;
     int status = TERN_OK;
@@ -117,7 +118,7 @@ static uint8_t find_newest(struct tern_dedup *dedup, struct tern_lane *lane)
         sequence = lane->chunk.first;
         status = look_into_open(dedup, &lane->chunk);
     }
-    for (uint8_t left = dedup->reach; left != 0 && status >= TERN_OK && dedup->newest == UNLIKE; left--)
+    for (unsigned left = dedup->reach; left != 0 && status >= TERN_OK && dedup->newest == UNLIKE; left--)
         status = look_into_log(dedup, lane, &sequence);
     return status < TERN_OK ? UNLIKE : dedup->newest;
 }
@@ -127,7 +128,7 @@ static uint8_t find_newest(struct tern_dedup *dedup, struct tern_lane *lane)
 static uint64_t hash_of(const struct tern_table *table, const struct tern_value *row)
 {
     uint64_t hash = 0;
-    for (uint8_t i = table->column_count; i != 0; i--, row++) {
+    for (unsigned i = table->column_count; i != 0; i--, row++) {
         hash = tern_bloom_hash(hash, &row->number, sizeof(row->number));
         hash = tern_bloom_hash(hash, row->data, row->size);
     }
@@ -142,7 +143,7 @@ static int repeats(struct tern_dedup *dedup, struct tern_lane *lane, const struc
     dedup->puts++;
     if (!tern_bloom_add(&dedup->bloom, hash_of(table, row)))
         return 0;
-    uint8_t newest = find_newest(dedup, lane);
+    unsigned newest = find_newest(dedup, lane);
     dedup->checks[newest]++;
     return newest == SAME;
 }
