@@ -39,7 +39,7 @@ bool tern_bloom_add(struct tern_bloom *bloom, uint64_t hash)
     for (unsigned i = TERN_BLOOM_PROBES; i != 0; i--, point += (uint32_t)(hash >> 32) | 1u) {
         uint32_t at = place(point, bloom->size * 4u);
         uint8_t *byte = bloom->bits + (at >> 2);
-        unsigned shift = (at & 3u) << 1;
+        uint8_t shift = (uint8_t)((at & 3u) << 1);
         halves &= (unsigned)*byte >> shift;
         *byte = (uint8_t)(*byte | (unsigned)bloom->half << shift);
     }
