@@ -42,33 +42,9 @@ enum { CHARSET_BINARY = 63, FIELD_BLOB_FIRST = 249, FIELD_BLOB_LAST = 254 };
 
 /* ---- Text ------------------------------------------------------------------------------------------------------------------------ */
 
-char *tern_mysql_reserve(struct tern_mysql_text *text, size_t size)
+static void add_quoted(struct tern_buffer *text, const char *bytes, size_t size)
 {
-    if (text->size + size > text->room) {
-        size_t room = (text->size + size) * 2;
-        char *bigger = realloc(text->bytes, room);
-        if (bigger == NULL) {
-            text->failed = true;
-            return NULL;
-        }
-        text->bytes = bigger;
-        text->room = room;
-    }
-    return text->bytes + text->size;
-}
-
-void tern_mysql_add(struct tern_mysql_text *text, const char *bytes, size_t size)
-{
-    char *at = tern_mysql_reserve(text, size);
-    if (at == NULL)
-        return;
-    memcpy(at, bytes, size);
-    text->size += size;
-}
-
-static void add_quoted(struct tern_mysql_text *text, const char *bytes, size_t size)
-{
-    char *begin = tern_mysql_reserve(text, 2 * size + 2), *at = begin;
+    char *begin = (char *)tern_buffer_reserve(text, 2 * size + 2), *at = begin;
     if (begin == NULL)
         return;
     *at++ = '\'';
@@ -81,10 +57,10 @@ static void add_quoted(struct tern_mysql_text *text, const char *bytes, size_t s
     text->size += (size_t)(at - begin);
 }
 
-static void add_hex(struct tern_mysql_text *text, const uint8_t *bytes, size_t size)
+static void add_hex(struct tern_buffer *text, const uint8_t *bytes, size_t size)
 {
     static const char digits[] = "0123456789abcdef";
-    char *begin = tern_mysql_reserve(text, 2 * size + 3), *at = begin;
+    char *begin = (char *)tern_buffer_reserve(text, 2 * size + 3), *at = begin;
     if (begin == NULL)
         return;
     *at++ = 'x';
@@ -97,16 +73,16 @@ static void add_hex(struct tern_mysql_text *text, const uint8_t *bytes, size_t s
     text->size += (size_t)(at - begin);
 }
 
-void tern_mysql_add_value(struct tern_mysql_text *text, const struct tern_sql_value *value)
+void tern_mysql_add_value(struct tern_buffer *text, const struct tern_sql_value *value)
 {
     char number[40];
     switch (value->kind) {
     case TERN_SQL_INTEGER:
-        tern_mysql_add(text, number,
-                       (size_t)snprintf(number, sizeof number, "%lld", (long long)value->integer));
+        tern_buffer_put(text, number,
+                        (size_t)snprintf(number, sizeof number, "%lld", (long long)value->integer));
         break;
     case TERN_SQL_REAL:
-        tern_mysql_add(text, number, (size_t)snprintf(number, sizeof number, "%.17g", value->real));
+        tern_buffer_put(text, number, (size_t)snprintf(number, sizeof number, "%.17g", value->real));
         break;
     case TERN_SQL_TEXT:
         add_quoted(text, value->data, value->size);
@@ -115,7 +91,7 @@ void tern_mysql_add_value(struct tern_mysql_text *text, const struct tern_sql_va
         add_hex(text, value->data, value->size);
         break;
     default:
-        tern_mysql_add(text, "NULL", 4);
+        tern_buffer_put(text, "NULL", 4);
     }
 }
 
@@ -131,13 +107,13 @@ struct mysql_client {
     const struct tern_mysql_api *api;
     struct st_mysql *connection;
     struct statement *statements;
-    struct tern_mysql_text text;
+    struct tern_buffer text;
     char *url; /* decoded pieces, each ended by NUL */
     const char *user, *host, *database, *socket, *group;
     unsigned port;
     bool is_mariadb;
     /* What a LOAD DATA LOCAL INFILE is given, whatever file it names; NULL: nothing. */
-    const struct tern_mysql_text *file;
+    const struct tern_buffer *file;
     size_t given;
 };
 
@@ -297,7 +273,7 @@ static int read_file(void *handle, char *to, unsigned size)
     size_t left = client->file->size - client->given;
     if (left > size)
         left = size;
-    memcpy(to, client->file->bytes + client->given, left);
+    memcpy(to, client->file->data + client->given, left);
     client->given += left;
     return (int)left;
 }
@@ -314,7 +290,7 @@ static int explain_file(void *handle, char *message, unsigned size)
     return 2000; /* unknown error */
 }
 
-int tern_mysql_send_file(struct tern_sql_client *base, const char *sql, const struct tern_mysql_text *file,
+int tern_mysql_send_file(struct tern_sql_client *base, const char *sql, const struct tern_buffer *file,
                          uint64_t *rows, unsigned *warnings)
 {
     struct mysql_client *client = (struct mysql_client *)base;
@@ -369,7 +345,7 @@ static int run(struct tern_sql_client *base, void *prepared, const struct tern_s
     client->text.failed = false;
     for (size_t i = 0; *sql != '\0'; i++) {
         const char *mark = find_mark(sql);
-        tern_mysql_add(&client->text, sql, (size_t)(mark - sql));
+        tern_buffer_put(&client->text, sql, (size_t)(mark - sql));
         if (*mark == '?' && i < count)
             tern_mysql_add_value(&client->text, &values[i]);
         sql = *mark == '?' ? mark + 1 : mark;
@@ -378,7 +354,7 @@ static int run(struct tern_sql_client *base, void *prepared, const struct tern_s
         snprintf(base->error, sizeof base->error, "out of memory");
         return TERN_HOST_E_SYSTEM;
     }
-    return query(client, client->text.bytes, client->text.size, row, context);
+    return query(client, (const char *)client->text.data, client->text.size, row, context);
 }
 
 /* ---- Connecting -------------------------------------------------------------------------------------------------------------------- */
@@ -561,7 +537,7 @@ static void close_client(struct tern_sql_client *base)
 {
     struct mysql_client *client = (struct mysql_client *)base;
     disconnect(base);
-    free(client->text.bytes);
+    tern_buffer_free(&client->text);
     free(client->url);
     free(client);
 }

@@ -14,9 +14,9 @@
 
 #define ROWS_LEAST 16 /* fewer go as fast by INSERT */
 
-static void add_escaped(struct tern_mysql_text *out, const uint8_t *bytes, size_t size)
+static void add_escaped(struct tern_buffer *out, const uint8_t *bytes, size_t size)
 {
-    char *begin = tern_mysql_reserve(out, 2 * size), *at = begin;
+    char *begin = (char *)tern_buffer_reserve(out, 2 * size), *at = begin;
     if (begin == NULL)
         return;
     for (size_t i = 0; i < size; i++) {
@@ -28,29 +28,29 @@ static void add_escaped(struct tern_mysql_text *out, const uint8_t *bytes, size_
     out->size += (size_t)(at - begin);
 }
 
-static void add_number(struct tern_mysql_text *out, uint16_t type, int64_t number)
+static void add_number(struct tern_buffer *out, uint16_t type, int64_t number)
 {
-    char *at = tern_mysql_reserve(out, TERN_SQL_VALUE_ROOM);
+    char *at = (char *)tern_buffer_reserve(out, TERN_SQL_VALUE_ROOM);
     if (at != NULL)
         out->size += tern_sql_write(at, type, number);
 }
 
-static void add_own(struct tern_mysql_text *out, const struct tern_column *column,
+static void add_own(struct tern_buffer *out, const struct tern_column *column,
                     const struct tern_sink_row *row)
 {
     if (column == &tern_sql_device)
         add_escaped(out, (const uint8_t *)row->device, strlen(row->device));
     else if (column == &tern_sql_deleted)
-        tern_mysql_add(out, "\\N", 2);
+        tern_buffer_put(out, "\\N", 2);
     else
         add_number(out, TERN_I64, column == &tern_sql_first ? row->first : row->id);
 }
 
-static void add_value(struct tern_mysql_text *out, uint16_t type, const struct tern_value *value)
+static void add_value(struct tern_buffer *out, uint16_t type, const struct tern_value *value)
 {
     unsigned kind = TERN_TYPE_KIND(type);
     if (value->is_null)
-        tern_mysql_add(out, "\\N", 2);
+        tern_buffer_put(out, "\\N", 2);
     else if (kind == TERN_KIND_TEXT || kind == TERN_KIND_BYTES)
         add_escaped(out, value->data, value->size);
     else
@@ -59,7 +59,7 @@ static void add_value(struct tern_mysql_text *out, uint16_t type, const struct t
 
 /* Returns how many rows there are. */
 static size_t write_file(const struct tern_sql_table *table, const struct tern_sink_load *load,
-                         struct tern_mysql_text *out)
+                         struct tern_buffer *out)
 {
     struct tern_sql_item items[TERN_SQL_ITEMS_MAX];
     size_t count = tern_sql_list(table, TERN_SQL_ALL, items), rows = 0;
@@ -69,13 +69,13 @@ static size_t write_file(const struct tern_sql_table *table, const struct tern_s
             continue;
         for (size_t k = 0; k < count; k++) {
             if (k != 0)
-                tern_mysql_add(out, "\t", 1);
+                tern_buffer_put(out, "\t", 1);
             if (items[k].index < 0)
                 add_own(out, items[k].column, row);
             else
                 add_value(out, items[k].column->type, &row->values[items[k].index]);
         }
-        tern_mysql_add(out, "\n", 1);
+        tern_buffer_put(out, "\n", 1);
         rows++;
     }
     return rows;
@@ -102,7 +102,7 @@ static void write_statement(struct tern_sql_engine *engine, const struct tern_sq
 }
 
 /* All in one piece: a load is bounded by what the importer takes into one transaction. */
-static int send(struct tern_sql_engine *engine, const struct tern_mysql_text *file, size_t count, bool *done)
+static int send(struct tern_sql_engine *engine, const struct tern_buffer *file, size_t count, bool *done)
 {
     static const char savepoint[] = "SAVEPOINT tern_file", back[] = "ROLLBACK TO SAVEPOINT tern_file";
     struct tern_sql_client *client = engine->client;
@@ -123,7 +123,7 @@ static int send(struct tern_sql_engine *engine, const struct tern_mysql_text *fi
 int tern_mysql_load_file(struct tern_sql_engine *engine, struct tern_sql_table *table,
                          const struct tern_sink_load *load, bool *done)
 {
-    struct tern_mysql_text file = {0};
+    struct tern_buffer file = {0};
     *done = false;
     if (count_rows(load) < ROWS_LEAST)
         return TERN_HOST_OK;
@@ -133,6 +133,6 @@ int tern_mysql_load_file(struct tern_sql_engine *engine, struct tern_sql_table *
     /* Without memory for all of them, INSERTs take a few at a time. */
     if (!engine->text.failed && !file.failed)
         status = send(engine, &file, count, done);
-    free(file.bytes);
+    tern_buffer_free(&file);
     return status;
 }

@@ -27,9 +27,9 @@ struct loading {
     enum path path;
     struct tern_sql_item items[TERN_SQL_ITEMS_MAX];
     size_t item_count;
-    struct tern_mysql_text head; /* up to the first row */
-    struct tern_mysql_text tail; /* behind the last one */
-    struct tern_mysql_text statement;
+    struct tern_buffer head; /* up to the first row */
+    struct tern_buffer tail; /* behind the last one */
+    struct tern_buffer statement;
     bool by_union; /* the rows are SELECTs */
 };
 
@@ -42,10 +42,10 @@ static int out_of_memory(const struct loading *loading)
 
 /* ---- The statement's frame ---------------------------------------------------------------------------------------------------------- */
 
-static void set(struct tern_mysql_text *text, const char *bytes, size_t size)
+static void set(struct tern_buffer *text, const void *bytes, size_t size)
 {
     text->size = 0;
-    tern_mysql_add(text, bytes, size);
+    tern_buffer_put(text, bytes, size);
 }
 
 /* INSERT INTO table(columns) VALUES, and the merge. */
@@ -81,7 +81,7 @@ static void frame_union(struct loading *loading)
         loading->head.failed = true;
     } else {
         set(&loading->head, engine->text.text, (size_t)(select + 2 - engine->text.text));
-        tern_mysql_add(&loading->head, names.text, names.size);
+        tern_buffer_put(&loading->head, names.text, names.size);
         set(&loading->tail, select, strlen(select));
     }
     tern_sql_free(&names);
@@ -102,9 +102,9 @@ static int make_frame(struct loading *loading, enum path path)
 
 /* ---- Rows --------------------------------------------------------------------------------------------------------------------------- */
 
-static void add_quoted_number(struct tern_mysql_text *out, uint16_t type, int64_t number)
+static void add_quoted_number(struct tern_buffer *out, uint16_t type, int64_t number)
 {
-    char *at = tern_mysql_reserve(out, TERN_SQL_VALUE_ROOM + 2);
+    char *at = (char *)tern_buffer_reserve(out, TERN_SQL_VALUE_ROOM + 2);
     if (at == NULL)
         return;
     *at = '\'';
@@ -113,31 +113,31 @@ static void add_quoted_number(struct tern_mysql_text *out, uint16_t type, int64_
     out->size += size + 2;
 }
 
-static void add_number(struct tern_mysql_text *out, int64_t number)
+static void add_number(struct tern_buffer *out, int64_t number)
 {
-    char *at = tern_mysql_reserve(out, TERN_SQL_VALUE_ROOM);
+    char *at = (char *)tern_buffer_reserve(out, TERN_SQL_VALUE_ROOM);
     if (at != NULL)
         out->size += tern_sql_write_integer(at, number);
 }
 
-static void add_own(struct tern_mysql_text *out, const struct tern_column *column,
+static void add_own(struct tern_buffer *out, const struct tern_column *column,
                     const struct tern_sink_row *row)
 {
     struct tern_sql_value device = tern_sql_string(row->device);
     if (column == &tern_sql_device)
         tern_mysql_add_value(out, &device);
     else if (column == &tern_sql_deleted)
-        tern_mysql_add(out, "NULL", 4);
+        tern_buffer_put(out, "NULL", 4);
     else
         add_number(out, column == &tern_sql_first ? row->first : row->id);
 }
 
-static void add_value(const struct loading *loading, struct tern_mysql_text *out,
+static void add_value(const struct loading *loading, struct tern_buffer *out,
                       const struct tern_column *column, const struct tern_value *value)
 {
     unsigned kind = TERN_TYPE_KIND(column->type);
     if (value->is_null) {
-        tern_mysql_add(out, "NULL", 4);
+        tern_buffer_put(out, "NULL", 4);
     } else if (kind == TERN_KIND_BOOL || kind == TERN_KIND_SIGNED) {
         add_number(out, value->number);
     } else if (kind < TERN_KIND_TEXT) {
@@ -151,36 +151,37 @@ static void add_value(const struct loading *loading, struct tern_mysql_text *out
 
 static void add_row(struct loading *loading, const struct tern_sink_row *row, bool first)
 {
-    struct tern_mysql_text *out = &loading->statement;
+    struct tern_buffer *out = &loading->statement;
     const char *before = loading->by_union ? first ? "SELECT " : " UNION ALL SELECT " : first ? "(" : ",(";
-    tern_mysql_add(out, before, strlen(before));
+    tern_buffer_put(out, before, strlen(before));
     for (size_t i = 0; i < loading->item_count; i++) {
         const struct tern_sql_item *item = &loading->items[i];
         if (i != 0)
-            tern_mysql_add(out, ",", 1);
+            tern_buffer_put(out, ",", 1);
         if (item->index < 0)
             add_own(out, item->column, row);
         else
             add_value(loading, out, item->column, &row->values[item->index]);
     }
     if (!loading->by_union)
-        tern_mysql_add(out, ")", 1);
+        tern_buffer_put(out, ")", 1);
 }
 
 /* Inserts the rows of this path from `first` on, as many as one statement takes, below `end`; `*next`: the first one left. */
 static int insert_some(struct loading *loading, size_t first, size_t end, size_t *next)
 {
-    struct tern_mysql_text *out = &loading->statement;
+    struct tern_buffer *out = &loading->statement;
     size_t rows = 0, most = loading->by_union ? UNION_MAX : ROWS_MAX, i = first;
-    set(out, loading->head.bytes, loading->head.size);
+    set(out, loading->head.data, loading->head.size);
     for (; i < end && rows < most && out->size < STATEMENT_SIZE; i++)
         if (tern_mysql_takes(loading->load->rows[i], loading->path == STRAIGHT))
             add_row(loading, loading->load->rows[i], rows++ == 0);
-    tern_mysql_add(out, loading->tail.bytes, loading->tail.size);
+    tern_buffer_put(out, loading->tail.data, loading->tail.size);
     *next = i;
     if (out->failed)
         return out_of_memory(loading);
-    return rows == 0 ? TERN_HOST_OK : tern_mysql_query(loading->engine->client, out->bytes, out->size);
+    return rows == 0 ? TERN_HOST_OK
+                     : tern_mysql_query(loading->engine->client, (const char *)out->data, out->size);
 }
 
 /* A duplicate of a row that was merged by its key broke another constraint: the row is at fault, and stays so. */
@@ -244,8 +245,8 @@ int tern_mysql_load_rows(struct tern_sql_engine *engine, struct tern_sql_table *
         status = load_path(&loading, MERGE);
     if (status == TERN_HOST_OK)
         status = load_deletes(&loading);
-    free(loading.head.bytes);
-    free(loading.tail.bytes);
-    free(loading.statement.bytes);
+    tern_buffer_free(&loading.head);
+    tern_buffer_free(&loading.tail);
+    tern_buffer_free(&loading.statement);
     return status == TERN_HOST_OK ? status : tern_sql_fail(engine, status, table->schema->name);
 }

@@ -3,31 +3,20 @@
 #ifndef TERN_SQL_MYSQL_H
 #define TERN_SQL_MYSQL_H
 
+#include "../buffer.h"
 #include "sql.h"
 
 extern const struct tern_sql_client_ops tern_sql_client_mysql;
 
-/* Bytes that grow. `failed`: out of memory; they are then not to be used. */
-struct tern_mysql_text {
-    char *bytes;
-    size_t size;
-    size_t room;
-    bool failed;
-};
-
-/* Makes room for `size` bytes more, and returns where they go, or NULL. */
-char *tern_mysql_reserve(struct tern_mysql_text *text, size_t size);
-void tern_mysql_add(struct tern_mysql_text *text, const char *bytes, size_t size);
-
 /* A value as a literal. */
-void tern_mysql_add_value(struct tern_mysql_text *text, const struct tern_sql_value *value);
+void tern_mysql_add_value(struct tern_buffer *text, const struct tern_sql_value *value);
 
 /* Runs a statement without an answer. A status of the client. */
 int tern_mysql_query(struct tern_sql_client *client, const char *sql, size_t size);
 
 /* Runs a LOAD DATA LOCAL INFILE, whatever name it says, over these bytes. `rows` that went in, and `warnings`: with LOCAL the server skips
  * or bends what an INSERT would refuse. TERN_SQL_E_STATEMENT: server or client forbid it. */
-int tern_mysql_send_file(struct tern_sql_client *client, const char *sql, const struct tern_mysql_text *file,
+int tern_mysql_send_file(struct tern_sql_client *client, const char *sql, const struct tern_buffer *file,
                          uint64_t *rows, unsigned *warnings);
 
 /* Whether the server is MariaDB; known once connected. */

@@ -115,7 +115,7 @@ static void urls_are_read_or_refused_with_a_reason(void)
 
 static void literals_cannot_be_broken_out_of(void)
 {
-    struct tern_mysql_text text = {0};
+    struct tern_buffer text = {0};
     struct tern_sql_value values[] = {
         {.kind = TERN_SQL_TEXT, .data = "a'b\\'c\0d", .size = 8},
         {.kind = TERN_SQL_BLOB, .data = "\x00\xFF'", .size = 3},
@@ -126,8 +126,8 @@ static void literals_cannot_be_broken_out_of(void)
         tern_mysql_add_value(&text, &values[i]);
     static const char want[] = "'a''b\\''c\0d'x'00ff27'-9223372036854775808NULL";
     CHECK_EQ(text.size, sizeof want - 1);
-    CHECK(text.size == sizeof want - 1 && memcmp(text.bytes, want, text.size) == 0);
-    free(text.bytes);
+    CHECK(text.size == sizeof want - 1 && memcmp(text.data, want, text.size) == 0);
+    tern_buffer_free(&text);
 }
 
 int main(void)
