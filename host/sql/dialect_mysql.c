@@ -100,13 +100,10 @@ static struct tern_sql_value convert(const struct tern_sql_engine *engine, const
                                      const struct tern_value *value, char text[TERN_SQL_VALUE_ROOM])
 {
     (void)engine;
-    if (value->is_null)
-        return (struct tern_sql_value){.kind = TERN_SQL_NULL};
+    struct tern_sql_value plain;
+    if (tern_sql_plain(column, value, &plain))
+        return plain;
     switch (TERN_TYPE_KIND(column->type)) {
-    case TERN_KIND_TEXT:
-        return (struct tern_sql_value){.kind = TERN_SQL_TEXT, .data = value->data, .size = value->size};
-    case TERN_KIND_BYTES:
-        return (struct tern_sql_value){.kind = TERN_SQL_BLOB, .data = value->data, .size = value->size};
     case TERN_KIND_BOOL:
     case TERN_KIND_SIGNED:
         return tern_sql_integer(value->number);

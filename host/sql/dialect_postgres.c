@@ -87,18 +87,11 @@ static struct tern_sql_value convert(const struct tern_sql_engine *engine, const
                                      const struct tern_value *value, char text[TERN_SQL_VALUE_ROOM])
 {
     (void)engine;
-    if (value->is_null)
-        return (struct tern_sql_value){.kind = TERN_SQL_NULL};
-    switch (TERN_TYPE_KIND(column->type)) {
-    case TERN_KIND_TEXT:
-        return (struct tern_sql_value){.kind = TERN_SQL_TEXT, .data = value->data, .size = value->size};
-    case TERN_KIND_BYTES:
-        return (struct tern_sql_value){.kind = TERN_SQL_BLOB, .data = value->data, .size = value->size};
-    default:
-        return (struct tern_sql_value){.kind = TERN_SQL_TEXT,
-                                       .data = text,
-                                       .size = tern_postgres_write(text, column->type, value->number)};
-    }
+    struct tern_sql_value plain;
+    if (tern_sql_plain(column, value, &plain))
+        return plain;
+    return (struct tern_sql_value){
+        .kind = TERN_SQL_TEXT, .data = text, .size = tern_postgres_write(text, column->type, value->number)};
 }
 
 /* ---- Settings -------------------------------------------------------------------------------------------------------------------- */

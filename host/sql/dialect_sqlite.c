@@ -74,13 +74,10 @@ static struct tern_sql_value convert(const struct tern_sql_engine *engine, const
 {
     (void)engine;
     unsigned kind = TERN_TYPE_KIND(column->type), parameter = TERN_TYPE_PARAMETER(column->type);
-    if (value->is_null)
-        return (struct tern_sql_value){.kind = TERN_SQL_NULL};
+    struct tern_sql_value plain;
+    if (tern_sql_plain(column, value, &plain))
+        return plain;
     switch (kind) {
-    case TERN_KIND_TEXT:
-        return (struct tern_sql_value){.kind = TERN_SQL_TEXT, .data = value->data, .size = value->size};
-    case TERN_KIND_BYTES:
-        return (struct tern_sql_value){.kind = TERN_SQL_BLOB, .data = value->data, .size = value->size};
     case TERN_KIND_FLOAT:
         return real(column, value->number);
     case TERN_KIND_DECIMAL:
@@ -122,12 +119,8 @@ static int ready_insert(struct tern_sql_engine *engine, struct tern_sql_table *t
     size_t keys = tern_sql_list(table, TERN_SQL_KEYS, items);
     if (table->insert != NULL)
         return TERN_HOST_OK;
-    tern_sql_clear(text);
-    tern_sql_add(text, "INSERT INTO ");
-    tern_sql_add_table(engine, "", table->schema);
-    tern_sql_add(text, "(");
-    tern_sql_add_columns(engine, table, TERN_SQL_ALL, "");
-    tern_sql_add(text, ") SELECT ");
+    tern_sql_begin_insert(engine, "", table, TERN_SQL_ALL);
+    tern_sql_add(text, " SELECT ");
     tern_sql_add_parameters(engine, table, TERN_SQL_ALL, 1);
     tern_sql_add(text, " WHERE ");
     if (table->has_tombs && table->has_keys) {

@@ -15,6 +15,20 @@ struct tern_sql_value tern_sql_string(const char *text)
     return (struct tern_sql_value){TERN_SQL_TEXT, 0, 0, text, strlen(text)};
 }
 
+bool tern_sql_plain(const struct tern_column *column, const struct tern_value *value,
+                    struct tern_sql_value *plain)
+{
+    unsigned kind = TERN_TYPE_KIND(column->type);
+    if (!value->is_null && kind != TERN_KIND_TEXT && kind != TERN_KIND_BYTES)
+        return false;
+    *plain = (struct tern_sql_value){.kind = TERN_SQL_NULL};
+    if (!value->is_null)
+        *plain = (struct tern_sql_value){.kind = kind == TERN_KIND_TEXT ? TERN_SQL_TEXT : TERN_SQL_BLOB,
+                                         .data = value->data,
+                                         .size = value->size};
+    return true;
+}
+
 /* ---- Statements ---------------------------------------------------------------------------------------------------------------- */
 
 static const char *const statements[TERN_SQL_STATEMENTS] = {

@@ -65,7 +65,7 @@ static size_t write_file(const struct tern_sql_table *table, const struct tern_s
     size_t count = tern_sql_list(table, TERN_SQL_ALL, items), rows = 0;
     for (size_t i = 0; i < load->count; i++) {
         const struct tern_sink_row *row = load->rows[i];
-        if (!tern_mysql_takes(row, true))
+        if (!tern_sql_takes(row, true))
             continue;
         for (size_t k = 0; k < count; k++) {
             if (k != 0)
@@ -85,7 +85,7 @@ static size_t count_rows(const struct tern_sink_load *load)
 {
     size_t count = 0;
     for (size_t i = 0; i < load->count; i++)
-        count += tern_mysql_takes(load->rows[i], true);
+        count += tern_sql_takes(load->rows[i], true);
     return count;
 }
 

@@ -52,12 +52,8 @@ static void set(struct tern_buffer *text, const void *bytes, size_t size)
 static void frame_values(struct loading *loading)
 {
     struct tern_sql_engine *engine = loading->engine;
-    tern_sql_clear(&engine->text);
-    tern_sql_add(&engine->text, "INSERT INTO ");
-    tern_sql_add_table(engine, "", loading->table->schema);
-    tern_sql_add(&engine->text, "(");
-    tern_sql_add_columns(engine, loading->table, TERN_SQL_ALL, "");
-    tern_sql_add(&engine->text, ") VALUES");
+    tern_sql_begin_insert(engine, "", loading->table, TERN_SQL_ALL);
+    tern_sql_add(&engine->text, " VALUES");
     set(&loading->head, engine->text.text, engine->text.size);
     tern_sql_clear(&engine->text);
     if (loading->path == MERGE)
@@ -174,7 +170,7 @@ static int insert_some(struct loading *loading, size_t first, size_t end, size_t
     size_t rows = 0, most = loading->by_union ? UNION_MAX : ROWS_MAX, i = first;
     set(out, loading->head.data, loading->head.size);
     for (; i < end && rows < most && out->size < STATEMENT_SIZE; i++)
-        if (tern_mysql_takes(loading->load->rows[i], loading->path == STRAIGHT))
+        if (tern_sql_takes(loading->load->rows[i], loading->path == STRAIGHT))
             add_row(loading, loading->load->rows[i], rows++ == 0);
     tern_buffer_put(out, loading->tail.data, loading->tail.size);
     *next = i;

@@ -37,7 +37,7 @@ struct loading {
 
 static bool takes(const struct loading *loading, const struct tern_sink_row *row)
 {
-    return row->op == TERN_OP_PUT && !row->rejected && row->fresh == (loading->path == STRAIGHT);
+    return tern_sql_takes(row, loading->path == STRAIGHT);
 }
 
 /* ---- COPY ------------------------------------------------------------------------------------------------------------------------- */

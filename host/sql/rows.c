@@ -7,15 +7,12 @@
 
 #define TOMB_COLUMNS (TERN_SQL_KEYS | TERN_SQL_VERSION | TERN_SQL_DELETED)
 
-static void begin_insert(struct tern_sql_engine *engine, const char *prefix,
-                         const struct tern_sql_table *table, unsigned columns)
+/* INSERT of one row, whose values are the parameters from ?1 on. */
+static void insert_row(struct tern_sql_engine *engine, const char *prefix, const struct tern_sql_table *table,
+                       unsigned columns)
 {
-    tern_sql_clear(&engine->text);
-    tern_sql_add(&engine->text, "INSERT INTO ");
-    tern_sql_add_table(engine, prefix, table->schema);
-    tern_sql_add(&engine->text, "(");
-    tern_sql_add_columns(engine, table, columns, "");
-    tern_sql_add(&engine->text, ") VALUES(");
+    tern_sql_begin_insert(engine, prefix, table, columns);
+    tern_sql_add(&engine->text, " VALUES(");
     tern_sql_add_parameters(engine, table, columns, 1);
     tern_sql_add(&engine->text, ")");
 }
@@ -53,7 +50,7 @@ static int ready_hard(struct tern_sql_engine *engine, struct tern_sql_table *tab
     if (status != TERN_HOST_OK)
         return status;
     struct tern_sql_table tombs = tern_sql_tombs(table);
-    begin_insert(engine, "tern_deleted_", &tombs, TOMB_COLUMNS);
+    insert_row(engine, "tern_deleted_", &tombs, TOMB_COLUMNS);
     tern_sql_add_merge(engine, &tombs, "tern_deleted_", tern_sql_excluded(engine));
     return tern_sql_prepare_text(engine, &table->bury);
 }
@@ -62,7 +59,7 @@ static int ready_soft(struct tern_sql_engine *engine, struct tern_sql_table *tab
 {
     if (table->remove != NULL)
         return TERN_HOST_OK;
-    begin_insert(engine, "", table, TERN_SQL_ALL);
+    insert_row(engine, "", table, TERN_SQL_ALL);
     tern_sql_add_merge(engine, table, "", tern_sql_excluded(engine));
     return tern_sql_prepare_text(engine, &table->remove);
 }

@@ -350,6 +350,10 @@ struct tern_sql_table tern_sql_tombs(const struct tern_sql_table *table);
 void tern_sql_add_lack(struct tern_sql_engine *engine, const struct tern_sql_table *table,
                        const struct tern_sql_lack *lack);
 
+/* Begins engine->text anew with INSERT INTO the table, or the one with `prefix` before its name, and the columns in parentheses. */
+void tern_sql_begin_insert(struct tern_sql_engine *engine, const char *prefix,
+                           const struct tern_sql_table *table, unsigned columns);
+
 /* The whole statement into engine->text: INSERT INTO table(all) SELECT all FROM stage ORDER BY keys, and the merge. The rows of
  * `stage` (TERN_SQL_ALL columns, one a key) that a tombstone outlives are left out. `fresh` as above. */
 void tern_sql_write_merge(struct tern_sql_engine *engine, const struct tern_sql_table *table,
@@ -360,11 +364,21 @@ int tern_sql_check_text(struct tern_sql_engine *engine);
 
 /* ---- Values ----------------------------------------------------------------------------------------------------------------- */
 
+/* Whether a row is put by the straight path, or by the merge. */
+static inline bool tern_sql_takes(const struct tern_sink_row *row, bool straight)
+{
+    return row->op == TERN_OP_PUT && !row->rejected && row->fresh == straight;
+}
+
 static inline struct tern_sql_value tern_sql_integer(int64_t integer)
 {
     return (struct tern_sql_value){TERN_SQL_INTEGER, integer, 0, NULL, 0};
 }
 
 struct tern_sql_value tern_sql_string(const char *text);
+
+/* NULL, text and bytes are the same to every database. False: it is another value, and `*plain` is untouched. */
+bool tern_sql_plain(const struct tern_column *column, const struct tern_value *value,
+                    struct tern_sql_value *plain);
 
 #endif

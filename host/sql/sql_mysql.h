@@ -22,12 +22,6 @@ int tern_mysql_send_file(struct tern_sql_client *client, const char *sql, const 
 /* Whether the server is MariaDB; known once connected. */
 bool tern_mysql_is_mariadb(const struct tern_sql_client *client);
 
-/* Whether a row goes in by the straight path, or by the merge. */
-static inline bool tern_mysql_takes(const struct tern_sink_row *row, bool straight)
-{
-    return row->op == TERN_OP_PUT && !row->rejected && row->fresh == straight;
-}
-
 /* The straight rows of a load by LOAD DATA LOCAL INFILE, into the table itself. `*done` false: nothing went in, as one of the rows is
  * refused or the server forbids it; INSERTs then say more. A status of the client. */
 int tern_mysql_load_file(struct tern_sql_engine *engine, struct tern_sql_table *table,

@@ -107,12 +107,8 @@ static int ready_write(struct tern_sql_engine *engine, struct tern_sql_table *ta
     size_t count = tern_sql_list(table, TERN_SQL_VERSION | TERN_SQL_PAYLOAD, items);
     if (table->insert != NULL)
         return TERN_HOST_OK;
-    tern_sql_clear(text);
-    tern_sql_add(text, "INSERT INTO ");
-    tern_sql_add_table(engine, "", table->schema);
-    tern_sql_add(text, "(");
-    tern_sql_add_columns(engine, table, TERN_SQL_ALL, "");
-    tern_sql_add(text, ") VALUES(");
+    tern_sql_begin_insert(engine, "", table, TERN_SQL_ALL);
+    tern_sql_add(text, " VALUES(");
     tern_sql_add_parameters(engine, table, TERN_SQL_ALL, 1);
     tern_sql_add(text, ") ON CONFLICT(");
     tern_sql_add_columns(engine, table, TERN_SQL_KEYS, "");

@@ -434,16 +434,23 @@ void tern_sql_add_merge(struct tern_sql_engine *engine, const struct tern_sql_ta
     }
 }
 
+void tern_sql_begin_insert(struct tern_sql_engine *engine, const char *prefix,
+                           const struct tern_sql_table *table, unsigned columns)
+{
+    tern_sql_clear(&engine->text);
+    tern_sql_add(&engine->text, "INSERT INTO ");
+    tern_sql_add_table(engine, prefix, table->schema);
+    tern_sql_add(&engine->text, "(");
+    tern_sql_add_columns(engine, table, columns, "");
+    tern_sql_add(&engine->text, ")");
+}
+
 void tern_sql_write_merge(struct tern_sql_engine *engine, const struct tern_sql_table *table,
                           const char *stage, const char *fresh)
 {
     struct tern_sql_text *text = &engine->text;
-    tern_sql_clear(text);
-    tern_sql_add(text, "INSERT INTO ");
-    tern_sql_add_table(engine, "", table->schema);
-    tern_sql_add(text, "(");
-    tern_sql_add_columns(engine, table, TERN_SQL_ALL, "");
-    tern_sql_add(text, ") SELECT ");
+    tern_sql_begin_insert(engine, "", table, TERN_SQL_ALL);
+    tern_sql_add(text, " SELECT ");
     tern_sql_add_columns(engine, table, TERN_SQL_ALL, "s.");
     tern_sql_add(text, " FROM ");
     tern_sql_add_name(text, stage);
