@@ -61,6 +61,9 @@ struct tern_source {
 
 /* Position behind the last good segment. */
 struct tern_walk {
+    uint8_t format;
+    uint8_t tables; /* declared so far */
+    uint16_t rows;  /* so far */
     struct tern_source source;
     uint32_t
         limit; /* bytes that may be read: what is there, at most TERN_CHUNK_MAX. May grow between calls */
@@ -68,9 +71,6 @@ struct tern_walk {
     uint32_t crc;      /* running, over [0, offset) */
     uint32_t first;    /* of the chunk */
     uint32_t sequence; /* of the next segment's first record */
-    uint16_t rows;     /* so far */
-    uint8_t format;
-    uint8_t tables; /* declared so far */
 };
 
 struct tern_segment {

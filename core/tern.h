@@ -239,22 +239,22 @@ struct tern_clock {
 /* A chunk being built in RAM. Bytes [0, size) are finished segments; behind them room for the open segment's head, its table
  * hashes, and `payload` bytes of payload. */
 struct tern_chunk {
-    uint8_t *data;
-    const struct tern_codec *codec;
-    void *models; /* the codec's memory, NULL for plain CSV */
-    const struct tern_table *tables[TERN_CHUNK_TABLES_MAX];
-    uint32_t first;        /* sequence of the first record */
-    uint32_t crc;          /* running CRC-32C state over [0, size) */
+    uint8_t table_count;
+    uint8_t new_tables; /* of these, how many the open segment declares */
+    uint8_t unit_log2;
+    uint8_t is_full;       /* takes no more records */
     uint16_t models_size;  /* bytes */
     uint16_t capacity;     /* bytes of data, and the most the chunk may grow to */
     uint16_t size;         /* 0: no chunk is open */
     uint16_t payload;      /* upper bound of the open segment's payload */
     uint16_t rows;         /* records in finished segments */
     uint16_t segment_rows; /* records in the open segment */
-    uint8_t table_count;
-    uint8_t new_tables; /* of these, how many the open segment declares */
-    uint8_t unit_log2;
-    uint8_t is_full; /* takes no more records */
+    uint8_t *data;
+    const struct tern_codec *codec;
+    void *models;   /* the codec's memory, NULL for plain CSV */
+    uint32_t first; /* sequence of the first record */
+    uint32_t crc;   /* running CRC-32C state over [0, size) */
+    const struct tern_table *tables[TERN_CHUNK_TABLES_MAX];
 };
 
 /* What the log remembers of one epoch: it holds from sequence `base` on, until a later one's base. */
@@ -273,12 +273,17 @@ struct tern_log_stats {
 
 /* The log of one lane. Mounted by tern_log_mount(). */
 struct tern_log {
+    /* Small fields first: the nearer to the beginning, the shorter the code that reads them. */
+    uint8_t flags;
+    uint8_t lane;
+    uint8_t unit_log2;
+    uint8_t failures;    /* of the sector ahead, one after another */
+    uint16_t capacity;   /* the most the open chunk may grow to; 0: none is open */
+    uint16_t programmed; /* its bytes in flash */
+    uint16_t reach;      /* no chunk in the newest sector is larger */
     const struct tern_flash *flash;
-    struct tern_log_stats stats;
-    struct tern_epoch epochs[2]; /* [0] in force for new records, [1] the one before */
-    uint32_t generation;         /* of the newest mark */
-    uint32_t ring;               /* bytes of all sectors */
     uint32_t unit;               /* bytes */
+    uint32_t ring;               /* bytes of all sectors */
     uint32_t newest;             /* address of the sector being written; TERN_NO_ADDRESS: none yet */
     uint32_t oldest;             /* address of the oldest sector that holds records, or as above */
     uint32_t floor;              /* sequence that its records begin with */
@@ -290,43 +295,39 @@ struct tern_log {
     uint32_t next;               /* sequence behind the newest committed record */
     uint32_t pending;            /* sequence behind the newest programmed record, committed or not */
     uint32_t acked;              /* first sequence that has not been acknowledged */
-    uint32_t minimum; /* after TERN_E_GEOMETRY or TERN_E_TOO_BIG: the sector size needed, in bytes */
-    uint32_t found;   /* address of the chunk found last, or TERN_NO_ADDRESS */
+    struct tern_epoch epochs[2]; /* [0] in force for new records, [1] the one before */
+    uint32_t generation;         /* of the newest mark */
+    uint32_t found;              /* address of the chunk found last, or TERN_NO_ADDRESS */
     uint32_t found_sector;
     uint32_t found_generation;
     uint32_t settled;    /* records below, from that chunk on, are committed */
     uint32_t schemas[3]; /* hashes of schemas in the newest sector */
     uint64_t store;      /* who acknowledged; 0: nobody yet */
-    uint16_t capacity;   /* the most the open chunk may grow to; 0: none is open */
-    uint16_t programmed; /* its bytes in flash */
-    uint16_t reach;      /* no chunk in the newest sector is larger */
-    uint8_t failures;    /* of the sector ahead, one after another */
-    uint8_t lane;
-    uint8_t unit_log2;
-    uint8_t flags;
+    uint32_t minimum;    /* after TERN_E_GEOMETRY or TERN_E_TOO_BIG: the sector size needed, in bytes */
+    struct tern_log_stats stats;
 };
 
 /* A chunk in flash with committed records. */
 struct tern_log_chunk {
+    uint8_t
+        reason; /* why records between the chunk before and this one are missing, if they are (enum tern_gap_reason) */
     uint32_t address; /* TERN_NO_ADDRESS: none */
     uint32_t first;   /* sequence of its first record */
     uint32_t next;    /* behind its last committed record */
     uint32_t size;    /* bytes up to the end of its last committed segment (the open chunk may still grow) */
-    uint8_t
-        reason; /* why records between the chunk before and this one are missing, if they are (enum tern_gap_reason) */
 };
 
 /* Sending one lane. */
 struct tern_sender {
+    uint8_t state;     /* private to push */
+    uint32_t first;    /* the chunk that `offset` is about */
+    uint32_t offset;   /* of the next byte to send in it */
+    uint32_t sequence; /* the next record to send */
+    uint32_t window;   /* chunk bytes that may be under way */
+    uint32_t mark;     /* a sequence: when it has been acknowledged, so are the bytes sent before it */
+    uint32_t before;   /* how many these are */
+    uint32_t sent;     /* chunk bytes sent behind the mark */
     struct tern_log_chunk chunk; /* the one being sent, as last looked at; size 0: look it up */
-    uint32_t first;              /* the chunk that `offset` is about */
-    uint32_t offset;             /* of the next byte to send in it */
-    uint32_t sequence;           /* the next record to send */
-    uint32_t window;             /* chunk bytes that may be under way */
-    uint32_t mark;   /* a sequence: when it has been acknowledged, so are the bytes sent before it */
-    uint32_t before; /* how many these are */
-    uint32_t sent;   /* chunk bytes sent behind the mark */
-    uint8_t state;   /* private to push.c */
 };
 
 /* A Bloom filter: see bloom.h. */
@@ -404,8 +405,8 @@ struct tern_lane {
     uint16_t due_rows; /* records in it */
     uint32_t refused;  /* sequence numbers to be consumed before the next chunk */
     struct tern_chunk chunk;
-    struct tern_log log;
     struct tern_sender sender;
+    struct tern_log log;
 };
 
 /* ---- The device --------------------------------------------------------------------------------------------------------- */
@@ -437,6 +438,7 @@ struct tern {
     uint8_t tries;        /* HELLOs without an answer, for the backoff */
     uint8_t turn;         /* 1: tern_poll() looked at the link last, 0: at the flash */
     uint8_t want_lane;    /* whose schema is asked for */
+    uint8_t received;     /* bytes in receive */
     uint16_t frame_next;  /* the frame being sent: where in config->frame its next byte is */
     uint16_t frame_end;   /* and where it ends; the same: none */
     uint32_t want;        /* hash of the schema asked for, 0: none */
@@ -445,7 +447,6 @@ struct tern {
     uint32_t since;       /* the clock when the gateway was last heard, or last called */
     uint32_t wait;        /* milliseconds after it: the next HELLO; or how long not to send */
     uint32_t nonce[2];
-    uint8_t received; /* bytes in receive */
     uint8_t receive[TERN_RECEIVE_SIZE + 2];
 };
 
