@@ -536,9 +536,9 @@ static int read_url(struct postgres_client *client, const char *url, char error[
 
 static int open_client(struct tern_sql_client **out, const struct tern_sink_config *config, char error[256])
 {
-    int status = tern_postgres_find(error, 256);
-    if (status != 0)
-        return TERN_HOST_E_LIBRARY;
+    int status = tern_postgres_find(error);
+    if (status != TERN_HOST_OK)
+        return status;
     struct postgres_client *client = calloc(1, sizeof *client);
     if (client == NULL || (client->url = strdup(config->url)) == NULL) {
         free(client);

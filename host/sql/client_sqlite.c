@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* SQLite's library, opened at run time. */
-#include <dlfcn.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "library.h"
 #include "sql.h"
 #include "sql_sqlite.h"
 #include "sqlite_api.h"
@@ -34,17 +33,12 @@ const struct tern_sqlite_api *tern_sqlite_library;
 
 /* ---- The library ----------------------------------------------------------------------------------------------------------------- */
 
-struct symbol {
-    const char *name;
-    size_t offset;
-};
-
 #define SYMBOL(name)                                                                                         \
     {                                                                                                        \
         "sqlite3_" #name, offsetof(struct tern_sqlite_api, name)                                             \
     }
 
-static const struct symbol symbols[] = {
+static const struct tern_library_symbol symbols[] = {
     SYMBOL(open_v2),     SYMBOL(close_v2),          SYMBOL(exec),          SYMBOL(busy_timeout),
     SYMBOL(prepare_v2),  SYMBOL(bind_int64),        SYMBOL(bind_double),   SYMBOL(bind_text),
     SYMBOL(bind_blob),   SYMBOL(bind_null),         SYMBOL(step),          SYMBOL(reset),
@@ -52,51 +46,31 @@ static const struct symbol symbols[] = {
     SYMBOL(column_text), SYMBOL(column_bytes),      SYMBOL(changes),       SYMBOL(extended_errcode),
     SYMBOL(errmsg),      SYMBOL(libversion_number), SYMBOL(column_double), SYMBOL(column_blob)};
 
-int tern_sqlite_load(struct tern_sqlite_api *api, char *error, unsigned long size)
+static const char *const names[] = {"libsqlite3.so.0", NULL};
+
+static const char *refuse(const void *filled)
 {
-    const char *path = getenv("TERN_SQLITE_LIBRARY");
-    if (path == NULL || path[0] == '\0')
-        path = "libsqlite3.so.0";
-    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (library == NULL) {
-        snprintf(error, size,
-                 "SQLite's library %s cannot be opened: install it (Debian package libsqlite3-0), or name it "
-                 "in the environment "
-                 "variable TERN_SQLITE_LIBRARY",
-                 path);
-        return -1;
-    }
-    for (size_t i = 0; i < sizeof symbols / sizeof symbols[0]; i++) {
-        void *address = dlsym(library, symbols[i].name);
-        if (address == NULL) {
-            snprintf(error, size, "%s has no function %s: it is not SQLite's library, or too old a one", path,
-                     symbols[i].name);
-            return -1;
-        }
-        memcpy((char *)api + symbols[i].offset, &address, sizeof address);
-    }
-    if (api->libversion_number() < OLDEST_VERSION) {
-        snprintf(error, size, "%s is too old: SQLite 3.24 or later is needed", path);
-        return -1;
-    }
-    return 0;
+    const struct tern_sqlite_api *api = filled;
+    return api->libversion_number() < OLDEST_VERSION ? "is too old: SQLite 3.24 or later is needed" : NULL;
 }
 
-static pthread_mutex_t load_mutex = PTHREAD_MUTEX_INITIALIZER;
+static const struct tern_library library = {names,
+                                            "TERN_SQLITE_LIBRARY",
+                                            "SQLite's library",
+                                            "libsqlite3-0",
+                                            symbols,
+                                            sizeof symbols / sizeof symbols[0],
+                                            refuse};
+
+int tern_sqlite_load(struct tern_sqlite_api *api, char *error, unsigned long size)
+{
+    return tern_library_load(&library, api, error, size);
+}
 
 static int find_library(char error[256])
 {
     static struct tern_sqlite_api loaded;
-    int status = TERN_HOST_OK;
-    pthread_mutex_lock(&load_mutex);
-    if (tern_sqlite_library == NULL) {
-        if (tern_sqlite_load(&loaded, error, 256) == 0)
-            tern_sqlite_library = &loaded;
-        else
-            status = TERN_HOST_E_LIBRARY;
-    }
-    pthread_mutex_unlock(&load_mutex);
-    return status;
+    return tern_library_find(&library, &tern_sqlite_library, &loaded, error, 256);
 }
 
 /* ---- The client ------------------------------------------------------------------------------------------------------------------ */

@@ -67,7 +67,7 @@ extern const struct tern_postgres_api *tern_postgres_library;
  * stays open for the life of the process. */
 int tern_postgres_load(struct tern_postgres_api *api, char *error, unsigned long size);
 
-/* Sees that tern_postgres_library is there, from any thread. 0, or -1 with the reason in `error`. */
-int tern_postgres_find(char *error, unsigned long size);
+/* Sets tern_postgres_library so where it is NULL. TERN_HOST_OK, or TERN_HOST_E_LIBRARY with the reason in `error`. */
+int tern_postgres_find(char error[256]);
 
 #endif

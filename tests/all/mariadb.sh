@@ -1,24 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # MariaDB: a server of its own in a temporary folder; the client, values, the importer under kills, and servers that are away.
-# SEED=N repeats a run; KILLS=200 makes a long one.
-. tests/e2e/common.sh
-
-SEED=${SEED:-$(date +%s)}
-KILLS=${KILLS:-40}
-SERVER="sh tests/servers/mariadb.sh"
-FOLDER=$WORK/my
-mkdir "$FOLDER"
-stop_server() {
-    $SERVER stop "$FOLDER"
-    cleanup
-}
-trap stop_server EXIT
-chmod 755 "$WORK"
+SERVER_SCRIPT=mariadb.sh
 # The machine stays up, so that the disk need not be waited for.
-$SERVER start "$FOLDER" innodb_flush_log_at_trx_commit=2 || exit 1
-URL=$($SERVER url "$FOLDER")
-echo "seed $SEED"
+SERVER_SETTINGS=innodb_flush_log_at_trx_commit=2
+. tests/servers/begin.sh
 
 part "$BUILD/tests/servers/mysql_client" "$URL"
 part "$BUILD/tests/servers/import_values" "$URL"

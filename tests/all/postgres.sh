@@ -1,24 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # PostgreSQL: a server of its own in a temporary folder; the client, values, the importer under kills, and gateways in front of it.
-# SEED=N repeats a run; KILLS=200 makes a long one.
-. tests/e2e/common.sh
-
-SEED=${SEED:-$(date +%s)}
-KILLS=${KILLS:-40}
-SERVER="sh tests/servers/postgres.sh"
-FOLDER=$WORK/pg
-mkdir "$FOLDER"
-stop_server() {
-    $SERVER stop "$FOLDER"
-    cleanup
-}
-trap stop_server EXIT
-chmod 755 "$WORK"
+SERVER_SCRIPT=postgres.sh
 # The machine stays up, so that the disk need not be waited for.
-$SERVER start "$FOLDER" fsync=off || exit 1
-URL=$($SERVER url "$FOLDER")
-echo "seed $SEED"
+SERVER_SETTINGS=fsync=off
+. tests/servers/begin.sh
 
 part "$BUILD/tests/servers/postgres_client" "$URL"
 part "$BUILD/tests/servers/import_values" "$URL"

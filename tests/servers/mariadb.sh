@@ -14,26 +14,12 @@ shift 2
 data=$folder/data
 PATH=$PATH:/usr/sbin:/usr/local/sbin
 
-for tool in mariadbd mariadb-install-db; do
-    command -v $tool >/dev/null || { echo "$tool is missing: install the Debian package mariadb-server" >&2; exit 1; }
-done
-
-user=$(id -un)
-if [ "$(id -u)" -eq 0 ]; then
-    user=nobody
-    id mysql >/dev/null 2>&1 && user=mysql
-fi
-unprivileged() {
-    if [ "$(id -u)" -eq 0 ]; then
-        (cd / && exec setpriv --reuid "$user" --regid "$(id -g "$user")" --clear-groups "$@")
-    else
-        "$@"
-    fi
-}
+. "$(dirname "$0")/common.sh"
+need mariadbd mariadb-install-db mariadb-server
+be mysql
 
 make_data() {
-    chmod 755 "$folder"
-    mkdir -p "$data" && { [ "$(id -u)" -ne 0 ] || chown "$user" "$data"; } || exit 1
+    make_folder
     unprivileged mariadb-install-db --no-defaults --datadir="$data" --skip-test-db --auth-root-authentication-method=normal \
         >"$folder/install.log" 2>&1 || { cat "$folder/install.log" >&2; exit 1; }
 }

@@ -1,64 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The client of MySQL and MariaDB against a real server: values, what an error is taken for, and waits that end. mysql_client URL. */
-#include "../test.h"
-
-#include <string.h>
+#include "client_rig.h"
 
 #include "../../host/sql/sql_mysql.h"
-
-static struct tern_sql_client *client, *other;
-
-static struct tern_sql_client *open_url(const char *url)
-{
-    struct tern_sink_config config = {.url = url, .rest = strchr(url, ':') + 1};
-    struct tern_sql_client *made = NULL;
-    char error[256] = "";
-    if (tern_sql_client_mysql.open(&made, &config, error) != 0)
-        printf("    %s\n", error);
-    return made;
-}
-
-static int execute(const char *sql)
-{
-    return client->ops->execute(client, sql);
-}
-
-struct answer {
-    char text[8][64];
-    int64_t integers[8];
-    double real;
-    int kinds[8];
-    size_t columns, rows;
-};
-
-static int take(void *context, const struct tern_sql_value *values, size_t count)
-{
-    struct answer *answer = context;
-    answer->rows++;
-    answer->columns = count;
-    for (size_t i = 0; i < count; i++) {
-        answer->kinds[i] = (int)values[i].kind;
-        answer->integers[i] = values[i].integer;
-        if (values[i].kind == TERN_SQL_REAL)
-            answer->real = values[i].real;
-        snprintf(answer->text[i], sizeof answer->text[i], "%.*s", (int)values[i].size,
-                 values[i].kind == TERN_SQL_TEXT ? (const char *)values[i].data : "");
-    }
-    return 0;
-}
-
-static int ask(const char *sql, const struct tern_sql_value *values, size_t count, struct answer *answer)
-{
-    void *statement = NULL;
-    memset(answer, 0, sizeof *answer);
-    int status = client->ops->prepare(client, sql, &statement);
-    return status != 0 ? status : client->ops->run(client, statement, values, count, take, answer);
-}
-
-static struct tern_sql_value text(const char *bytes, size_t size)
-{
-    return (struct tern_sql_value){.kind = TERN_SQL_TEXT, .data = bytes, .size = size};
-}
 
 static void set_up(void)
 {
@@ -161,7 +105,9 @@ static void a_killed_session_is_an_error_and_another_can_be_had(void)
 
 static void no_server_is_said_at_once(void)
 {
-    struct tern_sql_client *lost = open_url("mysql://u@/d?socket=/nonexistent/socket");
+    int status;
+    struct tern_sql_client *lost =
+        open_url(&tern_sql_client_mysql, "mysql://u@/d?socket=/nonexistent/socket", &status);
     CHECK_EQ(lost->ops->connect(lost), TERN_HOST_E_DATABASE);
     CHECK(strstr(lost->error, "/nonexistent/socket") != NULL);
     CHECK_EQ(lost->ops->execute(lost, "SELECT 1"), TERN_HOST_E_DATABASE);
@@ -172,13 +118,8 @@ int main(int argc, char **argv)
 {
     if (argc < 2)
         return 2;
-    client = open_url(argv[1]);
-    other = open_url(argv[1]);
-    if (client == NULL || other == NULL || client->ops->connect(client) != 0 ||
-        other->ops->connect(other) != 0) {
-        printf("FAIL no connection: %s\n0 passed, 1 failed\n", client == NULL ? argv[1] : client->error);
+    if (!open_both(&tern_sql_client_mysql, argv[1]))
         return 1;
-    }
     RUN(set_up);
     RUN(values_come_back_as_they_went);
     RUN(a_text_of_digits_stays_a_text);
@@ -187,7 +128,5 @@ int main(int argc, char **argv)
     RUN(a_lock_is_waited_for_and_then_the_transaction_is_done_again);
     RUN(a_killed_session_is_an_error_and_another_can_be_had);
     RUN(no_server_is_said_at_once);
-    client->ops->close(client);
-    other->ops->close(other);
-    return test_report();
+    return close_both();
 }

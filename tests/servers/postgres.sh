@@ -16,26 +16,12 @@ shift 2
 data=$folder/data
 PATH=$PATH:$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
 
-for tool in initdb pg_ctl; do
-    command -v $tool >/dev/null || { echo "$tool is missing: install the Debian package postgresql-15" >&2; exit 1; }
-done
-
-user=$(id -un)
-if [ "$(id -u)" -eq 0 ]; then
-    user=nobody
-    id postgres >/dev/null 2>&1 && user=postgres
-fi
-unprivileged() {
-    if [ "$(id -u)" -eq 0 ]; then
-        (cd / && setpriv --reuid "$user" --regid "$(id -g "$user")" --clear-groups "$@")
-    else
-        "$@"
-    fi
-}
+. "$(dirname "$0")/common.sh"
+need initdb pg_ctl postgresql-15
+be postgres
 
 make_cluster() {
-    chmod 755 "$folder"
-    mkdir -p "$data" && chmod 700 "$data" && { [ "$(id -u)" -ne 0 ] || chown "$user" "$data"; } || exit 1
+    make_folder
     unprivileged initdb -D "$data" -U tern -A trust -E UTF8 --locale=C.UTF-8 --no-sync >"$folder/initdb.log" 2>&1 ||
         { cat "$folder/initdb.log" >&2; exit 1; }
     # Durability stays as it is by default.

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The client of PostgreSQL against a real server: values, what an error is taken for, COPY and its lines, and waits that end.
  * postgres_client URL. */
-#include "../test.h"
+#include "client_rig.h"
 
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
@@ -11,61 +10,11 @@
 
 #include "../../host/sql/sql_postgres.h"
 
-static struct tern_sql_client *client, *other;
-
-static struct tern_sql_client *open_url(const char *url, int *status)
-{
-    struct tern_sink_config config = {.url = url, .rest = url};
-    struct tern_sql_client *made = NULL;
-    char error[256] = "";
-    *status = tern_sql_client_postgres.open(&made, &config, error);
-    return made;
-}
-
-static int execute(const char *sql)
-{
-    return client->ops->execute(client, sql);
-}
-
 static double seconds(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
-struct answer {
-    char text[8][64];
-    int64_t integers[8];
-    int kinds[8];
-    size_t columns, rows;
-};
-
-static int take(void *context, const struct tern_sql_value *values, size_t count)
-{
-    struct answer *answer = context;
-    answer->rows++;
-    answer->columns = count;
-    for (size_t i = 0; i < count; i++) {
-        answer->kinds[i] = (int)values[i].kind;
-        answer->integers[i] = values[i].integer;
-        snprintf(answer->text[i], sizeof answer->text[i], "%.*s", (int)values[i].size,
-                 values[i].kind == TERN_SQL_TEXT ? (const char *)values[i].data : "");
-    }
-    return 0;
-}
-
-static int ask(const char *sql, const struct tern_sql_value *values, size_t count, struct answer *answer)
-{
-    void *statement = NULL;
-    memset(answer, 0, sizeof *answer);
-    int status = client->ops->prepare(client, sql, &statement);
-    return status != 0 ? status : client->ops->run(client, statement, values, count, take, answer);
-}
-
-static struct tern_sql_value text(const char *bytes, size_t size)
-{
-    return (struct tern_sql_value){.kind = TERN_SQL_TEXT, .data = bytes, .size = size};
 }
 
 /* ---- Values -------------------------------------------------------------------------------------------------------------------- */
@@ -240,7 +189,7 @@ static void a_password_in_the_url_is_refused(void)
                                         "postgresql:u:secret@h", "postgresql://h/d?nothing=1"};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         int status;
-        CHECK(open_url(wrong[i], &status) == NULL);
+        CHECK(open_url(&tern_sql_client_postgres, wrong[i], &status) == NULL);
         CHECK_EQ(status, TERN_HOST_E_ARGUMENT);
     }
 }
@@ -248,7 +197,8 @@ static void a_password_in_the_url_is_refused(void)
 static void no_server_is_said_at_once(void)
 {
     int status;
-    struct tern_sql_client *lost = open_url("postgresql://u@/d?host=/nonexistent", &status);
+    struct tern_sql_client *lost =
+        open_url(&tern_sql_client_postgres, "postgresql://u@/d?host=/nonexistent", &status);
     CHECK_EQ(status, 0);
     CHECK_EQ(lost->ops->connect(lost), TERN_HOST_E_DATABASE);
     CHECK(strstr(lost->error, "/nonexistent") != NULL);
@@ -266,7 +216,7 @@ static void a_silent_server_is_waited_for_no_longer_than_said(void)
     CHECK_EQ(bind(server, (struct sockaddr *)&address, sizeof address), 0);
     CHECK_EQ(listen(server, 4), 0);
     snprintf(url, sizeof url, "postgresql://u@/d?host=%s&connect_timeout=1", folder);
-    struct tern_sql_client *silent = open_url(url, &status);
+    struct tern_sql_client *silent = open_url(&tern_sql_client_postgres, url, &status);
     double begun = seconds();
     CHECK_EQ(silent->ops->connect(silent), TERN_HOST_E_DATABASE);
     CHECK(seconds() - begun > 0.9 && seconds() - begun < 3);
@@ -279,16 +229,10 @@ static void a_silent_server_is_waited_for_no_longer_than_said(void)
 
 int main(int argc, char **argv)
 {
-    int status;
     if (argc < 2)
         return 2;
-    client = open_url(argv[1], &status);
-    other = open_url(argv[1], &status);
-    if (client == NULL || other == NULL || client->ops->connect(client) != 0 ||
-        other->ops->connect(other) != 0) {
-        printf("FAIL no connection: %s\n0 passed, 1 failed\n", client == NULL ? argv[1] : client->error);
+    if (!open_both(&tern_sql_client_postgres, argv[1]))
         return 1;
-    }
     RUN(values_come_back_as_they_went);
     RUN(a_nul_or_a_wrong_byte_is_the_rows_fault);
     RUN(errors_are_told_apart);
@@ -300,7 +244,5 @@ int main(int argc, char **argv)
     RUN(a_password_in_the_url_is_refused);
     RUN(no_server_is_said_at_once);
     RUN(a_silent_server_is_waited_for_no_longer_than_said);
-    client->ops->close(client);
-    other->ops->close(other);
-    return test_report();
+    return close_both();
 }
