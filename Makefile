@@ -155,6 +155,11 @@ sanitize:
 sanitize-run: $(units) $(props)
 	@sh tests/run.sh $(units)
 
+# make lint                   clang-tidy, cppcheck and gcc's analyzer over core/, host/ and port/
+.PHONY: lint
+lint:
+	@sh tests/lint.sh
+
 # make coverage               branches a file
 coverage:
 	@sh tests/coverage.sh

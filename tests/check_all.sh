@@ -42,7 +42,7 @@ need() {
     done
 }
 
-need gcc clang clang-format valgrind arm-none-eabi-gcc riscv64-unknown-elf-gcc avr-gcc simavr python3 qemu-system-arm qemu-system-riscv32 qemu-ppc powerpc-linux-gnu-gcc
+need gcc clang clang-format clang-tidy cppcheck valgrind arm-none-eabi-gcc riscv64-unknown-elf-gcc avr-gcc simavr python3 qemu-system-arm qemu-system-riscv32 qemu-ppc powerpc-linux-gnu-gcc
 need gzip zstd
 export TERN_NO_SKIP=1
 
@@ -50,6 +50,7 @@ step "check" $make -s check
 step "freestanding" sh tests/freestanding.sh
 step "clang builds it without a warning" $make -s -j2 B=build/clang CC=clang all tests
 step "layout" $make -s format-check
+step "lint" sh tests/lint.sh
 step "sanitizers" $make -s sanitize
 for property in build/tests/property/*; do
     [ -x "$property" ] && [ ! -d "$property" ] && case $property in *.o | *.d) ;; *) step "property: $(basename "$property")" "$property" ;; esac

@@ -39,7 +39,7 @@ static const struct tern_column snapshot[] = {KEY("device", TERN_TEXT(TERN_ID_MA
 
 #define OWN(name)                                                                                            \
     {                                                                                                        \
-        "tern_" #name, name, sizeof name / sizeof name[0]                                                    \
+        "tern_" #name, (name), sizeof(name) / sizeof(name)[0]                                                \
     }
 
 static const struct own {

@@ -164,6 +164,7 @@ int tern_sqlite_combine(struct tern_sql_engine *engine, struct tern_sql_table *t
                 current.values[i] = row->values[i];
         status = combine(engine, table, row, &current, combined);
         whole.values = combined;
+        /* cppcheck-suppress uninitStructMember ; take_current sets them all with `found` */
         whole.id = current.id > row->id ? current.id : row->id;
         whole.first = current.first < row->first ? current.first : row->first;
     }
