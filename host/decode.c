@@ -2,6 +2,7 @@
 #include "decode.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "../core/chunk.h"
 #include "../core/csv.h"
@@ -12,6 +13,8 @@
 /* Texts of one record: no more than 64 columns of the greatest length. */
 #define TEXTS_SIZE (TERN_COLUMNS_MAX * 4096u)
 
+#define PLACE_MAX 4096u /* bytes: a chunk with more columns than fit is decoded from its head each time */
+
 /* What a payload's format brings. `next` gives TERN_OK and a record, or an error after which nothing of the segment can be read. */
 struct format {
     int (*open)(struct tern_decoder *decoder);
@@ -20,6 +23,8 @@ struct format {
     int (*next)(struct tern_decoder *decoder, uint8_t *op, uint8_t *index,
                 struct tern_value row[TERN_COLUMNS_MAX]);
     bool learns; /* segments that nobody wants must be decoded too */
+    /* How many bytes of the models are in use. */
+    size_t (*models)(const struct tern_decoder *decoder);
 };
 
 struct tern_decoder {
@@ -28,6 +33,7 @@ struct tern_decoder {
     const struct tern_table *tables[TERN_CHUNK_TABLES_MAX];
     uint32_t hashes[TERN_CHUNK_TABLES_MAX];
     uint8_t table_count;
+    struct tern_walk walk;
     struct tern_input input;
     struct tern_unpack unpack;
     struct tern_value row[TERN_COLUMNS_MAX];
@@ -68,6 +74,12 @@ static int plain_next(struct tern_decoder *decoder, uint8_t *op, uint8_t *index,
     return status;
 }
 
+static size_t plain_models(const struct tern_decoder *decoder)
+{
+    (void)decoder;
+    return 0;
+}
+
 /* ---- Packed ---------------------------------------------------------------------------------------------------------------- */
 
 static int packed_open(struct tern_decoder *decoder)
@@ -78,7 +90,12 @@ static int packed_open(struct tern_decoder *decoder)
 
 static int packed_table(struct tern_decoder *decoder, const struct tern_table *table)
 {
-    return tern_unpack_table(&decoder->unpack, table);
+    int status = tern_unpack_table(&decoder->unpack, table);
+    /* Another chunk may have been decoded since this one was begun. */
+    if (status == TERN_OK)
+        memset(decoder->unpack.pack->columns[decoder->unpack.table_count - 1], 0,
+               table->column_count * sizeof(struct tern_pack_column));
+    return status;
 }
 
 static void packed_segment(struct tern_decoder *decoder, const uint8_t *payload,
@@ -97,8 +114,15 @@ static int packed_next(struct tern_decoder *decoder, uint8_t *op, uint8_t *index
     return status == TERN_AGAIN ? TERN_E_CORRUPT : status;
 }
 
-static const struct format plain = {plain_open, plain_table, plain_segment, plain_next, false};
-static const struct format packed = {packed_open, packed_table, packed_segment, packed_next, true};
+static size_t packed_models(const struct tern_decoder *decoder)
+{
+    const struct tern_pack *pack = decoder->unpack.pack;
+    return (size_t)((const uint8_t *)pack->columns[decoder->table_count] - (const uint8_t *)pack);
+}
+
+static const struct format plain = {plain_open, plain_table, plain_segment, plain_next, false, plain_models};
+static const struct format packed = {packed_open, packed_table, packed_segment,
+                                     packed_next, true,         packed_models};
 
 /* ---- Chunks ----------------------------------------------------------------------------------------------------------------- */
 
@@ -164,18 +188,97 @@ static int decode_segment(struct tern_decoder *decoder, const uint8_t *chunk,
     return status;
 }
 
-int tern_decode_chunk(struct tern_decoder *decoder, const uint8_t *chunk, size_t size, uint32_t first,
-                      const struct tern_decode_to *to)
-{
+/* ---- Places ----------------------------------------------------------------------------------------------------------------- */
+
+/* What a place holds, in front of the models. */
+struct saved {
     struct tern_walk walk;
-    struct tern_segment segment;
-    int status = tern_walk_begin(&walk, tern_source_memory(chunk), (uint32_t)size);
+    const struct tern_schema *schemas[TERN_CHUNK_TABLES_MAX];
+    uint32_t hashes[TERN_CHUNK_TABLES_MAX];
+    uint8_t table_count;
+};
+
+void tern_decode_place_free(struct tern_decode_place *place)
+{
+    free(place->bytes);
+    *place = (struct tern_decode_place){NULL, 0, 0};
+}
+
+/* Without memory the chunk is decoded from its head next time. */
+static void save_place(const struct tern_decoder *decoder, struct tern_decode_place *place)
+{
+    struct saved saved = {.walk = decoder->walk, .table_count = decoder->table_count};
+    size_t models = decoder->format->models(decoder), size = sizeof saved + models;
+    if (size > PLACE_MAX)
+        return;
+    if (size > place->room) {
+        uint8_t *bytes = realloc(place->bytes, size);
+        if (bytes == NULL)
+            return;
+        place->bytes = bytes;
+        place->room = (uint16_t)size;
+    }
+    memcpy(saved.schemas, decoder->schemas, sizeof saved.schemas);
+    memcpy(saved.hashes, decoder->hashes, sizeof saved.hashes);
+    memcpy(place->bytes, &saved, sizeof saved);
+    memcpy(place->bytes + sizeof saved, decoder->models, models);
+    place->size = (uint16_t)size;
+}
+
+/* The decoder goes on as it was left: its models hold addresses of their own, which are the same as they were. */
+static void take_place(struct tern_decoder *decoder, const struct tern_decode_place *place,
+                       const struct saved *saved)
+{
+    decoder->walk = saved->walk;
+    decoder->table_count = saved->table_count;
+    memcpy(decoder->schemas, saved->schemas, sizeof decoder->schemas);
+    memcpy(decoder->hashes, saved->hashes, sizeof decoder->hashes);
+    for (uint8_t i = 0; i < saved->table_count; i++)
+        decoder->tables[i] = decoder->unpack.tables[i] = &saved->schemas[i]->table;
+    decoder->unpack.table_count = saved->table_count;
+    memcpy(decoder->models, place->bytes + sizeof *saved, place->size - sizeof *saved);
+}
+
+static const struct format *format_of(const struct tern_walk *walk)
+{
+    return (walk->format & FORMAT_PACKED) != 0 ? &packed : &plain;
+}
+
+/* The walk begins at the head, or behind what was decoded before, where nothing of that is asked for again. */
+static int begin(struct tern_decoder *decoder, const struct tern_decode_place *place, const uint8_t *chunk,
+                 size_t size, uint32_t first)
+{
+    struct saved saved;
+    if (place != NULL && place->size != 0) {
+        memcpy(&saved, place->bytes, sizeof saved);
+        if (first >= saved.walk.sequence && saved.walk.offset <= size) {
+            take_place(decoder, place, &saved);
+            decoder->walk.source = tern_source_memory(chunk);
+            decoder->walk.limit = (uint32_t)size;
+            decoder->format = format_of(&decoder->walk);
+            return TERN_OK;
+        }
+    }
+    int status = tern_walk_begin(&decoder->walk, tern_source_memory(chunk), (uint32_t)size);
     if (status != TERN_OK)
         return status == TERN_E_FORMAT ? TERN_E_FORMAT : TERN_E_CORRUPT;
-    decoder->format = (walk.format & FORMAT_PACKED) != 0 ? &packed : &plain;
+    decoder->format = format_of(&decoder->walk);
     decoder->table_count = 0;
-    status = decoder->format->open(decoder);
-    while (status == TERN_OK && (status = tern_walk_next(&walk, &segment)) == TERN_OK)
+    return decoder->format->open(decoder);
+}
+
+int tern_decode_chunk(struct tern_decoder *decoder, struct tern_decode_place *place, const uint8_t *chunk,
+                      size_t size, uint32_t first, const struct tern_decode_to *to)
+{
+    struct tern_segment segment;
+    int status = begin(decoder, place, chunk, size, first);
+    if (place != NULL)
+        place->size = 0;
+    while (status == TERN_OK && (status = tern_walk_next(&decoder->walk, &segment)) == TERN_OK)
         status = decode_segment(decoder, chunk, &segment, first, to);
-    return status != TERN_AGAIN ? status : walk.offset == size ? TERN_OK : TERN_E_CORRUPT;
+    if (status == TERN_AGAIN)
+        status = decoder->walk.offset == size ? TERN_OK : TERN_E_CORRUPT;
+    if (status == TERN_OK && place != NULL)
+        save_place(decoder, place);
+    return status;
 }

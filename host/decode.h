@@ -22,12 +22,23 @@ struct tern_decode_to {
 
 struct tern_decoder;
 
+/* A chunk that grows, as far as it was decoded: what follows is decoded without what was before. Begins as all zeros; belongs to the decoder
+ * that filled it. */
+struct tern_decode_place {
+    uint8_t *bytes;
+    uint16_t size; /* 0: the chunk's head */
+    uint16_t room;
+};
+
+void tern_decode_place_free(struct tern_decode_place *place);
+
 struct tern_decoder *tern_decoder_open(void);
 void tern_decoder_close(struct tern_decoder *decoder);
 
-/* Decodes a chunk from its head and gives the records from `first` on, and the commits behind it. TERN_OK; TERN_E_FORMAT: a format that is not
- * known; TERN_E_SCHEMA: a schema that is not known; TERN_E_CORRUPT: no chunk; or what a function of `to` returned. */
-int tern_decode_chunk(struct tern_decoder *decoder, const uint8_t *chunk, size_t size, uint32_t first,
-                      const struct tern_decode_to *to);
+/* Decodes a chunk from its head, or from `place` where that was left by the same chunk when it was shorter, and gives the records from `first`
+ * on, and the commits behind it. `place` moves to the chunk's end, or back to its head; it may be NULL. TERN_OK; TERN_E_FORMAT: a format that
+ * is not known; TERN_E_SCHEMA: a schema that is not known; TERN_E_CORRUPT: no chunk; or what a function of `to` returned. */
+int tern_decode_chunk(struct tern_decoder *decoder, struct tern_decode_place *place, const uint8_t *chunk,
+                      size_t size, uint32_t first, const struct tern_decode_to *to);
 
 #endif

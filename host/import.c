@@ -561,8 +561,10 @@ static void close_worker(struct tern_import *import)
     free(import->tables);
     free(import->chain);
     free(import->order);
-    for (size_t i = 0; import->chunks != NULL && i < TERN_IMPORT_CHUNKS; i++)
+    for (size_t i = 0; import->chunks != NULL && i < TERN_IMPORT_CHUNKS; i++) {
         free(import->chunks[i].bytes);
+        tern_decode_place_free(&import->chunks[i].place);
+    }
     free(import->chunks);
     free(import->url);
     free(import);

@@ -67,15 +67,17 @@ static bool make_room(struct tern_import_chunk *chunk, size_t size)
 }
 
 /* The entry's chunk from its head on. Its size, or an error. */
-static int whole_chunk(struct tern_import *import, const struct tern_entry *entry, const uint8_t **bytes)
+static int whole_chunk(struct tern_import *import, const struct tern_entry *entry,
+                       struct tern_import_chunk *chunk)
 {
-    struct tern_import_chunk *chunk = chunk_place(import, entry);
     bool grows = chunk->device == entry->device && chunk->epoch == entry->epoch &&
                  chunk->lane == entry->lane && chunk->first == entry->chunk_first &&
                  chunk->size == entry->chunk_offset;
     int size = (int)(entry->chunk_offset + entry->size);
     uint8_t whole[TERN_CHUNK_MAX];
     chunk->device = NULL;
+    if (!grows)
+        chunk->place.size = 0;
     if (!grows && (size = tern_stage_chunk(import->reader, entry, whole)) < 0)
         return size;
     if (!make_room(chunk, (size_t)size))
@@ -84,7 +86,6 @@ static int whole_chunk(struct tern_import *import, const struct tern_entry *entr
         memcpy(chunk->bytes + entry->chunk_offset, entry->data, entry->size);
     else
         memcpy(chunk->bytes, whole, (size_t)size);
-    *bytes = chunk->bytes;
     chunk->device = entry->device;
     chunk->epoch = entry->epoch;
     chunk->lane = entry->lane;
@@ -190,13 +191,13 @@ static int decode_entry(struct tern_import *import, const struct tern_entry *ent
     struct reading reading = {import, entry};
     struct tern_decode_to to = {&reading, run_first, give_schema, take_record, take_bad, take_commit};
     uint32_t first = entry->first > run_first ? entry->first : run_first;
-    const uint8_t *bytes;
-    int size = whole_chunk(import, entry, &bytes);
+    struct tern_import_chunk *chunk = chunk_place(import, entry);
+    int size = whole_chunk(import, entry, chunk);
     if (size == TERN_HOST_E_CORRUPT)
         return TERN_E_CORRUPT;
     if (size < 0)
         return STOP_MEMORY;
-    return tern_decode_chunk(import->decoder, bytes, (size_t)size, first, &to);
+    return tern_decode_chunk(import->decoder, &chunk->place, chunk->bytes, (size_t)size, first, &to);
 }
 
 /* ---- Runs ---------------------------------------------------------------------------------------------------------------------- */

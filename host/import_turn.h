@@ -12,7 +12,7 @@
 #include "turn.h"
 
 /* Chunks remembered, so that a growing one is not read again from its head: each takes as many bytes as it has, so that thousands of
- * devices with the usual 512 bytes take some megabytes, and 64 MiB are the most. */
+ * devices with the usual 512 bytes take some megabytes, and 128 MiB are the most. */
 #define TERN_IMPORT_CHUNKS 16384u
 
 /* A chunk as far as it was read. */
@@ -24,6 +24,7 @@ struct tern_import_chunk {
     uint16_t size;
     uint16_t room;
     uint8_t *bytes;
+    struct tern_decode_place place; /* how far it was decoded */
 };
 
 /* A range whose records cannot be brought in now. The cursor that is kept in the destination stays before them. */
