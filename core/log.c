@@ -285,7 +285,7 @@ int tern_log_open(struct tern_log *log, const struct tern_table *table, uint32_t
     return status;
 }
 
-int tern_log_append(struct tern_log *log, const struct tern_chunk *chunk, uint16_t rows, bool commit)
+int tern_log_append(struct tern_log *log, const struct tern_chunk *chunk, bool commit)
 {
     int status = TERN_E_ARGUMENT;
     for (uint8_t tries = 0; log->capacity != 0 && tries < SECTORS_TRIED; tries++) {
@@ -301,7 +301,7 @@ int tern_log_append(struct tern_log *log, const struct tern_chunk *chunk, uint16
         return status;
     log->flags |= LOG_PLACED;
     log->programmed = chunk->size;
-    log->pending += rows;
+    log->pending = chunk->first + chunk->rows;
     if (commit)
         log->next = log->pending;
     return TERN_OK;
@@ -320,14 +320,6 @@ void tern_log_abort(struct tern_log *log)
         log->flags |= LOG_NOTE_DUE;
     log->flags &= (uint8_t)~LOG_WANTED;
     log->pending = log->next;
-}
-
-void tern_log_refuse(struct tern_log *log)
-{
-    if (log->next == log->pending)
-        log->next++;
-    log->pending++;
-    log->stats.dropped++;
 }
 
 /* ---- Epochs -------------------------------------------------------------------------------------------------------------- */

@@ -27,10 +27,11 @@ bool tern_log_has_schema(const struct tern_log *log, uint32_t hash);
 /* Whether a further chunk, of a table with that schema, will find a place once the open one is closed, as far as can be told. */
 bool tern_log_has_place(const struct tern_log *log, uint32_t hash);
 
-/* Programs what the open chunk has grown by. `rows` records more are pending; with `commit` all pending ones are committed. The
+/* Programs what the open chunk has grown by, records that are pending from then on; with `commit` all pending ones are committed. A chunk
+ * may begin behind log->pending while nothing is pending: the records between were refused, and are known to be when it is there. The
  * sector's head and the schemas of the chunk's tables go first where they are due. On an error nothing of it counts, and the
  * records are still the caller's. TERN_E_FULL: it waits for a sector ahead, call again. */
-int tern_log_append(struct tern_log *log, const struct tern_chunk *chunk, uint16_t rows, bool commit);
+int tern_log_append(struct tern_log *log, const struct tern_chunk *chunk, bool commit);
 
 /* The open chunk is done; the next entry goes behind it. */
 void tern_log_close(struct tern_log *log);
@@ -42,9 +43,6 @@ void tern_log_abort(struct tern_log *log);
  * again; or an error, counted, after which the sector in question is retired. `drop` allows erasing the
  * oldest records that have not been acknowledged. */
 int tern_log_service(struct tern_log *log, bool drop);
-
-/* Consumes one sequence number for a record that is refused. */
-void tern_log_refuse(struct tern_log *log);
 
 /* ---- Reading ------------------------------------------------------------------------------------------------------------- */
 

@@ -137,6 +137,9 @@ static bool on_ack(struct tern *tern, struct tern_lane *lane, const uint32_t *fi
     if (next > lane->log.acked || fields[PAUSE] != 0)
         heard(tern, now, fields[PAUSE]);
     acknowledge(lane, fields);
+    /* After a WELCOME that asked for it again, an ACK from before it may show that it is not needed. */
+    if (next > sender->sequence)
+        sender->sequence = next;
     return true;
 }
 

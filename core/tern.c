@@ -90,6 +90,9 @@ int tern_open(struct tern *tern, const struct tern_config *config)
 
 static void close_chunk(struct tern_lane *lane)
 {
+    /* What was refused before it, and has not been stored with it, is told by the next one. */
+    if (lane->chunk.size != 0 && lane->chunk.first > lane->log.pending)
+        lane->refused += lane->chunk.first - lane->log.pending;
     tern_chunk_close(&lane->chunk);
     tern_log_close(&lane->log);
     lane->due = DUE_NOTHING;
@@ -110,7 +113,7 @@ static int program_due(struct tern_lane *lane)
     uint8_t due = lane->due;
     if (due == DUE_NOTHING)
         return TERN_OK;
-    int status = tern_log_append(&lane->log, &lane->chunk, lane->due_rows, due == DUE_COMMIT);
+    int status = tern_log_append(&lane->log, &lane->chunk, due == DUE_COMMIT);
     if (status == TERN_E_FULL)
         return status;
     lane->due = DUE_NOTHING;
@@ -124,7 +127,6 @@ static int program_due(struct tern_lane *lane)
 /* Ends the open segment and programs it. */
 static int program(struct tern_lane *lane, uint8_t due)
 {
-    lane->due_rows = lane->chunk.segment_rows;
     tern_chunk_finish(&lane->chunk, due == DUE_COMMIT, lane->batch != 0);
     lane->due = due;
     return program_due(lane);
@@ -132,14 +134,18 @@ static int program(struct tern_lane *lane, uint8_t due)
 
 static int open_chunk(struct tern_lane *lane, const struct tern_table *table, uint16_t least)
 {
-    /* Not between the records of a batch: a hole there would make void those before it. */
-    for (; lane->refused != 0 && lane->log.pending == lane->log.next; lane->refused--)
-        tern_log_refuse(&lane->log);
+    uint32_t first = lane->log.pending;
     int room = tern_log_open(&lane->log, table, tern_schema_hash(table), lane->chunk_size, least);
     if (room < 0)
         return room;
     lane->chunk.capacity = (uint16_t)room;
-    tern_chunk_open(&lane->chunk, table->codec, lane->log.pending, lane->log.unit_log2);
+    /* Not between the records of a batch: a hole there would make void those before it. Nor known to the log before the chunk is in flash: a
+     * number that has been told, and is used again after a start, would be two records. */
+    if (first == lane->log.next) {
+        first += lane->refused;
+        lane->refused = 0;
+    }
+    tern_chunk_open(&lane->chunk, table->codec, first, lane->log.unit_log2);
     return TERN_OK;
 }
 
@@ -149,6 +155,7 @@ static int no_room(struct tern_lane *lane)
     if (lane->overflow != TERN_REFUSE)
         return TERN_AGAIN;
     lane->refused++;
+    lane->log.stats.dropped++;
     return TERN_E_FULL;
 }
 

@@ -400,10 +400,9 @@ struct tern_lane {
     struct tern_dedup *dedup;       /* NULL: every record is stored */
     uint8_t overflow;               /* enum tern_overflow */
     /* Private. */
-    uint8_t batch;     /* an explicit batch is open */
-    uint8_t due;       /* a finished segment of the chunk waits for a sector: 1, or 2 for one that commits */
-    uint16_t due_rows; /* records in it */
-    uint32_t refused;  /* sequence numbers to be consumed before the next chunk */
+    uint8_t batch;    /* an explicit batch is open */
+    uint8_t due;      /* a finished segment of the chunk waits for a sector: 1, or 2 for one that commits */
+    uint32_t refused; /* sequence numbers to be consumed before the next chunk */
     struct tern_chunk chunk;
     struct tern_sender sender;
     struct tern_log log;

@@ -98,11 +98,10 @@ static void forget(struct rig *rig)
 
 static int flush(struct rig *rig, bool commit)
 {
-    uint16_t rows = rig->chunk.segment_rows;
     tern_chunk_finish(&rig->chunk, commit, rig->in_batch);
     if (commit)
         rig->maybe = rig->tail;
-    int status = tern_log_append(&rig->log, &rig->chunk, rows, commit);
+    int status = tern_log_append(&rig->log, &rig->chunk, commit);
     if (status < 0 && !rig->nor->off)
         forget(rig);
     return status;
@@ -115,7 +114,9 @@ static int open_chunk(struct rig *rig, const struct tern_table *table)
         return room;
     rig->chunk.capacity = (uint16_t)room;
     uint8_t unit_log2 = rig->log.unit_log2;
-    tern_chunk_open(&rig->chunk, table->codec, rig->log.pending, unit_log2);
+    tern_chunk_open(&rig->chunk, table->codec, rig->log.pending + rig->refused, unit_log2);
+    rig->tail += rig->refused;
+    rig->refused = 0;
     return TERN_OK;
 }
 

@@ -20,6 +20,7 @@ struct rig {
     bool drop;
     bool in_batch;
     bool lenient;     /* a schema may be missing */
+    uint32_t refused; /* records to be passed over before the next chunk */
     uint32_t next_id; /* every put has its own */
     /* The oracle: what each sequence holds, 0: nothing. */
     uint32_t *ids;

@@ -425,10 +425,17 @@ void sim_devices_tell(void)
         const struct device *one = &devices[i];
         TRACE("device %u: up %d, commit waits %d, backlog %u, refused %u", i, one->is_up, one->commit_waits,
               one->is_up ? tern_backlog(&one->tern) : 0, one->tern.refused);
-        for (unsigned k = 0; k < one->lane_count; k++)
+        for (unsigned k = 0; k < one->lane_count; k++) {
+            const struct tern_log *log = &one->lanes[k].log;
+            const struct tern_sender *sender = &one->lanes[k].sender;
             TRACE("    lane %u: pending %u, acked %u, next %u, epochs %u from %u, %u from %u", k,
-                  one->pending_count[k], one->lanes[k].log.acked, one->lanes[k].log.next,
-                  one->lanes[k].log.epochs[0].epoch, one->lanes[k].log.epochs[0].base,
-                  one->lanes[k].log.epochs[1].epoch, one->lanes[k].log.epochs[1].base);
+                  one->pending_count[k], log->acked, log->next, log->epochs[0].epoch, log->epochs[0].base,
+                  log->epochs[1].epoch, log->epochs[1].base);
+            TRACE(
+                "    sender: state %u, sequence %u, chunk %u to %u of %u bytes, offset %u in %u, %u + %u of "
+                "%u under way, mark %u",
+                sender->state, sender->sequence, sender->chunk.first, sender->chunk.next, sender->chunk.size,
+                sender->offset, sender->first, sender->before, sender->sent, sender->window, sender->mark);
+        }
     }
 }

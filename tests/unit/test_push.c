@@ -584,6 +584,85 @@ static void a_second_welcome_calls_back_what_was_lost(void)
     CHECK_EQ(assemble(before, &crc), 100);
 }
 
+/* It was on its way when the gateway asked for everything again: sent twice, the records would never be acknowledged twice. */
+static void an_ack_from_before_a_rewind_counts(void)
+{
+    uint32_t crc;
+    open_bench(1);
+    put_rows(&climate, 1, 100);
+    run(10);
+    welcome(0, EPOCH, 1, 0);
+    run(100);
+    uint32_t sent_all = bench.lanes[0].sender.sequence;
+    CHECK_EQ(sent_all, 101);
+    size_t before = bench.ups;
+    welcome(0, EPOCH, 1, 0);
+    ack(0, sent_all);
+    put_rows(&climate, 200, 1);
+    run(100);
+    CHECK_EQ(count_sent(TERN_HELLO, before), 0);
+    CHECK(read_part(sent(TERN_PART, 0, before)).first > 1); /* the chunk that grew */
+    CHECK_EQ(assemble(before, &crc), 102 - read_part(sent(TERN_PART, 0, before)).first);
+}
+
+/* Their numbers would be used again after a start that comes before. */
+static void refused_records_are_told_with_the_chunk_behind_them(void)
+{
+    struct tern_value row[] = {tern_int(1), tern_int(2)};
+    int status = TERN_OK;
+    open_bench(1);
+    run(10);
+    bench.lanes[0].overflow = TERN_REFUSE;
+    while (status == TERN_OK) {
+        status = put_row(&climate, row);
+        if (status == TERN_OK)
+            CHECK_EQ(tern_commit(&bench.tern), TERN_OK);
+    }
+    uint32_t full = bench.lanes[0].log.next;
+    CHECK_EQ(status, TERN_E_FULL);
+    CHECK_EQ(put_row(&climate, row), TERN_E_FULL);
+    CHECK(full > 50 && bench.lanes[0].log.stats.dropped == 2);
+    welcome(0, EPOCH, 1, 0);
+    run(100);
+    ack(0, full);
+    run(100);
+    CHECK_EQ(put_row(&climate, row), TERN_OK);
+    CHECK_EQ(bench.lanes[0].log.next, full);
+    CHECK_EQ(tern_abort(&bench.tern), TERN_OK);
+    CHECK_EQ(put_row(&climate, row), TERN_OK);
+    run(100);
+    CHECK_EQ(count_sent(TERN_GAP, 0), 0);
+    CHECK_EQ(tern_commit(&bench.tern), TERN_OK);
+    run(100);
+    const struct frame *gap = sent(TERN_GAP, 0, 0);
+    if (!CHECK(gap != NULL))
+        return;
+    struct tern_input input = {gap->data + 2, gap->size - 6, false};
+    CHECK_EQ(tern_read_varint(&input), full);
+    CHECK_EQ(tern_read_varint(&input), full + 1);
+    CHECK_EQ(tern_read8(&input), TERN_GAP_REFUSED);
+}
+
+/* What a cut left of them stands in flash: it is void, and no number that is counted may bring it back. */
+static void refused_records_do_not_revive_spilled_ones(void)
+{
+    struct tern_value row[] = {tern_int(1), tern_int(2)};
+    struct tern_log_chunk found = {.address = TERN_NO_ADDRESS};
+    open_bench(1);
+    put_rows(&climate, 1, 5);
+    CHECK_EQ(tern_begin(&bench.tern, 0), TERN_OK);
+    for (int i = 0; i < 60; i++)
+        CHECK_EQ(tern_put(&bench.tern, &climate, row), TERN_OK);
+    CHECK(bench.lanes[0].log.pending > 6);
+    reopen();
+    bench.lanes[0].refused = 3;
+    CHECK_EQ(tern_put(&bench.tern, &climate, row), TERN_OK);
+    CHECK_EQ(tern_log_find(&bench.lanes[0].log, 6, &found), TERN_AGAIN);
+    CHECK_EQ(tern_commit(&bench.tern), TERN_OK);
+    CHECK_EQ(tern_log_find(&bench.lanes[0].log, 6, &found), TERN_OK);
+    CHECK(found.first == 9 && found.next == 10);
+}
+
 static void what_was_dropped_becomes_a_gap(void)
 {
     open_bench(1);
@@ -912,6 +991,9 @@ int main(void)
     RUN(a_rewind_is_followed);
     RUN(a_batch_larger_than_the_log_is_refused);
     RUN(a_second_welcome_calls_back_what_was_lost);
+    RUN(an_ack_from_before_a_rewind_counts);
+    RUN(refused_records_are_told_with_the_chunk_behind_them);
+    RUN(refused_records_do_not_revive_spilled_ones);
     RUN(what_was_dropped_becomes_a_gap);
     RUN(a_commit_without_a_record_does_not_hide_the_record_behind_it);
     RUN(lost_continuity_opens_the_next_epoch);
