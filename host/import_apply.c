@@ -96,7 +96,7 @@ static void reject_record(struct tern_import_applying *applying, struct tern_tur
         unit->rejected = true;
 }
 
-/* A row that several records were folded into takes all of them with it: which one is at fault is not known. */
+/* A row that several records were folded into is refused for one of them or more: in the next try each is loaded by itself. */
 void tern_import_reject(void *context, struct tern_sink_row *row, const char *reason)
 {
     struct tern_import_applying *applying = context;
@@ -109,12 +109,25 @@ void tern_import_reject(void *context, struct tern_sink_row *row, const char *re
         return;
     }
     row->rejected = true;
+    applying->rejected++;
+    applying->unfolds = true;
     for (size_t i = 0; i < turn->row_count; i++)
         if (turn->rows[i].into == whole)
-            reject_record(applying, &turn->rows[i], reason);
+            turn->rows[i].apart = true;
 }
 
 /* ---- Loading ----------------------------------------------------------------------------------------------------------------------- */
+
+/* The rows that one load takes end here: those of a schema, or a row that stands apart. */
+static size_t end_of_load(const struct tern_import_applying *applying, size_t first)
+{
+    struct tern_sink_row *const *order = applying->import->order;
+    size_t end = first + 1, together = applying->count - applying->apart;
+    while (end < together && ((const struct tern_turn_row *)order[end])->schema ==
+                                 ((const struct tern_turn_row *)order[first])->schema)
+        end++;
+    return end;
+}
 
 static int load_all(struct tern_import_applying *applying)
 {
@@ -122,9 +135,7 @@ static int load_all(struct tern_import_applying *applying)
     const struct tern_turn *turn = &import->turn;
     for (size_t i = 0, end; i < applying->count; i = end) {
         uint32_t schema = ((const struct tern_turn_row *)import->order[i])->schema;
-        for (end = i; end < applying->count; end++)
-            if (((const struct tern_turn_row *)import->order[end])->schema != schema)
-                break;
+        end = end_of_load(applying, i);
         struct tern_sink_load load = {&turn->schemas[schema].schema->table,
                                       turn->schemas[schema].hash,
                                       import->order + i,
@@ -217,14 +228,15 @@ static void refuse_deletes(struct tern_import_applying *applying)
 static int judge(struct tern_import_applying *applying)
 {
     struct tern_import *import = applying->import;
+    size_t count = applying->count - applying->apart;
     int status = TERN_HOST_OK;
     if (import->sink->ops->plain || applying->careful || tern_replay_repairs(import->config.replay))
-        for (size_t i = 0; i < applying->count; i++)
+        for (size_t i = 0; i < count; i++)
             import->order[i]->fresh = false;
     else
-        for (size_t i = 0, end; i < applying->count && status == TERN_HOST_OK; i = end) {
+        for (size_t i = 0, end; i < count && status == TERN_HOST_OK; i = end) {
             const struct tern_turn_row *row = (const struct tern_turn_row *)import->order[i];
-            for (end = i + 1; end < applying->count; end++)
+            for (end = i + 1; end < count; end++)
                 if (import->order[end]->device != row->sink.device ||
                     ((const struct tern_turn_row *)import->order[end])->schema != row->schema)
                     break;
@@ -239,6 +251,7 @@ static int judge(struct tern_import_applying *applying)
 static int arrange_rows(struct tern_import_applying *applying)
 {
     struct tern_import *import = applying->import;
+    applying->apart = 0;
     if (!import->sink->ops->folds) {
         tern_import_group(applying);
         return TERN_HOST_OK;

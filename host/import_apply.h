@@ -28,10 +28,13 @@ struct tern_import_applying {
     uint32_t *device_ranks;          /* by range index */
     struct tern_import_item *items;
     size_t count;
+    size_t
+        apart; /* of them, at the end: rows of one key stand beside each other, and are loaded one by one */
     struct tern_import_snapshot *snapshots;
     size_t snapshot_count;
     size_t refused;  /* rows, in all tries */
     size_t rejected; /* rows that are refused in this try */
+    bool unfolds;    /* some rows stand apart: what they were folded into was refused */
     bool careful;    /* no row is taken for fresh */
     uint32_t retries;
     int64_t now;
@@ -47,7 +50,8 @@ int tern_import_write_rejects(struct tern_import *import);
 /* Ranks of schemas by table and version. False: out of memory. */
 bool tern_import_rank_schemas(struct tern_turn *turn);
 
-/* Sorts import->order by schema, device and key, and leaves one row a key. False: out of memory. */
+/* Sorts import->order by schema, device and key, and leaves one row a key, and behind these the rows of keys that are not folded, oldest
+ * first. False: out of memory. */
 bool tern_import_fold(struct tern_import_applying *applying);
 
 /* Groups import->order by schema, and leaves the order of arrival within each. */

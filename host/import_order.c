@@ -143,11 +143,62 @@ static struct tern_sink_row *fold_key(struct tern_import_applying *applying,
     return &row->sink;
 }
 
+static size_t end_of_key(const struct tern_import_item *items, size_t count, size_t first)
+{
+    size_t end = first + 1;
+    while (end < count && has_one_key(&items[first], &items[end]))
+        end++;
+    return end;
+}
+
+static bool is_apart(const struct tern_import_item *items, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (((const struct tern_turn_row *)items[i].row)->apart)
+            return true;
+    return false;
+}
+
+/* `count` sorted items into import->order, but for the keys that stand apart. Returns how many rows it holds, SIZE_MAX: out of memory. */
+static size_t fold_keys(struct tern_import_applying *applying, size_t count)
+{
+    const struct tern_import_item *items = applying->items;
+    size_t kept = 0;
+    applying->apart = 0;
+    for (size_t i = 0, end; i < count; i = end) {
+        end = end_of_key(items, count, i);
+        if (applying->unfolds && is_apart(items + i, end - i)) {
+            applying->apart += end - i;
+            continue;
+        }
+        struct tern_sink_row *row = fold_key(applying, items + i, end - i);
+        if (row == NULL && applying->rejected == 0)
+            return SIZE_MAX;
+        if (row != NULL)
+            applying->import->order[kept++] = row;
+    }
+    return kept;
+}
+
+/* The keys that stand apart behind the others. Items of a key stand newest first. */
+static void add_apart(struct tern_import_applying *applying, size_t count, size_t kept)
+{
+    const struct tern_import_item *items = applying->items;
+    for (size_t i = 0, end; i < count && applying->apart != 0; i = end) {
+        end = end_of_key(items, count, i);
+        for (size_t k = end; is_apart(items + i, end - i) && k-- > i;) {
+            ((struct tern_turn_row *)items[k].row)->into = NULL;
+            items[k].row->fresh = false;
+            applying->import->order[kept++] = items[k].row;
+        }
+    }
+}
+
 bool tern_import_fold(struct tern_import_applying *applying)
 {
     struct tern_import *import = applying->import;
     struct tern_import_item *items = applying->items;
-    size_t count = 0, kept = 0;
+    size_t count = 0;
     for (size_t i = 0; i < applying->count; i++) {
         struct tern_sink_row *row = import->order[i];
         const struct tern_turn_row *whole = (const struct tern_turn_row *)row;
@@ -158,15 +209,11 @@ bool tern_import_fold(struct tern_import_applying *applying)
     }
     if (!is_sorted(items, count))
         qsort(items, count, sizeof items[0], compare_items);
-    for (size_t i = 0, end; i < count; i = end) {
-        for (end = i + 1; end < count && has_one_key(&items[i], &items[end]);)
-            end++;
-        import->order[kept] = fold_key(applying, items + i, end - i);
-        if (import->order[kept++] == NULL && applying->rejected == 0)
-            return false;
-        kept -= import->order[kept - 1] == NULL;
-    }
-    applying->count = kept;
+    size_t kept = fold_keys(applying, count);
+    if (kept == SIZE_MAX)
+        return false;
+    add_apart(applying, count, kept);
+    applying->count = kept + applying->apart;
     return true;
 }
 

@@ -774,6 +774,66 @@ static void refused_records_are_brought_in_once_they_are_mended(void)
     done();
 }
 
+static const struct tern_column meter_columns[] = {{"k", TERN_U16, TERN_KEY},
+                                                   {"total", TERN_I32, TERN_ADD},
+                                                   {"peak", TERN_I32, TERN_MAX},
+                                                   {"note", TERN_TEXT(20), 0}};
+static const struct tern_table meters = TERN_TABLE("meters", TERN_MERGE, meter_columns);
+
+static void put_meter(struct chunk_bytes *made, int64_t k, int64_t number)
+{
+    struct tern_value row[4] = {tern_int(k), tern_int(number), tern_int(number), tern_text("n")};
+    CHECK_EQ(tern_chunk_put(&made->chunk, &meters, TERN_OP_PUT, row), TERN_OK);
+}
+
+/* Twenty records of two keys are two rows: one record of each is at fault, and one of an explicit batch. */
+static void of_combined_records_only_the_refused_one_is_left_out(void)
+{
+    struct tern_import_config config = {.report = report};
+    struct tern_retry_result result;
+    struct chunk_bytes made;
+    fresh();
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    CHECK_EQ(chunks_schema(stage, range->device, &meters), TERN_HOST_OK);
+    chunks_open(&made, 1);
+    put_meter(&made, 0, 1);
+    tern_chunk_finish(&made.chunk, true, false);
+    chunks_send(stage, range, &made, 0);
+    drain();
+    execute(
+        "CREATE TRIGGER no BEFORE INSERT ON meters WHEN NEW.peak>500 BEGIN SELECT RAISE(ABORT,'high'); END");
+    for (unsigned part = 0; part < 2; part++) {
+        chunks_open(&made, 2 + 10 * part);
+        for (int64_t i = 0; i < 10; i++)
+            put_meter(&made, i % 2,
+                      part == 0 && (i == 4 || i == 7) ? 1000 + i
+                      : part == 1 && i == 3           ? 2000
+                                                      : i + 1);
+        tern_chunk_finish(&made.chunk, true, part == 1);
+        chunks_send(stage, range, &made, 0);
+    }
+    drain();
+    CHECK_TEXT(
+        ask("SELECT group_concat(k || '=' || total || ',' || peak || '@' || (tern_id & 255)) FROM meters"),
+        "0=21,9@10,1=22,10@11");
+    CHECK_TEXT(ask("SELECT group_concat(first || '-' || last || ' ' || reason) FROM tern_gap"),
+               "6-6 rejected,9-9 rejected,12-21 rejected");
+    CHECK_EQ(count_lines("stage/rejects/meters.csv", ",\"no"), 0);
+    CHECK_EQ(count_lines("stage/rejects/meters.csv", "high"), 3);
+    CHECK_EQ(count_lines("stage/rejects/meters.csv", ",12-21,"), 10);
+    struct tern_import_status status;
+    tern_import_status(import, &status);
+    CHECK_EQ(status.rejected, 3);
+    execute("DROP TRIGGER no");
+    CHECK_EQ(tern_import_retry(stage, url, &config, &result), TERN_HOST_OK);
+    CHECK_EQ(result.loaded, 12);
+    CHECK_EQ(result.refused, 0);
+    CHECK_TEXT(ask("SELECT group_concat(k || '=' || total || ',' || peak) FROM meters"),
+               "0=1050,1004,1=3055,2000");
+    CHECK_TEXT(ask("SELECT count(*) FROM tern_gap"), "0");
+    done();
+}
+
 static void a_locked_database_is_waited_for(void)
 {
     struct chunk_bytes made;
@@ -949,6 +1009,7 @@ int main(void)
     RUN_OR_SKIP(a_table_with_another_key_holds_only_its_own_records);
     RUN_OR_SKIP(a_refused_row_becomes_a_gap_and_the_rest_goes_in);
     RUN_OR_SKIP(refused_records_are_brought_in_once_they_are_mended);
+    RUN_OR_SKIP(of_combined_records_only_the_refused_one_is_left_out);
     RUN_OR_SKIP(a_locked_database_is_waited_for);
     RUN_OR_SKIP(a_table_that_the_database_refuses_holds_only_its_own_records);
     RUN_OR_SKIP(a_library_call_that_fails_at_any_place_changes_nothing);
