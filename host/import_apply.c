@@ -141,6 +141,7 @@ static int load_all(struct tern_import_applying *applying)
                                       import->order + i,
                                       end - i,
                                       applying->now,
+                                      i >= applying->count - applying->apart,
                                       tern_import_reject,
                                       applying};
         int status = import->sink->ops->load(import->sink, &load);

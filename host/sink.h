@@ -75,6 +75,8 @@ struct tern_sink_load {
     struct tern_sink_row *const *rows;
     size_t count;
     int64_t at; /* Unix milliseconds: when a soft delete says that it was */
+    bool
+        again; /* a load before in this transaction may have brought rows of this table and version, of the same keys even */
     /* The destination refuses this row for what is in it, and would always do so. The transaction is rolled back after the load and done
      * again without the row. */
     void (*reject)(void *context, struct tern_sink_row *row, const char *reason);

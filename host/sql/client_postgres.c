@@ -343,10 +343,15 @@ static int execute(struct tern_sql_client *base, const char *sql)
     return take_results(client, &taking);
 }
 
+int tern_postgres_mark(struct tern_sql_client *base)
+{
+    return execute(base, "SAVEPOINT tern_load");
+}
+
 int tern_postgres_doom(struct tern_sql_client *base)
 {
     ((struct postgres_client *)base)->doomed = true;
-    return execute(base, "ROLLBACK;BEGIN");
+    return execute(base, "ROLLBACK TO tern_load");
 }
 
 static int prepare(struct tern_sql_client *base, const char *sql, void **prepared)

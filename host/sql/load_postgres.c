@@ -3,8 +3,9 @@
  * Rows into a PostgreSQL table, by COPY: straight into the table where their keys are surely new, and into a temporary table that one
  * INSERT ... ON CONFLICT merges where they may be there.
  *
- * When the database refuses a row, the rows are gone through again in pieces to find each one that it refuses. Nothing of that stays:
- * the importer rolls back and does the transaction again without them.
+ * When the database refuses a row, the rows are gone through again in pieces to find each one that it refuses, from a savepoint on: a row
+ * may be refused for what was brought in before it. Nothing of that stays: the importer rolls back and does the transaction again
+ * without them.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -151,6 +152,8 @@ static int make_stage(struct loading *loading)
     tern_sql_add(text, " FROM ");
     tern_sql_add_table(engine, "", loading->table->schema);
     tern_sql_add(text, " WITH NO DATA");
+    if (loading->load->again)
+        tern_sql_add(text, ";TRUNCATE \"%s\"", loading->stage);
     if (text->failed) {
         snprintf(engine->client->error, sizeof engine->client->error, "out of memory");
         return TERN_HOST_E_SYSTEM;
@@ -253,7 +256,9 @@ static int load_path(struct loading *loading, enum path path)
         first++;
     if (first == load->count)
         return TERN_HOST_OK;
-    int status = bring(loading, first, load->count);
+    int status = tern_postgres_mark(loading->engine->client);
+    if (status == TERN_HOST_OK)
+        status = bring(loading, first, load->count);
     return status == TERN_SQL_E_ROW ? find_refused(loading) : status;
 }
 
@@ -264,11 +269,16 @@ static int load_deletes(struct loading *loading)
     const struct tern_sink_load *load = loading->load;
     struct tern_sql_client *client = loading->engine->client;
     int status = TERN_HOST_OK;
+    bool marked = false;
     for (size_t i = 0; i < load->count && status == TERN_HOST_OK; i++) {
         struct tern_sink_row *row = load->rows[i];
         if (row->op != TERN_OP_DELETE || row->rejected)
             continue;
-        status = tern_sql_delete(loading->engine, loading->table, row, load->at);
+        if (!marked)
+            status = tern_postgres_mark(client);
+        marked = true;
+        if (status == TERN_HOST_OK)
+            status = tern_sql_delete(loading->engine, loading->table, row, load->at);
         if (status == TERN_SQL_E_ROW) {
             load->reject(load->context, row, client->error);
             status = tern_postgres_doom(client);

@@ -17,8 +17,11 @@ int tern_postgres_copy_send(struct tern_sql_client *client, const char *bytes, s
  * line of the input is at fault, 0: it does not say. */
 int tern_postgres_copy_end(struct tern_sql_client *client, bool good, uint64_t *rows, uint64_t *line);
 
-/* Rolls back and begins a transaction that refuses to be committed: what was there before a row was refused is gone, and the importer
- * does all of it again. Ends with the next ROLLBACK. */
+/* Marks the place in the transaction that tern_postgres_doom() goes back to. */
+int tern_postgres_mark(struct tern_sql_client *client);
+
+/* Goes back to the mark, after a row was refused, in a transaction that now refuses to be committed: the importer does all of it again.
+ * Ends with the next ROLLBACK. */
 int tern_postgres_doom(struct tern_sql_client *client);
 
 /* The dialect's load: COPY into the table for rows that are surely new, COPY into a temporary table and a merge for the others. */

@@ -288,6 +288,77 @@ static void a_constraint_refuses_appended_rows_too(void)
     done();
 }
 
+static const struct tern_column pair_columns[] = {{"k", TERN_I32, TERN_KEY}, {"v", TERN_I32, 0}};
+static const struct tern_column more_columns[] = {
+    {"k", TERN_I32, TERN_KEY}, {"v", TERN_I32, 0}, {"w", TERN_I32, TERN_NULLABLE}};
+static const struct tern_table pairs = TERN_TABLE("pairs", TERN_MERGE, pair_columns);
+static const struct tern_table more = TERN_TABLE("pairs", TERN_MERGE, more_columns);
+
+static void put_pair(const struct tern_table *table, int64_t k, int64_t v)
+{
+    struct tern_value row[3] = {tern_int(k), tern_int(v), tern_null()};
+    send(table, row);
+}
+
+/* Of two rows with one value of a unique index, the first goes straight in, or by another version of the schema; the other, which is merged,
+ * is at fault only beside it. */
+static void a_row_that_another_path_has_made_impossible_is_refused(void)
+{
+    begin(&pairs);
+    give_schema(&more);
+    put_pair(&pairs, 1, 10);
+    put_pair(&pairs, 2, 20);
+    flush();
+    drain();
+    CHECK(database_execute(&database, "CREATE UNIQUE INDEX alone ON pairs(v)"));
+    put_pair(&pairs, 1, 30);
+    put_pair(&pairs, 3, 30);
+    put_pair(&pairs, 4, 40);
+    flush();
+    drain();
+    CHECK_TEXT(ask_all("concat(k,'=',v)", "k", "pairs"), "1=10 2=20 3=30 4=40");
+    CHECK_TEXT(ask_all("concat(first,'-',last,':',reason)", "first", "tern_gap"), "3-3:rejected");
+    put_pair(&pairs, 2, 50);
+    put_pair(&more, 4, 50);
+    put_pair(&more, 5, 60);
+    flush();
+    drain();
+    CHECK_TEXT(ask("SELECT count(*),min(v),max(v),count(distinct v) FROM pairs"), "5|10|60|5");
+    CHECK_TEXT(ask("SELECT count(*) FROM tern_gap WHERE reason='rejected'"), "2");
+    done();
+}
+
+static const struct tern_column meter_columns[] = {
+    {"k", TERN_U16, TERN_KEY}, {"total", TERN_I32, TERN_ADD}, {"peak", TERN_I32, TERN_MAX}};
+static const struct tern_table meters = TERN_TABLE("meters", TERN_MERGE, meter_columns);
+
+static void put_meter(int64_t k, int64_t number)
+{
+    struct tern_value row[3] = {tern_int(k), tern_int(number), tern_int(number)};
+    send(&meters, row);
+}
+
+/* Each key's records become one row, straight or merged; every 50th is at fault. */
+static void of_combined_records_only_the_refused_ones_are_left_out(void)
+{
+    begin(&meters);
+    put_meter(0, 1);
+    flush();
+    drain();
+    CHECK(database_execute(&database, "ALTER TABLE meters ADD CONSTRAINT low CHECK (peak<500)"));
+    for (int64_t i = 1; i <= 300; i++)
+        put_meter(i % 3, i % 50 == 0 ? 1000 : 1);
+    flush();
+    drain();
+    CHECK_TEXT(ask_all("concat(k,'=',total,',',peak)", "k", "meters"), "0=99,1 1=98,1 2=98,1");
+    CHECK_TEXT(ask("SELECT count(*),min(first),max(last) FROM tern_gap WHERE reason='rejected'"), "6|51|301");
+    CHECK_TEXT(ask("SELECT count(*) FROM tern_gap WHERE first<>last OR first%50<>1"), "0");
+    struct tern_import_status status;
+    tern_import_status(import, &status);
+    CHECK_EQ(status.rejected, 6);
+    done();
+}
+
 static void a_time_that_the_database_cannot_hold_is_refused(void)
 {
     begin(&all);
@@ -405,6 +476,8 @@ int main(int argc, char **argv)
     RUN(a_refused_row_among_new_ones_is_found_too);
     RUN(a_constraint_of_the_users_refuses_only_its_rows);
     RUN(a_constraint_refuses_appended_rows_too);
+    RUN(a_row_that_another_path_has_made_impossible_is_refused);
+    RUN(of_combined_records_only_the_refused_ones_are_left_out);
     RUN(a_time_that_the_database_cannot_hold_is_refused);
     RUN(a_schema_may_grow_and_its_types_widen);
     RUN(names_that_are_sqls_own_are_quoted);

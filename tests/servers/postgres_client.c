@@ -93,7 +93,10 @@ static void a_commit_that_is_none_is_an_error(void)
     CHECK_EQ(execute("SELEKT 1"), TERN_SQL_E_STATEMENT);
     CHECK_EQ(execute("COMMIT"), TERN_SQL_E_RETRY);
     CHECK_EQ(execute("BEGIN"), 0);
+    CHECK_EQ(tern_postgres_mark(client), 0);
+    CHECK_EQ(execute("SELEKT 1"), TERN_SQL_E_STATEMENT);
     CHECK_EQ(tern_postgres_doom(client), 0);
+    CHECK_EQ(execute("SELECT 1"), 0);
     CHECK_EQ(execute("COMMIT"), TERN_SQL_E_RETRY);
     CHECK_EQ(execute("ROLLBACK"), 0);
     CHECK_EQ(execute("BEGIN"), 0);
