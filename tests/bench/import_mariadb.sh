@@ -19,10 +19,24 @@ db_fresh() {
     sql -e "DROP DATABASE tern; CREATE DATABASE tern"
 }
 
+db_type() {
+    case $1$2 in
+    textkey) echo "VARCHAR(32) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin" ;;
+    text*) echo "TEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin" ;;
+    i64*) echo BIGINT ;;
+    i32*) echo INT ;;
+    float*) echo DOUBLE ;;
+    bool*) echo BOOLEAN ;;
+    esac
+}
+
 db_bulk() {
-    sql tern -e "CREATE TABLE bench(device VARCHAR(32) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin NOT NULL, tern_id BIGINT NOT NULL,
-        ts BIGINT NOT NULL, temperature DOUBLE, humidity DOUBLE, light INT, count INT, PRIMARY KEY(device, ts)) ENGINE=InnoDB;
+    sql tern -e "CREATE TABLE bench($2) ENGINE=InnoDB;
         LOAD DATA LOCAL INFILE '$1' INTO TABLE bench FIELDS TERMINATED BY ','"
+}
+
+db_cpu() {
+    sed 's/.*) //' "/proc/$(cat "$server/data/pid")/stat" | awk -v hz="$(getconf CLK_TCK)" '{ print ($12 + $13) / hz }'
 }
 
 db_settings() {

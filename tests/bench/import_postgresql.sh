@@ -20,10 +20,25 @@ db_fresh() {
     sql -c "SET client_min_messages=warning" -c "DROP SCHEMA public CASCADE" -c "CREATE SCHEMA public" -c CHECKPOINT
 }
 
+db_type() {
+    case $1$2 in
+    textkey) echo 'text COLLATE "C"' ;;
+    text*) echo text ;;
+    i64*) echo bigint ;;
+    i32*) echo integer ;;
+    float*) echo "double precision" ;;
+    bool*) echo boolean ;;
+    esac
+}
+
 db_bulk() {
-    sql -c 'CREATE TABLE bench(device text COLLATE "C" NOT NULL, tern_id bigint NOT NULL, ts bigint NOT NULL,
-        temperature double precision, humidity double precision, light integer, count integer, PRIMARY KEY(device, ts))' \
-        -c "\\copy bench FROM '$1' WITH (FORMAT csv)"
+    sql -c "CREATE TABLE bench($2)" -c "\\copy bench FROM '$1' WITH (FORMAT csv)"
+}
+
+# The postmaster, what it has waited for, and its children.
+db_cpu() {
+    cat /proc/[0-9]*/stat 2>/dev/null | awk -v pid="$(head -n 1 "$server/data/postmaster.pid")" -v hz="$(getconf CLK_TCK)" \
+        '{ own = $1 == pid; sub(/.*\) /, ""); if (own) sum += $12 + $13 + $14 + $15; else if ($2 == pid) sum += $12 + $13 } END { print sum / hz }'
 }
 
 db_before_update() {

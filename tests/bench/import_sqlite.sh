@@ -12,14 +12,17 @@ db_fresh() {
     url=sqlite:$database_file
 }
 
+db_type() {
+    case $1 in text) echo TEXT ;; float) echo REAL ;; *) echo INTEGER ;; esac
+}
+
 db_bulk() {
     sqlite3 "$database_file" >/dev/null <<END
 PRAGMA journal_mode=WAL;
 PRAGMA synchronous=FULL;
 PRAGMA cache_size=-32768;
 PRAGMA wal_autocheckpoint=8000;
-CREATE TABLE bench(device TEXT NOT NULL, tern_id INTEGER NOT NULL, ts INTEGER NOT NULL, temperature REAL, humidity REAL, light INTEGER,
-                   count INTEGER, PRIMARY KEY(device, ts)) STRICT, WITHOUT ROWID;
+CREATE TABLE bench($2) STRICT, WITHOUT ROWID;
 .mode csv
 .import $1 bench
 END
