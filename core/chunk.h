@@ -14,8 +14,8 @@
 void tern_chunk_open(struct tern_chunk *chunk, const struct tern_codec *codec, uint32_t first,
                      uint8_t unit_log2);
 
-/* Whether the chunk has records of the table already. */
-bool tern_chunk_has(const struct tern_chunk *chunk, const struct tern_table *table);
+/* Which of the chunk's tables it is; chunk->table_count: none yet. */
+uint8_t tern_chunk_index(const struct tern_chunk *chunk, const struct tern_table *table);
 
 /* Adds a record that tern_row_check() passed. TERN_E_TOO_BIG: there is no room for it, and the chunk
  * holds no record more: finish and close it, and put the record into the next. */
@@ -64,6 +64,7 @@ struct tern_walk {
     uint8_t format;
     uint8_t tables; /* declared so far */
     uint16_t rows;  /* so far */
+    int status;     /* of what was read last */
     struct tern_source source;
     uint32_t
         limit; /* bytes that may be read: what is there, at most TERN_CHUNK_MAX. May grow between calls */

@@ -16,8 +16,7 @@ int tern_frame_check(const uint8_t *frame, size_t size)
 {
     if (size < TERN_FRAME_MIN || size > TERN_FRAME_MAX)
         return TERN_E_CORRUPT;
-    return tern_crc32c(0, frame, size - CRC_SIZE) == tern_load32(frame + size - CRC_SIZE) ? TERN_OK
-                                                                                          : TERN_E_CORRUPT;
+    return tern_crc32c(0, frame, size) == TERN_CRC32C_RESIDUE ? TERN_OK : TERN_E_CORRUPT;
 }
 
 size_t tern_cobs_encode(uint8_t *buffer, size_t offset, size_t size)

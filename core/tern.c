@@ -185,7 +185,8 @@ static int put_new_chunk(struct tern_lane *lane, const struct tern_table *table,
 /* The first table's schema goes before the chunk; a further one must be in the sector already. */
 static bool schema_is_there(const struct tern_lane *lane, const struct tern_table *table)
 {
-    return tern_chunk_has(&lane->chunk, table) || tern_log_has_schema(&lane->log, tern_schema_hash(table));
+    return tern_chunk_index(&lane->chunk, table) != lane->chunk.table_count ||
+           tern_log_has_schema(&lane->log, tern_schema_hash(table));
 }
 
 /* Where puts are refused, a chunk stays open that is the last to find a place: what it holds could not be committed without one for the

@@ -236,8 +236,8 @@ struct tern_clock {
 
 /* ---- State: the application allocates these; only the fields said to be public are for it ------------------------------- */
 
-/* A chunk being built in RAM. Bytes [0, size) are finished segments; behind them room for the open segment's head, its table
- * hashes, and `payload` bytes of payload. */
+/* A chunk being built in RAM. Bytes [0, size) are finished segments; behind them, up to `front`, room for the open segment's head and
+ * its table hashes, and then its payload. */
 struct tern_chunk {
     uint8_t table_count;
     uint8_t new_tables; /* of these, how many the open segment declares */
@@ -246,7 +246,8 @@ struct tern_chunk {
     uint16_t models_size;  /* bytes */
     uint16_t capacity;     /* bytes of data, and the most the chunk may grow to */
     uint16_t size;         /* 0: no chunk is open */
-    uint16_t payload;      /* upper bound of the open segment's payload */
+    uint16_t front;        /* where the open segment's payload begins */
+    uint16_t payload;      /* upper bound of its size */
     uint16_t rows;         /* records in finished segments */
     uint16_t segment_rows; /* records in the open segment */
     uint8_t *data;
@@ -400,11 +401,11 @@ struct tern_lane {
     struct tern_dedup *dedup;       /* NULL: every record is stored */
     uint8_t overflow;               /* enum tern_overflow */
     /* Private. */
-    uint8_t batch;    /* an explicit batch is open */
-    uint8_t due;      /* a finished segment of the chunk waits for a sector: 1, or 2 for one that commits */
+    uint8_t batch; /* an explicit batch is open */
+    uint8_t due;   /* a finished segment of the chunk waits for a sector: 1, or 2 for one that commits */
+    struct tern_sender sender;
     uint32_t refused; /* sequence numbers to be consumed before the next chunk */
     struct tern_chunk chunk;
-    struct tern_sender sender;
     struct tern_log log;
 };
 
