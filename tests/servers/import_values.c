@@ -91,7 +91,7 @@ static void put_piece(int64_t n, const struct piece *piece, bool is_text)
 
 static void expect_hex(struct lines *lines, int64_t n, const struct piece *piece, bool is_text)
 {
-    char line[600], hex[300] = "";
+    char line[700], hex[300] = "";
     for (size_t i = 0; i < piece->size; i++)
         snprintf(hex + 2 * i, 3, "%02x", (unsigned char)piece->bytes[i]);
     snprintf(line, sizeof line, "%lld|%s|%s", (long long)n, is_text ? hex : "NULL", hex);
