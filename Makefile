@@ -102,6 +102,13 @@ sim_wraps := malloc calloc realloc free strdup open openat close read pread pwri
 $(B)/tests/sim/sim: $(sim_src:%.c=$(B)/%.o) $(help_obj) $(B)/libtern_host.a
 	$(CC) $(CFLAGS) $^ $(sim_wraps:%=-Wl,--wrap=%) $(LIBS) -o $@
 
+# Tests in which the Nth call into the C library or SQLite's fails: they take the commands along.
+fail_obj   := $(patsubst %.c,$(B)/%.o,$(wildcard tests/fail/*.c))
+fail_wraps := $(shell sed -n 's/^WRAP.[^,]*, \([a-z_0-9]*\),.*/\1/p' tests/fail/fail_calls.c)
+$(B)/tests/unit/test_fail_%: $(B)/tests/unit/test_fail_%.o $(fail_obj) $(filter-out $(B)/host/gateway.o,$(main_obj)) $(help_obj) \
+    $(B)/libtern_posix.a $(B)/libtern_host.a
+	$(CC) $(CFLAGS) $^ $(fail_wraps:%=-Wl,--wrap=%) $(LIBS) -o $@
+
 # ---- Tests ----------------------------------------------------------------------------------------------------------------
 
 tests: all $(units) $(props) $(sims) $(e2e_tools) $(servers) $(replays) $(B)/tests/fault/faults $(B)/tests/fault/preload.so

@@ -155,7 +155,9 @@ static int make_file(struct tern_journal *journal, struct tern_journal_state *st
     if (state->error == 0 && renameat(journal->folder, temporary, journal->folder, name) != 0)
         state->error = errno;
     if (state->error == 0 && fsync(journal->folder) != 0) {
+        /* Whether the name outlasts a power cut is not known: what went into the file before this one would not count then. */
         state->error = errno;
+        journal->broken = true;
         unlinkat(journal->folder, name, 0);
     }
     if (state->error != 0) {
@@ -165,19 +167,23 @@ static int make_file(struct tern_journal *journal, struct tern_journal_state *st
     return state->error;
 }
 
-/* Readers see the file before its entries count as durable. */
-static bool list_file(struct tern_journal *journal, const struct tern_journal_header *header)
+/* Room in the list for one more file: once it has its name, nothing may fail. */
+static bool reserve_file(struct tern_journal *journal)
 {
     pthread_mutex_lock(&journal->mutex);
-    size_t count = journal->file_count;
-    struct tern_journal_file *files = realloc(journal->files, (count + 1) * sizeof *files);
-    if (files != NULL) {
-        files[count] = (struct tern_journal_file){header->number, header->base};
+    struct tern_journal_file *files = realloc(journal->files, (journal->file_count + 1) * sizeof *files);
+    if (files != NULL)
         journal->files = files;
-        journal->file_count++;
-    }
     pthread_mutex_unlock(&journal->mutex);
     return files != NULL;
+}
+
+/* Readers see the file before its entries count as durable. */
+static void list_file(struct tern_journal *journal, const struct tern_journal_header *header)
+{
+    pthread_mutex_lock(&journal->mutex);
+    journal->files[journal->file_count++] = (struct tern_journal_file){header->number, header->base};
+    pthread_mutex_unlock(&journal->mutex);
 }
 
 static void publish(struct tern_journal *journal, uint64_t durable)
@@ -212,13 +218,10 @@ int tern_journal_begin_file(struct tern_journal *journal)
         .journal = journal, .position = base + TERN_JOURNAL_HEADER, .moved = base};
     state.header = (struct tern_journal_header){TERN_JOURNAL_VERSION, number, journal->store, base, 0, 0};
     state.piece = malloc(PIECE);
-    int error = state.piece == NULL ? ENOMEM : make_file(journal, &state);
+    int error = state.piece == NULL || !reserve_file(journal) ? ENOMEM : make_file(journal, &state);
     free(state.piece);
-    if (error == 0 && !list_file(journal, &state.header)) {
-        close(state.descriptor);
-        error = ENOMEM;
-    }
     if (error == 0) {
+        list_file(journal, &state.header);
         install(journal, &state);
         return TERN_HOST_OK;
     }

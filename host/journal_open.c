@@ -184,21 +184,24 @@ static int list_files(struct tern_journal *journal)
     return status;
 }
 
-/* Opens a file of the journal and reads its header. The descriptor, or an error. */
+/* Opens a file of the journal and reads its header and size. The descriptor, or an error. */
 static int open_file(struct tern_journal *journal, uint32_t number, int flags,
-                     struct tern_journal_header *header)
+                     struct tern_journal_header *header, uint64_t *size)
 {
     char name[TERN_JOURNAL_NAME_MAX];
     uint8_t bytes[TERN_JOURNAL_HEADER];
+    struct stat about;
     size_t got = 0;
     tern_journal_name(name, number);
     int descriptor = openat(journal->folder, name, flags | O_CLOEXEC);
-    if (descriptor < 0 || tern_journal_pread(descriptor, bytes, sizeof bytes, 0, &got) != 0) {
+    if (descriptor < 0 || fstat(descriptor, &about) != 0 ||
+        tern_journal_pread(descriptor, bytes, sizeof bytes, 0, &got) != 0) {
         int error = errno;
         if (descriptor >= 0)
             close(descriptor);
         return fail(journal, name, error, "cannot read a journal file", TERN_HOST_E_SYSTEM);
     }
+    *size = (uint64_t)about.st_size;
     if (got < sizeof bytes || !tern_journal_decode_header(bytes, header) || header->number != number ||
         header->store != journal->store || header->version != TERN_JOURNAL_VERSION) {
         close(descriptor);
@@ -210,30 +213,21 @@ static int open_file(struct tern_journal *journal, uint32_t number, int flags,
     return descriptor;
 }
 
-static uint64_t file_size(int descriptor)
-{
-    struct stat about;
-    return fstat(descriptor, &about) == 0 ? (uint64_t)about.st_size : 0;
-}
-
 /* Takes the files whose headers are good, with their bases; the room of the others is never given out again. */
 static int read_headers(struct tern_journal *journal)
 {
     size_t good = 0;
-    uint64_t end = 0, lost = 0;
+    uint64_t end = 0, lost = 0, size;
     for (size_t i = 0; i < journal->file_count; i++) {
         struct tern_journal_header header;
-        int descriptor = open_file(journal, journal->files[i].number, O_RDONLY, &header);
+        int descriptor = open_file(journal, journal->files[i].number, O_RDONLY, &header, &size);
         if (descriptor == TERN_HOST_E_SYSTEM)
             return descriptor;
         if (descriptor < 0) {
-            char name[TERN_JOURNAL_NAME_MAX];
-            struct stat about;
-            tern_journal_name(name, journal->files[i].number);
-            lost += fstatat(journal->folder, name, &about, 0) == 0 ? (uint64_t)about.st_size + 8 : 0;
+            lost += size + 8;
             continue;
         }
-        end = header.base + file_size(descriptor);
+        end = header.base + size;
         close(descriptor);
         journal->files[good++] = (struct tern_journal_file){header.number, header.base};
     }
@@ -281,6 +275,7 @@ static void report_damage(const struct tern_journal *journal, uint32_t number, u
 
 /* What replaying one file showed. */
 struct replayed {
+    uint64_t size;   /* of the file */
     uint64_t end;    /* behind the last valid entry */
     uint64_t synced; /* what was durable when that was appended */
     bool is_corrupt; /* damage in the middle */
@@ -363,7 +358,8 @@ static int find_start(struct tern_journal *journal, size_t *start)
 {
     for (size_t i = journal->file_count; i-- > 0;) {
         struct tern_journal_header header;
-        int descriptor = open_file(journal, journal->files[i].number, O_RDONLY, &header);
+        uint64_t size;
+        int descriptor = open_file(journal, journal->files[i].number, O_RDONLY, &header, &size);
         if (descriptor < 0)
             return descriptor;
         bool good = state_is_good(journal, descriptor, &header);
@@ -409,18 +405,18 @@ static int take_up(struct tern_journal *journal, int descriptor, const struct te
     uint64_t end = replayed->end - header->base;
     if (journal->config.read_only)
         return TERN_HOST_OK;
-    bool torn = file_size(descriptor) > end;
+    bool torn = replayed->size > end;
     if (torn && !replayed->is_corrupt)
         tern_journal_report(journal, TERN_INFO, "journal-tail-cut", "", 0,
                             "the last write before the stop was incomplete and had not been acknowledged");
-    if (!replayed->is_corrupt && (!torn || ftruncate(descriptor, (off_t)end) == 0) &&
-        write_again(descriptor, replayed->synced - header->base, end) && fsync(journal->folder) == 0)
+    bool whole = !replayed->is_corrupt && (!torn || ftruncate(descriptor, (off_t)end) == 0);
+    if (whole && write_again(descriptor, replayed->synced - header->base, end) && fsync(journal->folder) == 0)
         return TERN_HOST_OK; /* the file's name, too, may have been given just before the process before ended */
     if (!replayed->is_corrupt)
         tern_journal_report(journal, TERN_WARN, "journal-write-failed", "", errno,
                             "the newest journal file takes no writes; going on in a new one");
     /* Evidence stays as it is: nothing is cut off or appended. */
-    journal->ceiling = header->base + (file_size(descriptor) + 7) / 8 * 8;
+    journal->ceiling = header->base + ((whole ? end : replayed->size) + 7) / 8 * 8;
     journal->synced = journal->durable = journal->ceiling;
     journal->broken = true;
     return tern_journal_begin_file(journal);
@@ -432,11 +428,11 @@ static int recover_files(struct tern_journal *journal, size_t start)
     for (size_t i = start; i < journal->file_count && status == TERN_HOST_OK; i++) {
         bool newest = i + 1 == journal->file_count;
         struct tern_journal_header header;
-        struct replayed replayed = {0, 0, false, false};
-        int descriptor = open_file(journal, journal->files[i].number, O_RDWR, &header);
+        struct replayed replayed = {0, 0, 0, false, false};
+        int descriptor = open_file(journal, journal->files[i].number, O_RDWR, &header, &replayed.size);
         if (descriptor < 0)
             return descriptor;
-        uint64_t end = header.base + file_size(descriptor);
+        uint64_t end = header.base + replayed.size;
         if (!newest && journal->files[i + 1].base < end)
             end = journal->files[i + 1].base;
         status = replay_file(journal, descriptor, &header, end, &replayed);

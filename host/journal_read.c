@@ -101,34 +101,6 @@ void tern_journal_reader_close(struct tern_journal_reader *reader)
     free(reader);
 }
 
-/* The scan stands at the end that it knows. 1: there is more, here or in the next file; 0: not yet. */
-static int extend(struct tern_journal_reader *reader)
-{
-    struct tern_journal_scan *scan = &reader->scan;
-    struct place place = find_place(reader->journal, scan->base);
-    if (place.number != reader->number) {
-        struct tern_fields fields;
-        tern_fields_begin(&fields);
-        tern_fields_number(&fields, "file", reader->number);
-        tern_fields_text(&fields, "msg", "removed while it was read: a reader was given up by retention");
-        tern_report_event(&reader->journal->config.report, TERN_WARN, "journal-passed-over", &fields);
-        return TERN_HOST_E_SYSTEM;
-    }
-    if (place.end > scan->position) {
-        scan->end = place.end;
-        return 1;
-    }
-    if (place.newest)
-        return 0;
-    place = find_place(reader->journal, place.end);
-    int status = open_place(reader->journal, scan, &place);
-    if (status != TERN_HOST_OK)
-        return status;
-    reader->number = place.number;
-    scan->position = place.base + TERN_JOURNAL_HEADER;
-    return 1;
-}
-
 static int skip_damage(struct tern_journal_reader *reader)
 {
     struct tern_journal_scan *scan = &reader->scan;
@@ -147,6 +119,36 @@ static int skip_damage(struct tern_journal_reader *reader)
                      "journal entries here are damaged and were passed over: their records become gaps");
     tern_report_event(&reader->journal->config.report, TERN_ERROR, "journal-corrupt", &fields);
     return status < 0 ? status : 1;
+}
+
+/* The scan stands at the end that it knows. 1: there is more, here or in the next file; 0: not yet. */
+static int extend(struct tern_journal_reader *reader)
+{
+    struct tern_journal_scan *scan = &reader->scan;
+    struct place place = find_place(reader->journal, scan->base);
+    if (place.number != reader->number) {
+        struct tern_fields fields;
+        tern_fields_begin(&fields);
+        tern_fields_number(&fields, "file", reader->number);
+        tern_fields_text(&fields, "msg", "removed while it was read: a reader was given up by retention");
+        tern_report_event(&reader->journal->config.report, TERN_WARN, "journal-passed-over", &fields);
+        return TERN_HOST_E_SYSTEM;
+    }
+    if (place.end > scan->position) {
+        if (scan->end == place.end)
+            return skip_damage(reader); /* the file is shorter than it was */
+        scan->end = place.end;
+        return 1;
+    }
+    if (place.newest)
+        return 0;
+    place = find_place(reader->journal, place.end);
+    int status = open_place(reader->journal, scan, &place);
+    if (status != TERN_HOST_OK)
+        return status;
+    reader->number = place.number;
+    scan->position = place.base + TERN_JOURNAL_HEADER;
+    return 1;
 }
 
 int tern_journal_read(struct tern_journal_reader *reader, struct tern_journal_entry *entry)

@@ -433,6 +433,29 @@ static void damaged_state_is_recovered_from_the_file_before(void)
     }
 }
 
+/* Somebody or something took the end of a file that is not the newest, while readers use the folder. */
+static void a_file_that_became_shorter_is_passed_over_with_an_alarm(void)
+{
+    folder_fresh();
+    newest = 0;
+    CHECK_EQ(open_journal(2000), TERN_HOST_OK);
+    while (file_bytes(folder_path("journal-00000003.tern")) < 0) {
+        append_some(1);
+        CHECK_EQ(tern_journal_sync(journal), TERN_HOST_OK);
+    }
+    append_some(2);
+    CHECK_EQ(tern_journal_sync(journal), TERN_HOST_OK);
+    long size = file_bytes(folder_path("journal-00000002.tern"));
+    CHECK_EQ(truncate(folder_path("journal-00000002.tern"), size / 16 * 8), 0);
+    alarms = 0;
+    alarm(20); /* a reader that waits for ever for the rest ends the test */
+    CHECK_EQ(read_all(1), newest);
+    alarm(0);
+    CHECK_EQ(alarms, 1);
+    CHECK(strcmp(last_event, "journal-corrupt") == 0);
+    tern_journal_close(journal);
+}
+
 /* ---- Folders --------------------------------------------------------------------------------------------------------------------- */
 
 static void rewrite_store(const char *line)
@@ -496,6 +519,7 @@ int main(void)
     RUN(a_write_torn_in_its_middle_is_no_corruption);
     RUN(damage_before_durable_entries_is_reported_and_never_cut);
     RUN(damaged_state_is_recovered_from_the_file_before);
+    RUN(a_file_that_became_shorter_is_passed_over_with_an_alarm);
     RUN(folders_that_are_not_ours_are_left_alone);
     RUN(a_store_whose_files_are_gone_gets_another_id);
     RUN(a_store_without_its_parent_folder_is_an_error);
