@@ -39,12 +39,14 @@ const struct tern_sqlite_api *tern_sqlite_library;
     }
 
 static const struct tern_library_symbol symbols[] = {
-    SYMBOL(open_v2),     SYMBOL(close_v2),          SYMBOL(exec),          SYMBOL(busy_timeout),
-    SYMBOL(prepare_v2),  SYMBOL(bind_int64),        SYMBOL(bind_double),   SYMBOL(bind_text),
-    SYMBOL(bind_blob),   SYMBOL(bind_null),         SYMBOL(step),          SYMBOL(reset),
-    SYMBOL(finalize),    SYMBOL(column_count),      SYMBOL(column_type),   SYMBOL(column_int64),
-    SYMBOL(column_text), SYMBOL(column_bytes),      SYMBOL(changes),       SYMBOL(extended_errcode),
-    SYMBOL(errmsg),      SYMBOL(libversion_number), SYMBOL(column_double), SYMBOL(column_blob)};
+    SYMBOL(open_v2),       SYMBOL(close_v2),          SYMBOL(exec),          SYMBOL(busy_timeout),
+    SYMBOL(prepare_v2),    SYMBOL(bind_int64),        SYMBOL(bind_double),   SYMBOL(bind_text),
+    SYMBOL(bind_blob),     SYMBOL(bind_null),         SYMBOL(step),          SYMBOL(reset),
+    SYMBOL(finalize),      SYMBOL(column_count),      SYMBOL(column_type),   SYMBOL(column_int64),
+    SYMBOL(column_text),   SYMBOL(column_bytes),      SYMBOL(changes),       SYMBOL(extended_errcode),
+    SYMBOL(errmsg),        SYMBOL(libversion_number), SYMBOL(column_double), SYMBOL(column_blob),
+    SYMBOL(create_module), SYMBOL(declare_vtab),      SYMBOL(result_int64),  SYMBOL(result_double),
+    SYMBOL(result_text),   SYMBOL(result_blob),       SYMBOL(result_null)};
 
 static const char *const names[] = {"libsqlite3.so.0", NULL};
 
@@ -82,7 +84,13 @@ struct sqlite_client {
     struct sqlite3_stmt **statements;
     size_t count, room;
     char *file;
+    struct tern_sqlite_feed feed;
 };
+
+struct tern_sqlite_feed *tern_sqlite_client_feed(struct tern_sql_client *client)
+{
+    return &((struct sqlite_client *)client)->feed;
+}
 
 static int fail(struct sqlite_client *client, int result)
 {
@@ -122,6 +130,8 @@ static int connect_file(struct tern_sql_client *base)
                                       OPEN_READWRITE | OPEN_CREATE | OPEN_NOMUTEX, NULL);
     if (result == RESULT_OK)
         result = client->api->busy_timeout(client->database, BUSY_MILLISECONDS);
+    if (result == RESULT_OK)
+        result = tern_sqlite_feed_register(&client->feed, client->database);
     base->version = (unsigned)client->api->libversion_number();
     if (result == RESULT_OK)
         return TERN_HOST_OK;
@@ -255,7 +265,7 @@ static int open_client(struct tern_sql_client **out, const struct tern_sink_conf
         return TERN_HOST_E_SYSTEM;
     }
     client->client.ops = &tern_sql_client_sqlite;
-    client->api = tern_sqlite_library;
+    client->api = client->feed.api = tern_sqlite_library;
     *out = &client->client;
     return TERN_HOST_OK;
 }

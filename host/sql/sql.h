@@ -318,6 +318,8 @@ void tern_sql_add_name(struct tern_sql_text *text, const char *name);
 /* The table's name in the database; `prefix` in front, as "tern_deleted_", or "". */
 void tern_sql_add_table(struct tern_sql_engine *engine, const char *prefix, const struct tern_table *table);
 void tern_sql_add_column(struct tern_sql_engine *engine, const struct tern_table *table, const char *column);
+void tern_sql_add_item(struct tern_sql_engine *engine, const struct tern_sql_table *table,
+                       const struct tern_sql_item *item);
 /* The columns by commas, `before` in front of each: "", "s.", "excluded.". */
 void tern_sql_add_columns(struct tern_sql_engine *engine, const struct tern_sql_table *table,
                           unsigned columns, const char *before);

@@ -9,6 +9,10 @@
 
 struct sqlite3;
 struct sqlite3_stmt;
+struct sqlite3_context;
+struct sqlite3_value;
+struct sqlite3_module;
+struct sqlite3_index_info;
 
 struct tern_sqlite_api {
     int (*open_v2)(const char *file, struct sqlite3 **database, int flags, const char *vfs);
@@ -39,7 +43,18 @@ struct tern_sqlite_api {
     int (*extended_errcode)(struct sqlite3 *database);
     const char *(*errmsg)(struct sqlite3 *database);
     int (*libversion_number)(void);
+    int (*create_module)(struct sqlite3 *database, const char *name, const struct sqlite3_module *module,
+                         void *context);
+    int (*declare_vtab)(struct sqlite3 *database, const char *sql);
+    void (*result_int64)(struct sqlite3_context *to, long long value);
+    void (*result_double)(struct sqlite3_context *to, double value);
+    void (*result_text)(struct sqlite3_context *to, const char *text, int size, void (*destroy)(void *));
+    void (*result_blob)(struct sqlite3_context *to, const void *bytes, int size, void (*destroy)(void *));
+    void (*result_null)(struct sqlite3_context *to);
 };
+
+/* What destroy may be, beside NULL for bytes that stay: they are copied. */
+#define TERN_SQLITE_TRANSIENT ((void (*)(void *))(intptr_t)-1)
 
 /* NULL: the library is opened when the first sqlite: destination is. Set it before that to use another one. */
 extern const struct tern_sqlite_api *tern_sqlite_library;

@@ -131,8 +131,8 @@ size_t tern_sql_list(const struct tern_sql_table *table, unsigned columns,
     return count;
 }
 
-static void add_item(struct tern_sql_engine *engine, const struct tern_sql_table *table,
-                     const struct tern_sql_item *item)
+void tern_sql_add_item(struct tern_sql_engine *engine, const struct tern_sql_table *table,
+                       const struct tern_sql_item *item)
 {
     if (item->index < 0)
         tern_sql_add_name(&engine->text, item->column->name);
@@ -147,7 +147,7 @@ void tern_sql_add_columns(struct tern_sql_engine *engine, const struct tern_sql_
     size_t count = tern_sql_list(table, columns, items);
     for (size_t i = 0; i < count; i++) {
         tern_sql_add(&engine->text, "%s%s", i == 0 ? "" : ",", before);
-        add_item(engine, table, &items[i]);
+        tern_sql_add_item(engine, table, &items[i]);
     }
 }
 
@@ -161,7 +161,7 @@ void tern_sql_add_definitions(struct tern_sql_engine *engine, const struct tern_
         bool is_null = items[i].index >= 0 ? !tern_sql_is_key(table->schema, (uint8_t)items[i].index)
                                            : column == &tern_sql_deleted;
         tern_sql_add(&engine->text, "%s", i == 0 ? "" : ",");
-        add_item(engine, table, &items[i]);
+        tern_sql_add_item(engine, table, &items[i]);
         tern_sql_add(&engine->text, " %s%s", engine->dialect->type(engine, column),
                      is_null ? "" : " NOT NULL");
     }
@@ -183,9 +183,9 @@ void tern_sql_add_match(struct tern_sql_engine *engine, const struct tern_sql_ta
     size_t count = tern_sql_list(table, TERN_SQL_KEYS, items);
     for (size_t i = 0; i < count; i++) {
         tern_sql_add(&engine->text, "%s%s", i == 0 ? "" : " AND ", left);
-        add_item(engine, table, &items[i]);
+        tern_sql_add_item(engine, table, &items[i]);
         tern_sql_add(&engine->text, "=%s", right);
-        add_item(engine, table, &items[i]);
+        tern_sql_add_item(engine, table, &items[i]);
     }
 }
 

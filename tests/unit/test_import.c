@@ -715,6 +715,27 @@ static void a_refused_row_becomes_a_gap_and_the_rest_goes_in(void)
     done();
 }
 
+/* Nothing puts the rows aside here before they are inserted: each that is refused is found where it stands. */
+static void an_index_of_the_users_refuses_just_the_rows_that_break_it(void)
+{
+    struct chunk_bytes made;
+    fresh();
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    chunks_fill(&made, 1, 3);
+    chunks_send(stage, range, &made, 0);
+    drain();
+    execute("CREATE UNIQUE INDEX pairs ON climate(at/2) WHERE at>3");
+    chunks_fill(&made, 4, 9);
+    chunks_send(stage, range, &made, 0);
+    drain();
+    CHECK_TEXT(ask("SELECT group_concat(at) FROM climate"), "1,2,3,4,6,8,10,12");
+    CHECK_TEXT(ask("SELECT group_concat(first || '-' || last || ' ' || reason) FROM tern_gap"),
+               "5-5 rejected,7-7 rejected,9-9 rejected,11-11 rejected");
+    CHECK_EQ(count_lines("stage/rejects/climate.csv", "UNIQUE constraint failed"), 4);
+    CHECK_TEXT(ask("SELECT count(*) || ' ' || retries FROM tern_batch WHERE rows=5"), "1 0");
+    done();
+}
+
 /* One record is mended in the file, a batch by the database; one was outvoted meanwhile, and one is refused again. */
 static void refused_records_are_brought_in_once_they_are_mended(void)
 {
@@ -1008,6 +1029,7 @@ int main(void)
     RUN_OR_SKIP(a_new_column_is_added_and_append_keeps_every_row);
     RUN_OR_SKIP(a_table_with_another_key_holds_only_its_own_records);
     RUN_OR_SKIP(a_refused_row_becomes_a_gap_and_the_rest_goes_in);
+    RUN_OR_SKIP(an_index_of_the_users_refuses_just_the_rows_that_break_it);
     RUN_OR_SKIP(refused_records_are_brought_in_once_they_are_mended);
     RUN_OR_SKIP(of_combined_records_only_the_refused_one_is_left_out);
     RUN_OR_SKIP(a_locked_database_is_waited_for);

@@ -3,7 +3,9 @@
  * when one has drifted. */
 #include "../test.h"
 
-#include "../../host/sql/sqlite_api.h"
+#include <stddef.h>
+
+#include "../../host/sql/sqlite_module.h"
 
 #if defined(__has_include)
 #if __has_include(<sqlite3.h>)
@@ -43,6 +45,36 @@ static void prototypes_agree_with_the_header(void)
     CHECK(IS_SAME(extended_errcode));
     CHECK(IS_SAME(errmsg));
     CHECK(IS_SAME(libversion_number));
+    CHECK(IS_SAME(create_module));
+    CHECK(IS_SAME(declare_vtab));
+    CHECK(IS_SAME(result_int64));
+    CHECK(IS_SAME(result_double));
+    CHECK(IS_SAME(result_text));
+    CHECK(IS_SAME(result_blob));
+    CHECK(IS_SAME(result_null));
+    CHECK(TERN_SQLITE_TRANSIENT == SQLITE_TRANSIENT);
+}
+
+#define SAME_PLACE(ours, theirs)                                                                             \
+    (offsetof(struct tern_sqlite_module, ours) == offsetof(sqlite3_module, theirs))
+
+static void structs_agree_with_the_header(void)
+{
+    CHECK(SAME_PLACE(version, iVersion));
+    CHECK(SAME_PLACE(create, xCreate));
+    CHECK(SAME_PLACE(connect, xConnect));
+    CHECK(SAME_PLACE(best_index, xBestIndex));
+    CHECK(SAME_PLACE(disconnect, xDisconnect));
+    CHECK(SAME_PLACE(open, xOpen));
+    CHECK(SAME_PLACE(close, xClose));
+    CHECK(SAME_PLACE(filter, xFilter));
+    CHECK(SAME_PLACE(next, xNext));
+    CHECK(SAME_PLACE(eof, xEof));
+    CHECK(SAME_PLACE(column, xColumn));
+    CHECK(SAME_PLACE(rowid, xRowid));
+    CHECK(SAME_PLACE(rename, xRename));
+    CHECK_EQ(sizeof(struct tern_sqlite_vtab), sizeof(sqlite3_vtab));
+    CHECK_EQ(sizeof(struct tern_sqlite_vtab_cursor), sizeof(sqlite3_vtab_cursor));
 }
 #endif
 
@@ -50,6 +82,7 @@ int main(void)
 {
 #ifdef HAS_HEADER
     RUN(prototypes_agree_with_the_header);
+    RUN(structs_agree_with_the_header);
 #else
     SKIP(prototypes_agree_with_the_header, "sqlite3.h is not installed (Debian package libsqlite3-dev)");
 #endif
