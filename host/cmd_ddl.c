@@ -3,7 +3,6 @@
 #include "cmd.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "sink.h"
@@ -14,8 +13,8 @@ static void print(const char *text)
     fputs(text, stdout);
 }
 
-/* A connection that makes no tables by itself. NULL: what is to be said has been. */
-static struct tern_sink *connect_sink(const struct tern_import_config *style, const char *url)
+/* A sink that makes no tables by itself, not connected. NULL: what is to be said has been. */
+static struct tern_sink *open_sink(const struct tern_import_config *style, const char *url)
 {
     struct tern_sink *sink;
     struct tern_sink_config config = {.url = url,
@@ -24,120 +23,116 @@ static struct tern_sink *connect_sink(const struct tern_import_config *style, co
                                       .no_ddl = true,
                                       .names = style->names,
                                       .name_count = style->name_count};
-    if (tern_sink_open(&sink, &config) != TERN_HOST_OK)
-        return NULL;
-    if (sink->ops->describe != NULL && sink->ops->connect(sink) == TERN_HOST_OK)
-        return sink;
-    if (sink->ops->describe == NULL)
-        printf("%s: nothing to do\n", url);
-    else
-        fprintf(stderr, "tern-gateway: %s: %s\n", url, sink->error);
-    sink->ops->close(sink);
-    return NULL;
+    return tern_sink_open(&sink, &config) == TERN_HOST_OK ? sink : NULL;
 }
 
-static void disconnect(struct tern_sink *sink)
+static int complain(const char *url, const char *message)
 {
-    sink->ops->disconnect(sink);
-    sink->ops->close(sink);
+    fprintf(stderr, "tern-gateway: %s: %s\n", url, message);
+    return TERN_EXIT_FAILED;
 }
 
 /* ---- ddl -------------------------------------------------------------------------------------------------------------------------- */
 
-/* All versions of a table in one: each column as the first version has it. */
-struct whole {
-    struct tern_table table;
-    struct tern_column columns[TERN_COLUMNS_MAX];
-};
-
-static bool has_column(const struct whole *whole, const char *name)
+/* A table that cannot be is told of, and the others are printed. */
+static int print_tables(struct tern_sink *sink, struct tern_stage *stage, const char *url, bool offline)
 {
-    for (uint8_t i = 0; i < whole->table.column_count; i++)
-        if (strcmp(whole->columns[i].name, name) == 0)
-            return true;
-    return false;
-}
-
-static void add_version(struct whole *whole, const struct tern_table *table)
-{
-    if (whole->table.name == NULL) {
-        whole->table = *table;
-        whole->table.column_count = 0;
-        whole->table.columns = whole->columns;
+    const struct tern_schema *schema;
+    int error = sink->ops->describe(sink, NULL, offline, true, print), status = TERN_EXIT_OK;
+    for (size_t i = 0; error == TERN_HOST_OK && (schema = tern_stage_schema_at(stage, i)) != NULL; i++) {
+        error = sink->ops->describe(sink, &schema->table, offline, true, print);
+        if (error == TERN_HOST_E_ARGUMENT)
+            status = complain(url, sink->error);
+        error = error == TERN_HOST_E_ARGUMENT ? TERN_HOST_OK : error;
     }
-    for (uint8_t i = 0; i < table->column_count && whole->table.column_count < TERN_COLUMNS_MAX; i++)
-        if (!has_column(whole, table->columns[i].name))
-            whole->columns[whole->table.column_count++] = table->columns[i];
-}
-
-/* False for a version of a table that has been printed. */
-static bool gather(struct tern_stage *stage, size_t index, struct whole *whole)
-{
-    const struct tern_schema *first = tern_stage_schema_at(stage, index), *schema;
-    memset(whole, 0, sizeof *whole);
-    for (size_t i = 0; (schema = tern_stage_schema_at(stage, i)) != NULL; i++) {
-        if (strcmp(schema->table.name, first->table.name) != 0)
-            continue;
-        if (i < index)
-            return false;
-        add_version(whole, &schema->table);
-    }
-    return true;
-}
-
-static int print_tables(struct tern_sink *sink, struct tern_stage *stage)
-{
-    struct whole whole;
-    int error = sink->ops->describe(sink, NULL, false, print);
-    for (size_t i = 0; error == TERN_HOST_OK && tern_stage_schema_at(stage, i) != NULL; i++)
-        if (gather(stage, i, &whole))
-            error = sink->ops->describe(sink, &whole.table, true, print);
-    if (error != TERN_HOST_OK)
-        fprintf(stderr, "tern-gateway: %s\n", sink->error);
-    return error == TERN_HOST_OK ? TERN_EXIT_OK : TERN_EXIT_FAILED;
+    return error == TERN_HOST_OK ? status : complain(url, sink->error);
 }
 
 static int ddl(struct tern_stage *stage, const struct tern_import_config *style, const char *url)
 {
-    struct tern_sink *sink = connect_sink(style, url);
+    struct tern_sink *sink = open_sink(style, url);
     if (sink == NULL)
         return TERN_EXIT_FAILED;
-    int status = print_tables(sink, stage);
-    disconnect(sink);
+    int status = TERN_EXIT_OK;
+    if (sink->ops->describe == NULL) {
+        printf("%s: nothing to do\n", url);
+    } else {
+        bool offline = sink->ops->connect(sink) != TERN_HOST_OK;
+        const char *begin = sink->ops->ddl_begin(sink);
+        if (offline) {
+            complain(url, sink->error);
+            print("-- without a look at the database: what the schemas of the staging folder lead to, one "
+                  "after the other\n");
+        }
+        print(begin == NULL ? "" : begin);
+        status = print_tables(sink, stage, url, offline);
+        if (!offline)
+            sink->ops->disconnect(sink);
+    }
+    sink->ops->close(sink);
     return status;
 }
 
 /* ---- check ------------------------------------------------------------------------------------------------------------------------ */
 
-/* Every table of the folder as a gateway would make it ready, without making anything: its key and its columns. */
-static int check_tables(struct tern_sink *sink, struct tern_stage *stage, bool makes)
+static unsigned statements; /* that describe() has printed */
+
+static void count_statement(const char *text)
+{
+    (void)text;
+    statements++;
+}
+
+/* tern's own tables (NULL), or a table of the folder, as a gateway would find it, without making anything: its key and its columns. */
+static int check_table(struct tern_sink *sink, const struct tern_table *table, bool makes)
+{
+    const char *name = table == NULL ? "tern's own" : table->name;
+    statements = 0;
+    if (sink->ops->describe(sink, table, false, false, count_statement) != TERN_HOST_OK) {
+        printf("bad  table %s: %s\n", name, sink->error);
+        return TERN_EXIT_FAILED;
+    }
+    if (statements != 0 && makes)
+        printf("good table %s: will be made, or get more or wider columns\n", name);
+    else if (statements != 0)
+        printf("bad  table %s: is missing, or lacks columns or width: `tern-gateway ddl` prints the SQL\n",
+               name);
+    else if (table == NULL || sink->ops->check(sink, table, makes, print) == TERN_HOST_OK)
+        printf("good table %s\n", name);
+    else
+        return TERN_EXIT_FAILED;
+    return statements == 0 || makes ? TERN_EXIT_OK : TERN_EXIT_FAILED;
+}
+
+static int check_connected(struct tern_sink *sink, struct tern_stage *stage, bool makes)
 {
     const struct tern_schema *schema;
-    int status = TERN_EXIT_OK;
-    for (size_t i = 0; (schema = tern_stage_schema_at(stage, i)) != NULL; i++) {
-        bool good = sink->ops->prepare(sink, &schema->table, 0, false) == TERN_HOST_OK;
-        if (!good && makes && strstr(sink->error, "--ddl=off") != NULL) {
-            printf("good table %s: will be made, or get more columns\n", schema->table.name);
-            continue;
-        }
-        printf("%s table %s%s%s\n", good ? "good" : "bad ", schema->table.name, good ? "" : ": ",
-               good ? "" : sink->error);
-        status = good ? status : TERN_EXIT_FAILED;
-    }
+    int status = sink->ops->check(sink, NULL, makes, print) == TERN_HOST_OK ? TERN_EXIT_OK : TERN_EXIT_FAILED;
+    if (check_table(sink, NULL, makes) != TERN_EXIT_OK)
+        status = TERN_EXIT_FAILED;
+    for (size_t i = 0; (schema = tern_stage_schema_at(stage, i)) != NULL; i++)
+        if (check_table(sink, &schema->table, makes) != TERN_EXIT_OK)
+            status = TERN_EXIT_FAILED;
     return status;
 }
 
 static int check(struct tern_stage *stage, const struct tern_import_config *style, const char *url)
 {
-    struct tern_sink *sink = connect_sink(style, url);
+    struct tern_sink *sink = open_sink(style, url);
+    int status = TERN_EXIT_OK;
     if (sink == NULL)
         return TERN_EXIT_FAILED;
-    printf("good connection to %s\n", url);
-    int status =
-        sink->ops->check(sink, !style->no_ddl, print) == TERN_HOST_OK ? TERN_EXIT_OK : TERN_EXIT_FAILED;
-    if (check_tables(sink, stage, !style->no_ddl) != TERN_EXIT_OK)
+    if (sink->ops->check == NULL) {
+        printf("%s: nothing to do\n", url);
+    } else if (sink->ops->connect(sink) != TERN_HOST_OK) {
+        printf("bad  connection to %s: %s\n", url, sink->error);
         status = TERN_EXIT_FAILED;
-    disconnect(sink);
+    } else {
+        printf("good connection to %s\n", url);
+        status = check_connected(sink, stage, !style->no_ddl);
+        sink->ops->disconnect(sink);
+    }
+    sink->ops->close(sink);
     return status;
 }
 

@@ -144,12 +144,16 @@ struct tern_sink_ops {
     void (*rollback)(struct tern_sink *sink);
     /* Called between transactions, about once a second; `finish`: before a stop. May be NULL. */
     int (*tick)(struct tern_sink *sink, bool finish);
-    /* For tern-gateway ddl and check; NULL: there is nothing to say. `print` gets the statement that makes the table (NULL: tern's own
-     * tables), or lines of `name value`. Connected. */
-    int (*describe)(struct tern_sink *sink, const struct tern_table *table, bool deletes,
+    /* For tern-gateway ddl; NULL: there is nothing to say. `print` gets each statement that prepare() would run now for the table (NULL: for
+     * tern's own tables, which comes first), or for tables as the calls before have left them. TERN_HOST_E_ARGUMENT: as for prepare().
+     * Connected, or `offline`: nothing is asked, and the first call for a table makes it. */
+    int (*describe)(struct tern_sink *sink, const struct tern_table *table, bool offline, bool deletes,
                     void (*print)(const char *text));
-    int (*check)(struct tern_sink *sink, bool rights,
-                 void (*print)(const char *text)); /* `rights`: to make tables, too */
+    const char *(*ddl_begin)(const struct tern_sink *sink); /* what stands in front of them, NULL: nothing */
+    /* For tern-gateway check: prints lines that begin with `good ` or `bad  `: about a table that is there, or (NULL) about everything else;
+     * `rights`: whether tables can be made, too. Connected, and nothing that it makes stays. */
+    int (*check)(struct tern_sink *sink, const struct tern_table *table, bool rights,
+                 void (*print)(const char *text));
     /* Reads rows back: scan.h. May be called within a transaction, and outside. NULL: the destination cannot. */
     int (*scan)(struct tern_sink *sink, const struct tern_sink_scan *scan);
     void (*close)(struct tern_sink *sink);

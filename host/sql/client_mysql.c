@@ -554,6 +554,7 @@ static int open_client(struct tern_sql_client **out, const struct tern_sink_conf
     }
     client->client.ops = &tern_sql_client_mysql;
     client->api = tern_mysql_library;
+    client->is_mariadb = strncmp(config->url, "mariadb:", 8) == 0; /* until a server says what it is */
     status = read_url(client, config->rest, error);
     if (status == TERN_HOST_OK)
         *out = &client->client;

@@ -138,13 +138,17 @@ static int setup(struct tern_sql_engine *engine)
 }
 
 /* Binary log and doublewrite count only where a server has them. */
+#define SAFE "a commit outlives a crash with"
+
 static const struct tern_sql_setting settings[] = {
-    {"version", "SELECT version()", NULL},
-    {"innodb_flush_log_at_trx_commit", "SELECT @@innodb_flush_log_at_trx_commit", "1"},
-    {"innodb_doublewrite", "SELECT CAST(@@innodb_doublewrite AS CHAR) NOT IN('0','OFF')", "1"},
-    {"sync_binlog", "SELECT CASE WHEN @@log_bin THEN @@sync_binlog ELSE 1 END", "1"},
-    {"local_infile", "SELECT @@local_infile", NULL},
-    {NULL, NULL, NULL}};
+    {"version", "SELECT version()", NULL, NULL},
+    {"innodb_flush_log_at_trx_commit", "SELECT @@innodb_flush_log_at_trx_commit", "1", SAFE},
+    {"innodb_doublewrite", "SELECT CAST(@@innodb_doublewrite AS CHAR) NOT IN('0','OFF')", "1",
+     "no page is torn with"},
+    {"sync_binlog", "SELECT CASE WHEN @@log_bin THEN @@sync_binlog ELSE 1 END", "1", SAFE},
+    {"read_only", "SELECT @@read_only", "0", "records are taken with"},
+    {"local_infile", "SELECT @@local_infile", NULL, NULL},
+    {NULL, NULL, NULL, NULL}};
 
 /* ---- The dialect ----------------------------------------------------------------------------------------------------------------- */
 
@@ -156,6 +160,8 @@ static const struct tern_sql_dialect mysql = {
     .setup = setup,
     .begin = "START TRANSACTION",
     .lock = " FOR UPDATE",
+    .alone = "SELECT GET_LOCK(LEFT(CONCAT('tern ',DATABASE()),60),20)",
+    .not_alone = "SELECT RELEASE_LOCK(LEFT(CONCAT('tern ',DATABASE()),60))",
     .type = type,
     .widen = "MODIFY COLUMN ",
     .widen_type = " ",

@@ -108,6 +108,20 @@ static int setup(struct tern_sql_engine *engine)
         "cannot set the connection up");
 }
 
+#define SAFE "a commit outlives a crash with"
+
+static const struct tern_sql_setting settings[] = {
+    {"version", "SELECT current_setting('server_version')", NULL, NULL},
+    {"fsync", "SELECT current_setting('fsync')", "on", SAFE},
+    {"synchronous_commit", "SELECT current_setting('synchronous_commit')",
+     "on|local|remote_write|remote_apply", SAFE},
+    {"full_page_writes", "SELECT current_setting('full_page_writes')", "on", "no page is torn with"},
+    {"encoding", "SELECT current_setting('server_encoding')", "UTF8", "every text is taken with"},
+    {"standby", "SELECT pg_is_in_recovery()::int", "0", "records are taken with"},
+    {"temporary tables", "SELECT has_database_privilege(current_database(),'TEMPORARY')::int", "1",
+     "rows can be merged with"},
+    {NULL, NULL, NULL, NULL}};
+
 /* ---- The dialect ----------------------------------------------------------------------------------------------------------------- */
 
 static const struct tern_sql_dialect postgres = {
@@ -127,6 +141,7 @@ static const struct tern_sql_dialect postgres = {
                "a.attnum::text) FROM pg_index AS i WHERE i.indrelid=a.attrelid AND i.indisprimary),0) "
                "FROM pg_attribute AS a WHERE a.attrelid=to_regclass(quote_ident(?1)) AND a.attnum>0 "
                "AND NOT a.attisdropped ORDER BY a.attnum",
+    .settings = settings,
     .value = convert,
     .collation = collation,
     .load = tern_postgres_load_rows,

@@ -241,11 +241,12 @@ static int load(struct tern_sql_engine *engine, struct tern_sql_table *table,
 /* ---- The dialect ----------------------------------------------------------------------------------------------------------------------- */
 
 /* As tern's own connection has them: another program's may differ. */
-static const struct tern_sql_setting settings[] = {{"version", "SELECT sqlite_version()", NULL},
-                                                   {"journal_mode", "PRAGMA journal_mode", "wal"},
-                                                   {"synchronous", "PRAGMA synchronous", "2"},
-                                                   {"integrity", "PRAGMA quick_check(1)", "ok"},
-                                                   {NULL, NULL, NULL}};
+static const struct tern_sql_setting settings[] = {
+    {"version", "SELECT sqlite_version()", NULL, NULL},
+    {"journal_mode", "PRAGMA journal_mode", "wal", "readers do not hold up the gateway with"},
+    {"synchronous", "PRAGMA synchronous", "2|3", "a commit outlives a power cut with"},
+    {"integrity", "PRAGMA quick_check(1)", "ok", "expected"},
+    {NULL, NULL, NULL, NULL}};
 
 static const struct tern_sql_dialect sqlite = {
     .client = &tern_sql_client_sqlite,

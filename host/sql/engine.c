@@ -189,6 +189,11 @@ int tern_sql_run(struct tern_sql_engine *engine, enum tern_sql_statement which,
     }
     if (status == TERN_HOST_OK)
         status = tern_sql_run_prepared(engine, engine->statements[which], values, count, row, context);
+    if (status == TERN_SQL_E_STATEMENT && engine->config.no_ddl)
+        return tern_sql_fail(
+            engine, status,
+            "tern's own tables are missing, and --ddl=off leaves them to you (`tern-gateway ddl` "
+            "prints the SQL)");
     return status == TERN_HOST_OK ? status : tern_sql_fail(engine, status, "tern's own tables");
 }
 
@@ -258,6 +263,7 @@ void tern_sql_close(struct tern_sink *sink)
     tern_sql_disconnect(sink);
     engine->client->ops->close(engine->client);
     tern_sql_free(&engine->text);
+    tern_sql_plan_free(engine->planned);
     free(engine);
 }
 

@@ -48,9 +48,22 @@ static const struct own {
     size_t count;
 } owns[] = {OWN(checkpoint), OWN(gap), OWN(batch), OWN(cursor), OWN(column), OWN(snapshot)};
 
-static void write_own(struct tern_sql_engine *engine, const struct own *own)
+size_t tern_sql_own_count(void)
 {
+    return sizeof owns / sizeof owns[0];
+}
+
+const char *tern_sql_own_name(size_t index, const char **first)
+{
+    *first = owns[index].columns[0].name;
+    return owns[index].name;
+}
+
+const char *tern_sql_write_own(struct tern_sql_engine *engine, size_t index)
+{
+    const struct own *own = &owns[index];
     struct tern_sql_text *text = &engine->text;
+    tern_sql_clear(text);
     tern_sql_add(text, "CREATE TABLE IF NOT EXISTS \"%s\"(", own->name);
     for (size_t i = 0; i < own->count; i++)
         tern_sql_add(text, "\"%s\" %s NOT NULL,", own->columns[i].name,
@@ -59,23 +72,15 @@ static void write_own(struct tern_sql_engine *engine, const struct own *own)
     for (size_t i = 0; i < own->count && own->columns[i].flags == TERN_KEY; i++)
         tern_sql_add(text, "%s\"%s\"", i == 0 ? "" : ",", own->columns[i].name);
     tern_sql_add(text, "))%s", engine->dialect->table_suffix(engine));
+    return own->name;
 }
 
-void tern_sql_write_own(struct tern_sql_engine *engine)
-{
-    tern_sql_clear(&engine->text);
-    for (size_t i = 0; i < sizeof owns / sizeof owns[0]; i++) {
-        write_own(engine, &owns[i]);
-        tern_sql_add(&engine->text, ";\n");
-    }
-}
-
-int tern_sql_execute_alone(struct tern_sql_engine *engine)
+/* Several statements are one transaction: the lock goes with its end. */
+static int execute_alone(struct tern_sql_engine *engine)
 {
     struct tern_sql_text whole = {0};
-    if (engine->dialect->alone == NULL)
-        return engine->client->ops->execute(engine->client, engine->text.text);
-    tern_sql_add(&whole, "%s%s", engine->dialect->alone, engine->text.text);
+    bool locks = engine->dialect->alone != NULL && engine->dialect->not_alone == NULL;
+    tern_sql_add(&whole, "%s%s", locks ? engine->dialect->alone : "", engine->text.text);
     int status = TERN_HOST_E_SYSTEM;
     if (whole.failed)
         snprintf(engine->client->error, sizeof engine->client->error, "out of memory");
@@ -88,12 +93,11 @@ int tern_sql_execute_alone(struct tern_sql_engine *engine)
 int tern_sql_make_own(struct tern_sql_engine *engine)
 {
     int status = TERN_HOST_OK;
-    for (size_t i = 0; i < sizeof owns / sizeof owns[0] && status == TERN_HOST_OK; i++) {
-        tern_sql_clear(&engine->text);
-        write_own(engine, &owns[i]);
+    for (size_t i = 0; i < tern_sql_own_count() && status == TERN_HOST_OK; i++) {
+        tern_sql_write_own(engine, i);
         if (engine->text.failed)
             return tern_sql_check_text(engine);
-        status = tern_sql_execute_alone(engine);
+        status = execute_alone(engine);
         if (status != TERN_HOST_OK)
             status = tern_sql_fail(engine, status, "cannot make tern's own tables");
     }

@@ -123,8 +123,9 @@ struct tern_sql_dialect {
     const char *lock; /* behind a SELECT: " FOR UPDATE", or "" where begin has locked everything */
     /* The column's type in the database; keys with a binary collation. Also asked for tern's own columns. */
     const char *(*type)(const struct tern_sql_engine *engine, const struct tern_column *column);
-    const char *
-        alone; /* in front of statements that make tables: keeps two gateways from doing so at once. May be NULL */
+    /* Keeps two gateways, or two workers, from making tables at once: runs within the transaction. Ends with it, or by `not_alone` after
+     * it. Both may be NULL. */
+    const char *alone, *not_alone;
     /* What stands before a column's name and before its new type in an ALTER TABLE that widens it. NULL: types need no widening. */
     const char *widen, *widen_type;
     /* Behind the closing parenthesis of CREATE TABLE. */
@@ -132,9 +133,9 @@ struct tern_sql_dialect {
     /* A query for (name, place in the primary key from 1 or 0) of each column of the table whose name is ?1. */
     const char *columns;
     /* Settings that decide what a commit is worth, and others that matter, each as SQL that gives one row of one value; ended by an entry
-     * with name NULL. `good`: the value that keeps the promises, NULL: just shown. The list may be NULL. */
+     * with name NULL. `good`: the values that keep the promises, with | between, NULL: just shown. `why`: what they are good for. */
     const struct tern_sql_setting {
-        const char *name, *sql, *good;
+        const char *name, *sql, *good, *why;
     } * settings;
     /* In front of the SQL that `tern-gateway ddl` prints, for the database's own tool. May be NULL. */
     const char *ddl_begin;
@@ -184,6 +185,7 @@ struct tern_sql_engine {
     struct tern_sink_config config;
     struct tern_sql_table *tables;
     struct tern_sql_text text;
+    struct tern_sql_plan *plan, *planned; /* while something is described, and what was described */
     struct tern_sql_prepared *prepared;
     struct tern_sql_prepared *statements[TERN_SQL_STATEMENTS];
     struct tern_sql_prepared *groups[TERN_SQL_GROUPS][TERN_SQL_GROUP_SIZES];
@@ -214,9 +216,11 @@ int tern_sql_load(struct tern_sink *sink, const struct tern_sink_load *load);
 int tern_sql_write_marks(struct tern_sink *sink, struct tern_mark *const *marks, size_t count);
 int tern_sql_commit(struct tern_sink *sink, const struct tern_sink_commit *commit);
 void tern_sql_rollback(struct tern_sink *sink);
-int tern_sql_describe_table(struct tern_sink *sink, const struct tern_table *table, bool deletes,
-                            void (*print)(const char *text));
-int tern_sql_check(struct tern_sink *sink, bool rights, void (*print)(const char *text));
+int tern_sql_describe_table(struct tern_sink *sink, const struct tern_table *table, bool offline,
+                            bool deletes, void (*print)(const char *text));
+const char *tern_sql_ddl_begin(const struct tern_sink *sink);
+int tern_sql_check(struct tern_sink *sink, const struct tern_table *table, bool rights,
+                   void (*print)(const char *text));
 int tern_sql_scan(struct tern_sink *sink, const struct tern_sink_scan *scan);
 void tern_sql_close(struct tern_sink *sink);
 
@@ -226,8 +230,8 @@ void tern_sql_close(struct tern_sink *sink);
     .begin = tern_sql_begin, .read_marks = tern_sql_read_marks, .read_snapshot = tern_sql_read_snapshot,     \
     .replace = tern_sql_replace, .is_above = tern_sql_is_above, .is_outvoted = tern_sql_is_outvoted,         \
     .load = tern_sql_load, .write_marks = tern_sql_write_marks, .commit = tern_sql_commit,                   \
-    .rollback = tern_sql_rollback, .describe = tern_sql_describe_table, .check = tern_sql_check,             \
-    .scan = tern_sql_scan, .close = tern_sql_close
+    .rollback = tern_sql_rollback, .describe = tern_sql_describe_table, .ddl_begin = tern_sql_ddl_begin,     \
+    .check = tern_sql_check, .scan = tern_sql_scan, .close = tern_sql_close
 
 /* Runs a statement of the engine, prepared when it is first needed. */
 int tern_sql_run(struct tern_sql_engine *engine, enum tern_sql_statement which,
@@ -258,13 +262,15 @@ void tern_sql_add_upsert(struct tern_sql_engine *engine, const char *const *keys
 /* Makes tern's own tables where they are missing. */
 int tern_sql_make_own(struct tern_sql_engine *engine);
 
-/* Executes engine->text, which makes a table or a column, with no other gateway doing so at the same time. A status of the client. */
-int tern_sql_execute_alone(struct tern_sql_engine *engine);
-
-/* The statements that make them, or the table, into engine->text: what --ddl=off leaves to somebody else. */
-void tern_sql_write_own(struct tern_sql_engine *engine);
+/* The statement that makes one of tern's own tables, the table, or that of its deleted keys, into engine->text: what --ddl=off leaves to
+ * somebody else. */
+size_t tern_sql_own_count(void);
+const char *tern_sql_own_name(size_t index, const char **first); /* and that of its first column */
+const char *tern_sql_write_own(struct tern_sql_engine *engine, size_t index); /* its name */
 void tern_sql_write_create(struct tern_sql_engine *engine, const struct tern_sql_table *table);
 void tern_sql_write_create_tombs(struct tern_sql_engine *engine, const struct tern_sql_table *table);
+
+void tern_sql_plan_free(struct tern_sql_plan *plan);
 
 /* Fills an entry from the schema and the configuration alone. */
 void tern_sql_describe(const struct tern_sql_engine *engine, const struct tern_table *schema,

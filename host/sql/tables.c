@@ -5,40 +5,22 @@
 #include <string.h>
 #include <strings.h>
 
-#include "sql.h"
-
-#define COLUMNS_MAX 512 /* of a table in the database that are looked at */
-
-/* A column as the database has it. */
-struct found {
-    char name[TERN_SQL_NAME_ROOM];
-    int key; /* place in the primary key from 1, 0: none */
-    bool declared;
-    uint16_t type; /* as tern declared it */
-    uint8_t flags;
-};
-
-struct listing {
-    struct tern_sql_engine *engine;
-    const struct tern_table *table;
-    struct found *columns;
-    size_t count;
-};
+#include "tables.h"
 
 static int take_column(void *context, const struct tern_sql_value *values, size_t count)
 {
-    struct listing *listing = context;
+    struct tern_sql_listing *listing = context;
     if (count < 2 || values[0].kind != TERN_SQL_TEXT || values[0].size >= TERN_SQL_NAME_ROOM ||
-        listing->count == COLUMNS_MAX)
+        listing->count == TERN_SQL_LISTED_MAX)
         return 0;
-    struct found *column = &listing->columns[listing->count++];
+    struct tern_sql_found *column = &listing->columns[listing->count++];
     memset(column, 0, sizeof *column);
     memcpy(column->name, values[0].data, values[0].size);
     column->key = (int)values[1].integer;
     return 0;
 }
 
-static struct found *find(const struct listing *listing, const char *name)
+struct tern_sql_found *tern_sql_find(const struct tern_sql_listing *listing, const char *name)
 {
     for (size_t i = 0; i < listing->count; i++)
         if (strcasecmp(listing->columns[i].name, name) == 0)
@@ -46,21 +28,22 @@ static struct found *find(const struct listing *listing, const char *name)
     return NULL;
 }
 
-static struct found *find_column(const struct listing *listing, uint8_t index)
+static struct tern_sql_found *find_column(const struct tern_sql_listing *listing, uint8_t index)
 {
-    return find(listing,
-                tern_sql_column_name(listing->engine, listing->table, listing->table->columns[index].name));
+    return tern_sql_find(
+        listing, tern_sql_column_name(listing->engine, listing->table, listing->table->columns[index].name));
 }
 
 /* Type in the low 16 bits, flags above. */
 static int take_declared(void *context, const struct tern_sql_value *values, size_t count)
 {
-    struct listing *listing = context;
+    struct tern_sql_listing *listing = context;
     char name[TERN_NAME_MAX + 1] = {0};
     if (count < 2 || values[0].kind != TERN_SQL_TEXT || values[0].size > TERN_NAME_MAX)
         return 0;
     memcpy(name, values[0].data, values[0].size);
-    struct found *column = find(listing, tern_sql_column_name(listing->engine, listing->table, name));
+    struct tern_sql_found *column =
+        tern_sql_find(listing, tern_sql_column_name(listing->engine, listing->table, name));
     if (column == NULL || strncmp(name, "tern_", 5) == 0)
         return 0;
     column->declared = true;
@@ -69,11 +52,38 @@ static int take_declared(void *context, const struct tern_sql_value *values, siz
     return 0;
 }
 
-static int list(struct tern_sql_engine *engine, const char *name, struct listing *listing)
+static int list(struct tern_sql_engine *engine, const char *name, struct tern_sql_listing *listing)
 {
     struct tern_sql_value value = tern_sql_string(name);
     listing->count = 0;
     return tern_sql_run(engine, TERN_SQL_READ_COLUMNS, &value, 1, take_column, listing);
+}
+
+static int list_all(struct tern_sql_listing *listing)
+{
+    struct tern_sql_engine *engine = listing->engine;
+    struct tern_sql_value name = tern_sql_string(listing->table->name);
+    if (engine->plan != NULL && tern_sql_plan_find(engine->plan, listing))
+        return TERN_HOST_OK;
+    int status = list(engine, tern_sql_table_name(engine, listing->table), listing);
+    if (status == TERN_HOST_OK && (engine->plan == NULL || engine->plan->has_columns))
+        status = tern_sql_run(engine, TERN_SQL_READ_DECLARED, &name, 1, take_declared, listing);
+    return status;
+}
+
+static int take_any(void *context, const struct tern_sql_value *values, size_t count)
+{
+    (void)values;
+    (void)count;
+    *(bool *)context = true;
+    return 0;
+}
+
+int tern_sql_has_table(struct tern_sql_engine *engine, const char *name, bool *has)
+{
+    struct tern_sql_value value = tern_sql_string(name);
+    *has = false;
+    return tern_sql_run(engine, TERN_SQL_READ_COLUMNS, &value, 1, take_any, has);
 }
 
 /* ---- Refusing -------------------------------------------------------------------------------------------------------------------- */
@@ -83,7 +93,7 @@ static uint8_t rule_of(uint8_t flags)
     return (uint8_t)(flags & ~(TERN_KEY | TERN_NULLABLE));
 }
 
-static int check_rules(struct tern_sql_engine *engine, const struct tern_table *table)
+int tern_sql_check_rules(struct tern_sql_engine *engine, const struct tern_table *table)
 {
     for (uint8_t i = 0; i < table->column_count; i++) {
         const struct tern_column *column = &table->columns[i];
@@ -105,16 +115,17 @@ static int check_rules(struct tern_sql_engine *engine, const struct tern_table *
 }
 
 /* The key must be exactly what an upsert names: otherwise two devices' rows would be one. */
-static int check_key(const struct listing *listing, bool has_keys)
+static int check_key(const struct tern_sql_listing *listing, bool has_keys)
 {
     const struct tern_table *table = listing->table;
     size_t expected = has_keys ? 1 : 2, there = 0;
-    const struct found *device = find(listing, "device"), *id = find(listing, "tern_id");
+    const struct tern_sql_found *device = tern_sql_find(listing, "device"),
+                                *id = tern_sql_find(listing, "tern_id");
     for (size_t i = 0; i < listing->count; i++)
         there += listing->columns[i].key != 0;
     bool good = device != NULL && device->key != 0 && id != NULL && (id->key == 0) == has_keys;
     for (uint8_t i = 0; good && i < table->column_count; i++) {
-        const struct found *column = find_column(listing, i);
+        const struct tern_sql_found *column = find_column(listing, i);
         bool key = tern_sql_is_key(table, i);
         good = column == NULL ? !key : (column->key != 0) == key;
         expected += key;
@@ -135,11 +146,11 @@ static unsigned family(uint16_t type)
     return kind <= TERN_KIND_SIGNED ? TERN_KIND_SIGNED : kind;
 }
 
-static int check_types(const struct listing *listing)
+static int check_types(const struct tern_sql_listing *listing)
 {
     const struct tern_table *table = listing->table;
     for (uint8_t i = 0; i < table->column_count; i++) {
-        const struct found *column = find_column(listing, i);
+        const struct tern_sql_found *column = find_column(listing, i);
         if (column == NULL || !column->declared)
             continue;
         if (family(column->type) != family(table->columns[i].type))
@@ -192,13 +203,15 @@ static int execute_text(struct tern_sql_engine *engine, const char *doing)
 {
     if (engine->text.failed)
         return tern_sql_check_text(engine);
+    if (engine->plan != NULL)
+        return tern_sql_plan_print(engine);
     if (engine->config.no_ddl)
         return tern_sink_fail(
             &engine->sink, TERN_HOST_E_ARGUMENT,
-            "a table or column is missing, and --ddl=off leaves it to you (`tern-gateway ddl` "
-            "prints them all): %.120s",
+            "a table or column is missing or too narrow, and --ddl=off leaves it to you (`tern-gateway ddl` "
+            "prints all of it): %.120s",
             engine->text.text);
-    int status = tern_sql_execute_alone(engine);
+    int status = engine->client->ops->execute(engine->client, engine->text.text);
     if (status == TERN_HOST_OK)
         return status;
     return tern_sql_fail(engine, status == TERN_SQL_E_STATEMENT ? TERN_HOST_E_ARGUMENT : status, doing);
@@ -216,7 +229,7 @@ static int add_column(struct tern_sql_engine *engine, const struct tern_table *t
     return execute_text(engine, "cannot add a column");
 }
 
-static int add_columns(const struct listing *listing, const struct tern_sql_table *table)
+static int add_columns(const struct tern_sql_listing *listing, const struct tern_sql_table *table)
 {
     struct tern_sql_engine *engine = listing->engine;
     int status = TERN_HOST_OK;
@@ -226,9 +239,9 @@ static int add_columns(const struct listing *listing, const struct tern_sql_tabl
             status = add_column(engine, listing->table,
                                 tern_sql_column_name(engine, listing->table, column->name), column);
     }
-    if (status == TERN_HOST_OK && table->has_first && find(listing, "tern_first") == NULL)
+    if (status == TERN_HOST_OK && table->has_first && tern_sql_find(listing, "tern_first") == NULL)
         status = add_column(engine, listing->table, "tern_first", &tern_sql_first);
-    if (status == TERN_HOST_OK && table->has_deleted && find(listing, "tern_deleted") == NULL)
+    if (status == TERN_HOST_OK && table->has_deleted && tern_sql_find(listing, "tern_deleted") == NULL)
         status = add_column(engine, listing->table, "tern_deleted", &tern_sql_deleted);
     return status;
 }
@@ -243,19 +256,19 @@ static unsigned width(uint16_t type)
 }
 
 /* The wider one of what was declared before and what this schema declares. */
-static uint16_t widest(const struct found *column, uint16_t type)
+uint16_t tern_sql_widest(const struct tern_sql_found *column, uint16_t type)
 {
     return column != NULL && column->declared && width(column->type) >= width(type) ? column->type : type;
 }
 
 static int widen_column(struct tern_sql_engine *engine, const struct tern_table *table,
-                        const struct found *found, const struct tern_column *column)
+                        const struct tern_sql_found *found, const struct tern_column *column)
 {
     struct tern_column before = *column;
     char type[64];
     before.type = found->type;
     snprintf(type, sizeof type, "%s", engine->dialect->type(engine, &before));
-    if (widest(found, column->type) == found->type || engine->dialect->widen == NULL ||
+    if (tern_sql_widest(found, column->type) == found->type || engine->dialect->widen == NULL ||
         strcmp(type, engine->dialect->type(engine, column)) == 0)
         return TERN_HOST_OK;
     tern_sql_clear(&engine->text);
@@ -264,14 +277,17 @@ static int widen_column(struct tern_sql_engine *engine, const struct tern_table 
     tern_sql_add(&engine->text, " %s", engine->dialect->widen);
     tern_sql_add_name(&engine->text, found->name);
     tern_sql_add(&engine->text, "%s%s", engine->dialect->widen_type, engine->dialect->type(engine, column));
-    return execute_text(engine, "cannot widen a column");
+    int status = execute_text(engine, "cannot widen a column");
+    if (status == TERN_HOST_OK && engine->plan != NULL)
+        status = tern_sql_plan_declare(engine, table, column);
+    return status;
 }
 
-static int widen_columns(const struct listing *listing)
+static int widen_columns(const struct tern_sql_listing *listing)
 {
     int status = TERN_HOST_OK;
     for (uint8_t i = 0; i < listing->table->column_count && status == TERN_HOST_OK; i++) {
-        const struct found *column = find_column(listing, i);
+        const struct tern_sql_found *column = find_column(listing, i);
         if (column != NULL && column->declared)
             status = widen_column(listing->engine, listing->table, column, &listing->table->columns[i]);
     }
@@ -287,7 +303,7 @@ static int declare(struct tern_sql_engine *engine, const struct tern_table *tabl
 }
 
 /* tern's own columns and tables are declared too, so that others see by the count that something was made. */
-static int declare_columns(const struct listing *listing, const struct tern_sql_table *table)
+static int declare_columns(const struct tern_sql_listing *listing, const struct tern_sql_table *table)
 {
     struct tern_sql_engine *engine = listing->engine;
     const struct tern_table *schema = table->schema;
@@ -295,7 +311,7 @@ static int declare_columns(const struct listing *listing, const struct tern_sql_
     for (uint8_t i = 0; i < schema->column_count && status == TERN_HOST_OK; i++)
         status = declare(engine, schema, schema->columns[i].name,
                          (int64_t)schema->columns[i].flags << 16 |
-                             widest(find_column(listing, i), schema->columns[i].type));
+                             tern_sql_widest(find_column(listing, i), schema->columns[i].type));
     if (status == TERN_HOST_OK && table->has_first)
         status = declare(engine, schema, "tern_first", 0);
     if (status == TERN_HOST_OK && table->has_deleted)
@@ -305,18 +321,30 @@ static int declare_columns(const struct listing *listing, const struct tern_sql_
     return status;
 }
 
-static int make(struct listing *listing, struct tern_sql_table *table, bool deletes)
+static int make_tombs(struct tern_sql_engine *engine, struct tern_sql_table *table)
+{
+    char name[TERN_SQL_NAME_ROOM];
+    bool has = false;
+    snprintf(name, sizeof name, "tern_deleted_%s", tern_sql_table_name(engine, table->schema));
+    int status = engine->plan != NULL && tern_sql_plan_has(engine->plan, name, &has)
+                     ? TERN_HOST_OK
+                     : tern_sql_has_table(engine, name, &has);
+    table->has_tombs = true;
+    if (status != TERN_HOST_OK || has)
+        return status;
+    tern_sql_write_create_tombs(engine, table);
+    return execute_text(engine, "cannot create the table of deleted keys");
+}
+
+int tern_sql_make_table(struct tern_sql_listing *listing, struct tern_sql_table *table, bool deletes)
 {
     struct tern_sql_engine *engine = listing->engine;
-    struct tern_sql_value name = tern_sql_string(table->schema->name);
-    int status = list(engine, tern_sql_table_name(engine, table->schema), listing);
+    int status = list_all(listing);
     if (status == TERN_HOST_OK && listing->count == 0) {
         tern_sql_write_create(engine, table);
         status = execute_text(engine, "cannot create a table");
     } else if (status == TERN_HOST_OK) {
-        status = tern_sql_run(engine, TERN_SQL_READ_DECLARED, &name, 1, take_declared, listing);
-        if (status == TERN_HOST_OK)
-            status = check_key(listing, table->has_keys);
+        status = check_key(listing, table->has_keys);
         if (status == TERN_HOST_OK)
             status = check_types(listing);
         if (status == TERN_HOST_OK)
@@ -324,12 +352,9 @@ static int make(struct listing *listing, struct tern_sql_table *table, bool dele
         if (status == TERN_HOST_OK)
             status = widen_columns(listing);
     }
-    if (status == TERN_HOST_OK && deletes && !engine->config.soft_delete) {
-        table->has_tombs = true;
-        tern_sql_write_create_tombs(engine, table);
-        status = execute_text(engine, "cannot create the table of deleted keys");
-    }
-    return status == TERN_HOST_OK ? declare_columns(listing, table) : status;
+    if (status == TERN_HOST_OK && deletes && !engine->config.soft_delete)
+        status = make_tombs(engine, table);
+    return status == TERN_HOST_OK && engine->plan == NULL ? declare_columns(listing, table) : status;
 }
 
 /* ---- Looking ------------------------------------------------------------------------------------------------------------------------ */
@@ -348,11 +373,11 @@ static int count_declared(struct tern_sql_engine *engine, const struct tern_tabl
     return tern_sql_run(engine, TERN_SQL_COUNT_DECLARED, &name, 1, take_count, count);
 }
 
-static int take_lacks(const struct listing *listing, struct tern_sql_table *table)
+static int take_lacks(const struct tern_sql_listing *listing, struct tern_sql_table *table)
 {
     table->lack_count = 0;
     for (size_t i = 0; i < listing->count; i++) {
-        const struct found *column = &listing->columns[i];
+        const struct tern_sql_found *column = &listing->columns[i];
         bool has = !column->declared;
         for (uint8_t k = 0; k < listing->table->column_count && !has; k++)
             has = find_column(listing, k) == column;
@@ -369,22 +394,18 @@ static int take_lacks(const struct listing *listing, struct tern_sql_table *tabl
 }
 
 /* Fills what the table's entry says about the database. */
-static int look(struct listing *listing, struct tern_sql_table *table)
+static int look(struct tern_sql_listing *listing, struct tern_sql_table *table)
 {
     struct tern_sql_engine *engine = listing->engine;
     char tombs[TERN_SQL_NAME_ROOM];
-    struct tern_sql_value name = tern_sql_string(table->schema->name);
     snprintf(tombs, sizeof tombs, "tern_deleted_%s", tern_sql_table_name(engine, table->schema));
-    int status = list(engine, tombs, listing);
-    table->has_tombs = listing->count != 0;
+    int status = tern_sql_has_table(engine, tombs, &table->has_tombs);
     if (status == TERN_HOST_OK)
-        status = list(engine, tern_sql_table_name(engine, table->schema), listing);
-    if (status == TERN_HOST_OK)
-        status = tern_sql_run(engine, TERN_SQL_READ_DECLARED, &name, 1, take_declared, listing);
+        status = list_all(listing);
     if (status != TERN_HOST_OK)
         return status;
-    table->has_first = find(listing, "tern_first") != NULL;
-    table->has_deleted = find(listing, "tern_deleted") != NULL;
+    table->has_first = tern_sql_find(listing, "tern_first") != NULL;
+    table->has_deleted = tern_sql_find(listing, "tern_deleted") != NULL;
     /* Another version of the schema may have brought the first rule. */
     for (size_t i = 0; i < listing->count; i++)
         table->has_rules = table->has_rules || rule_of(listing->columns[i].flags) != 0;
@@ -397,7 +418,8 @@ static int look(struct listing *listing, struct tern_sql_table *table)
 
 static int look_again(struct tern_sql_engine *engine, struct tern_sql_table *table)
 {
-    struct listing listing = {engine, table->schema, malloc(COLUMNS_MAX * sizeof *listing.columns), 0};
+    struct tern_sql_listing listing = {engine, table->schema,
+                                       malloc(TERN_SQL_LISTED_MAX * sizeof *listing.columns), 0};
     int status = listing.columns == NULL ? tern_sink_fail(&engine->sink, TERN_HOST_E_SYSTEM, "out of memory")
                                          : look(&listing, table);
     free(listing.columns);
@@ -434,24 +456,33 @@ void tern_sql_describe(const struct tern_sql_engine *engine, const struct tern_t
     table->has_deleted = engine->config.soft_delete && schema->mode == TERN_MERGE && !table->has_rules;
 }
 
-static int make_whole(struct listing *listing, struct tern_sql_table *table, bool deletes)
+/* In a transaction where the database has one for this, and with no other gateway or worker between the look and what is made. */
+static int make_whole(struct tern_sql_listing *listing, struct tern_sql_table *table, bool deletes)
 {
     struct tern_sql_engine *engine = listing->engine;
-    int status = check_rules(engine, table->schema);
+    const struct tern_sql_dialect *dialect = engine->dialect;
+    bool alone = !engine->config.no_ddl;
+    int status = tern_sql_check_rules(engine, table->schema);
     if (status != TERN_HOST_OK || (status = tern_sql_begin(&engine->sink)) != TERN_HOST_OK)
         return status;
-    status = make(listing, table, deletes);
+    if (alone && dialect->alone != NULL)
+        status = tern_sql_execute(engine, dialect->alone, "cannot wait for others that make tables");
+    if (status == TERN_HOST_OK)
+        status = tern_sql_make_table(listing, table, deletes);
     if (status == TERN_HOST_OK)
         status = tern_sql_execute(engine, "COMMIT", "cannot commit a table");
     if (status != TERN_HOST_OK)
         tern_sql_rollback(&engine->sink);
+    if (alone && dialect->not_alone != NULL)
+        (void)engine->client->ops->execute(engine->client, dialect->not_alone);
     return status == TERN_HOST_OK ? look(listing, table) : status;
 }
 
 int tern_sql_prepare(struct tern_sink *sink, const struct tern_table *schema, uint32_t hash, bool deletes)
 {
     struct tern_sql_engine *engine = (struct tern_sql_engine *)sink;
-    struct listing listing = {engine, schema, malloc(COLUMNS_MAX * sizeof *listing.columns), 0};
+    struct tern_sql_listing listing = {engine, schema, malloc(TERN_SQL_LISTED_MAX * sizeof *listing.columns),
+                                       0};
     struct tern_sql_table *table = tern_sql_find_table(engine, schema), *made = NULL;
     if (table == NULL)
         table = made = calloc(1, sizeof *made);
