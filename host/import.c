@@ -20,6 +20,7 @@
 #define BACKOFF_MAX   30000u
 #define PROGRESS      5000  /* milliseconds between two events of a long backlog */
 #define HOLDS_RETRY   60000 /* milliseconds until what is held is tried again */
+#define TABLES_RETRY  2000  /* until a table that refuses records is looked at again */
 
 int64_t tern_import_clock(void)
 {
@@ -233,9 +234,7 @@ static int be_idle(struct tern_import *import)
         pthread_cond_broadcast(&import->changed);
         pthread_mutex_unlock(&import->mutex);
     }
-    if (import->hold_count != 0 && tern_import_clock() - import->holds_tried >= HOLDS_RETRY)
-        disconnect(import);
-    else if (caught_up)
+    if (caught_up)
         tern_stage_wait(import->stage, import->seen, IDLE_WAIT);
     return TERN_HOST_OK;
 }
@@ -301,9 +300,49 @@ static int apply_and_read(struct tern_import *import)
     return status;
 }
 
+static bool holds_a_range(const struct tern_import *import)
+{
+    for (size_t i = 0; i < import->hold_count; i++)
+        if (import->holds[i].device != NULL)
+            return true;
+    return false;
+}
+
+/* Whether a table that refused records takes them now. */
+static int look_at_tables(struct tern_import *import, bool *mended)
+{
+    import->tables_tried = tern_import_clock();
+    for (size_t i = 0; i < import->table_count && !*mended; i++) {
+        const struct tern_import_table *table = &import->tables[i];
+        if (!table->refused)
+            continue;
+        int status =
+            import->sink->ops->prepare(import->sink, &table->schema->table, table->hash, table->deletes);
+        *mended = status == TERN_HOST_OK;
+        if (status != TERN_HOST_OK && status != TERN_HOST_E_ARGUMENT)
+            return status;
+    }
+    return TERN_HOST_OK;
+}
+
+/* What is held may have been mended: then everything from there on is read again. */
+static int retry_holds(struct tern_import *import)
+{
+    bool mended = holds_a_range(import) && tern_import_clock() - import->holds_tried >= HOLDS_RETRY;
+    int status = TERN_HOST_OK;
+    if (import->hold_count != 0 && !mended && tern_import_clock() - import->tables_tried >= TABLES_RETRY)
+        status = look_at_tables(import, &mended);
+    if (status != TERN_HOST_OK || !mended)
+        return status;
+    disconnect(import);
+    return connect_sink(import);
+}
+
 static int take_turn(struct tern_import *import)
 {
     int status = connect_sink(import);
+    if (status == TERN_HOST_OK)
+        status = retry_holds(import);
     if (status == TERN_HOST_OK && !import->is_ready)
         status = tern_import_read(import);
     if (status != TERN_HOST_OK)

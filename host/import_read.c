@@ -22,14 +22,21 @@ static struct tern_import_hold *find_hold(const struct tern_import *import, cons
     return NULL;
 }
 
-static int hold_range(struct tern_import *import, const struct tern_entry *entry, const char *message)
+static bool add_hold(struct tern_import *import, const struct tern_entry *entry, const char *device)
 {
     struct tern_import_hold *holds = realloc(import->holds, (import->hold_count + 1) * sizeof *holds);
     if (holds == NULL)
-        return TERN_HOST_E_SYSTEM;
+        return false;
     holds[import->hold_count++] =
-        (struct tern_import_hold){entry->device, entry->epoch, entry->lane, entry->position};
+        (struct tern_import_hold){device, entry->epoch, entry->lane, entry->position};
     import->holds = holds;
+    return true;
+}
+
+static int hold_range(struct tern_import *import, const struct tern_entry *entry, const char *message)
+{
+    if (!add_hold(import, entry, entry->device))
+        return TERN_HOST_E_SYSTEM;
     import->holds_tried = tern_import_clock();
     tern_import_report(import, TERN_ERROR, "records-held", entry->device, message);
     return TERN_HOST_OK;
@@ -120,7 +127,7 @@ static struct tern_import_table *find_table(struct tern_import *import, const st
     if (tables == NULL)
         return NULL;
     import->tables = tables;
-    tables[import->table_count] = (struct tern_import_table){NULL, false, false};
+    tables[import->table_count] = (struct tern_import_table){NULL, 0, false, false, false};
     return &tables[import->table_count];
 }
 
@@ -139,8 +146,24 @@ static int prepare(struct tern_import *import, const struct tern_schema *schema,
     if (status != TERN_HOST_OK && status != TERN_HOST_E_ARGUMENT)
         return STOP_DATABASE;
     import->table_count += table->schema == NULL;
-    *table = (struct tern_import_table){schema, status != TERN_HOST_OK, deletes};
+    *table = (struct tern_import_table){schema, hash, status != TERN_HOST_OK, false, deletes};
     return status == TERN_HOST_OK ? TERN_OK : STOP_REFUSED;
+}
+
+/* The table cannot take the record now: it becomes a gap, which is filled when it can, and all other records go in. */
+static int hold_record(const struct reading *reading, uint32_t sequence, const struct tern_schema *schema)
+{
+    struct tern_import *import = reading->import;
+    struct tern_import_table *table = find_table(import, schema);
+    if (!table->held) {
+        if (!add_hold(import, reading->entry, NULL))
+            return STOP_MEMORY;
+        import->tables_tried = tern_import_clock();
+        tern_import_report(import, TERN_ERROR, "records-held", reading->entry->device, import->sink->error);
+        table->held = true;
+    }
+    tern_turn_miss(&import->ahead, sequence, sequence, TERN_GAP_TABLE);
+    return import->ahead.failed ? STOP_MEMORY : TERN_OK;
 }
 
 static int take_record(void *context, uint32_t sequence, const struct tern_schema *schema, uint32_t hash,
@@ -157,6 +180,8 @@ static int take_record(void *context, uint32_t sequence, const struct tern_schem
         return STOP_REFUSED;
     }
     int status = prepare(reading->import, schema, hash, op);
+    if (status == STOP_REFUSED)
+        return hold_record(reading, sequence, schema);
     if (status != TERN_OK)
         return status;
     if (turn->row_count >= TERN_TURN_ROWS_MAX)

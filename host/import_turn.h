@@ -27,9 +27,9 @@ struct tern_import_chunk {
     struct tern_decode_place place; /* how far it was decoded */
 };
 
-/* A range whose records cannot be brought in now. The cursor that is kept in the destination stays before them. */
+/* A range, or a table, whose records cannot be brought in now. The cursor that is kept in the destination stays before them. */
 struct tern_import_hold {
-    const char *device;
+    const char *device; /* NULL: a table */
     uint32_t epoch;
     uint8_t lane;
     uint64_t position; /* of the first entry that is held */
@@ -38,7 +38,9 @@ struct tern_import_hold {
 /* What is known of a table in the destination. */
 struct tern_import_table {
     const struct tern_schema *schema;
+    uint32_t hash;
     bool refused;
+    bool held;    /* that has been said, and the cursor stays */
     bool deletes; /* prepared for them too */
 };
 
@@ -84,8 +86,8 @@ struct tern_import {
     struct tern_seen *keys;       /* which are surely new */
     struct tern_sink_row **order; /* rows as they are loaded */
     size_t order_room;
-    int64_t holds_tried; /* monotonic milliseconds */
-    bool only_gaps;      /* brings in what open gaps miss, and nothing else: a retry */
+    int64_t holds_tried, tables_tried; /* monotonic milliseconds */
+    bool only_gaps;                    /* brings in what open gaps miss, and nothing else: a retry */
     bool connected;
     bool alarmed; /* the failure has been reported */
     uint32_t backoff;

@@ -8,6 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* A reason beside enum tern_gap_reason, of gaps that are noticed here: the table cannot take the record now. It is brought in later. */
+#define TERN_GAP_TABLE 7
+
 struct tern_gap {
     uint32_t first;
     uint32_t last;

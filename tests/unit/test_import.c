@@ -395,6 +395,78 @@ static void without_ddl_records_wait_for_their_table(void)
     done();
 }
 
+static char printed[8000];
+
+static void print(const char *text)
+{
+    strncat(printed, text, sizeof printed - strlen(printed) - 1);
+}
+
+/* What `tern-gateway ddl` prints for the tables, executed. */
+static void make_by_ddl(const struct tern_table *const *tables, size_t count)
+{
+    struct tern_sink *sink;
+    struct tern_sink_config config = {.url = url, .report = report, .no_ddl = true};
+    printed[0] = '\0';
+    CHECK_EQ(tern_sink_open(&sink, &config), TERN_HOST_OK);
+    CHECK_EQ(sink->ops->connect(sink), TERN_HOST_OK);
+    CHECK_EQ(sink->ops->describe(sink, NULL, false, true, print), TERN_HOST_OK);
+    for (size_t i = 0; i < count; i++)
+        CHECK_EQ(sink->ops->describe(sink, tables[i], false, true, print), TERN_HOST_OK);
+    sink->ops->disconnect(sink);
+    sink->ops->close(sink);
+    execute(printed);
+}
+
+/* A database that is empty is waited for; a table that is missing, or one for deleted keys, holds its own records. */
+static void without_ddl_everything_goes_in_once_its_statements_have_run(void)
+{
+    static const struct tern_table *const both[] = {&chunks_table, &log_table};
+    struct tern_import_config config = {.report = report, .no_ddl = true};
+    struct tern_value key[1] = {tern_int(2)};
+    struct chunk_bytes made;
+    struct tern_import_status status;
+    folder_fresh();
+    open_stage();
+    snprintf(url, sizeof url, "sqlite:%s", folder_path("out.db"));
+    CHECK_EQ(tern_import_open(&import, stage, url, &config), TERN_HOST_OK);
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    chunks_schema(stage, range->device, &log_table);
+    chunks_fill(&made, 1, 3);
+    chunks_send(stage, range, &made, 0);
+    CHECK_EQ(tern_stage_sync(stage), TERN_HOST_OK);
+    CHECK_EQ(tern_import_drain(import, 200), TERN_HOST_E_LIMIT);
+    tern_import_status(import, &status);
+    CHECK(strstr(status.error, "tern-gateway ddl") != NULL);
+    make_by_ddl(both, 0);
+    drain();
+    CHECK_TEXT(last_event, "records-held");
+    execute("CREATE TABLE climate(device TEXT, tern_id INTEGER, at INTEGER, celsius REAL, note TEXT, PRIMARY "
+            "KEY(device, at))");
+    tern_import_close(import);
+    CHECK_EQ(tern_import_open(&import, stage, url, &config), TERN_HOST_OK);
+    drain();
+    CHECK_TEXT(ask("SELECT group_concat(at) FROM climate"), "1,2,3");
+    last_event[0] = '\0';
+    chunks_open(&made, 4);
+    tern_chunk_put(&made.chunk, &chunks_table, TERN_OP_DELETE, key);
+    tern_chunk_finish(&made.chunk, true, false);
+    chunks_send(stage, range, &made, 0);
+    drain();
+    CHECK_TEXT(last_event, "records-held");
+    CHECK(strstr(last_fields, "tern-gateway ddl") != NULL);
+    tern_import_close(import);
+    make_by_ddl(both, 2);
+    CHECK_EQ(tern_import_open(&import, stage, url, &config), TERN_HOST_OK);
+    drain();
+    CHECK_TEXT(ask("SELECT group_concat(at) FROM climate"), "1,3");
+    CHECK_TEXT(ask("SELECT count(*) FROM log"), "0");
+    CHECK_TEXT(ask("SELECT count(*) FROM tern_gap"), "0");
+    make_by_ddl(both, 2);
+    CHECK_TEXT(printed, "");
+    done();
+}
+
 /* ---- Batches and gaps ------------------------------------------------------------------------------------------------------ */
 
 static void a_batch_over_several_chunks_appears_whole(void)
@@ -628,32 +700,45 @@ static void packed_chunks_that_grow_arrive_as_plain_ones_do(void)
 
 /* ---- Trouble --------------------------------------------------------------------------------------------------------------- */
 
+/* Records of other tables go in, those of the same device, its epoch and its commit too. */
 static void a_table_with_another_key_holds_only_its_own_records(void)
 {
     struct chunk_bytes made;
+    struct tern_value line[2] = {tern_int(3), tern_text("line")};
     fresh();
     execute("CREATE TABLE climate(at INTEGER PRIMARY KEY, celsius REAL)");
     struct tern_stage_range *range = chunks_device(stage, "dev1");
-    struct tern_stage_range *other = chunks_device(stage, "dev2");
-    chunks_schema(stage, other->device, &log_table);
-    chunks_fill(&made, 1, 3);
-    chunks_send(stage, range, &made, 0);
-    chunks_open(&made, 1);
-    struct tern_value line[2] = {tern_int(3), tern_text("line")};
+    chunks_schema(stage, range->device, &log_table);
+    for (uint32_t i = 0; i < 2; i++) {
+        chunks_open(&made, 1 + 6 * i);
+        for (int64_t at = 1; at < 4; at++) {
+            chunks_put(&made, &chunks_table, at + 3 * i, "n");
+            tern_chunk_put(&made.chunk, &log_table, TERN_OP_PUT, line);
+        }
+        tern_chunk_finish(&made.chunk, true, i == 1);
+        chunks_send(stage, range, &made, 0);
+    }
+    chunks_open(&made, 13);
     tern_chunk_put(&made.chunk, &log_table, TERN_OP_PUT, line);
     tern_chunk_finish(&made.chunk, true, false);
-    chunks_send(stage, other, &made, 0);
+    chunks_send(stage, range, &made, 0);
     drain();
-    CHECK_TEXT(ask("SELECT count(*) FROM log"), "1");
-    CHECK_TEXT(ask("SELECT count(*) FROM tern_checkpoint"), "1");
+    CHECK_TEXT(ask("SELECT group_concat(tern_id & 255) FROM log"), "2,4,6,13");
+    CHECK_TEXT(ask("SELECT group_concat(first || '-' || last || ' ' || reason) FROM tern_gap"),
+               "1-1 table,3-3 table,5-5 table,7-12 table");
+    CHECK_TEXT(ask("SELECT applied FROM tern_checkpoint"), "13");
     CHECK_TEXT(last_event, "records-held");
-    /* Mended, and read again from the held records on. */
-    tern_import_close(import);
+    struct tern_import_status status;
+    tern_import_status(import, &status);
+    CHECK_EQ(status.held, 1);
+    /* Mended, without a restart. */
     execute("DROP TABLE climate");
-    open_import(0);
+    for (unsigned i = 0; i < 200 && strcmp(ask("SELECT count(*) FROM climate"), "6") != 0; i++)
+        usleep(100000);
     drain();
-    CHECK_TEXT(ask("SELECT count(*) FROM climate"), "3");
-    CHECK_TEXT(ask("SELECT count(*) FROM log"), "1");
+    CHECK_TEXT(ask("SELECT group_concat(at) FROM climate"), "1,2,3,4,5,6");
+    CHECK_TEXT(ask("SELECT group_concat(tern_id & 255) FROM log"), "2,4,6,8,10,12,13");
+    CHECK_TEXT(ask("SELECT count(*) FROM tern_gap"), "0");
     done();
 }
 
@@ -893,7 +978,8 @@ static void a_table_that_the_database_refuses_holds_only_its_own_records(void)
     chunks_fill(&made, 1, 3);
     chunks_send(stage, other, &made, 0);
     drain();
-    CHECK_TEXT(ask("SELECT group_concat(device || ' ' || applied) FROM tern_checkpoint"), "dev2 3");
+    CHECK_TEXT(ask("SELECT group_concat(device || ' ' || applied) FROM tern_checkpoint"), "dev1 1,dev2 3");
+    CHECK_TEXT(ask("SELECT device || first || reason FROM tern_gap"), "dev11table");
     CHECK_TEXT(last_event, "records-held");
     struct tern_import_status status;
     tern_import_status(import, &status);
@@ -1020,6 +1106,7 @@ int main(void)
     RUN_OR_SKIP(a_database_set_back_is_noticed_and_filled_again);
     RUN_OR_SKIP(names_are_those_of_the_configuration_quoted);
     RUN_OR_SKIP(without_ddl_records_wait_for_their_table);
+    RUN_OR_SKIP(without_ddl_everything_goes_in_once_its_statements_have_run);
     RUN_OR_SKIP(a_batch_over_several_chunks_appears_whole);
     RUN_OR_SKIP(a_batch_with_a_gap_is_left_out_whole);
     RUN_OR_SKIP(a_commit_behind_what_another_store_holds_ends_its_run);
