@@ -4,19 +4,26 @@
 #include "crc32c.h"
 #include "tern.h"
 
-#define CRC_SIZE 4u
+#define CRC_SIZE      4u
+#define KIND_OF_EPOCH 2u /* bit: the message is about records of the session's epoch (PART, GAP, ACK, WANT) */
 
-size_t tern_frame_seal(uint8_t *frame, size_t size)
+/* Two epochs never give one CRC: with the same bytes behind it, each beginning has an end of its own. */
+static uint32_t frame_crc(const uint8_t *frame, size_t size, uint32_t epoch)
 {
-    tern_store32(frame + size, tern_crc32c(0, frame, size));
+    return tern_crc32c((frame[0] & KIND_OF_EPOCH) != 0 ? epoch : 0, frame, size);
+}
+
+size_t tern_frame_seal(uint8_t *frame, size_t size, uint32_t epoch)
+{
+    tern_store32(frame + size, frame_crc(frame, size, epoch));
     return size + CRC_SIZE;
 }
 
-int tern_frame_check(const uint8_t *frame, size_t size)
+int tern_frame_check(const uint8_t *frame, size_t size, uint32_t epoch)
 {
     if (size < TERN_FRAME_MIN || size > TERN_FRAME_MAX)
         return TERN_E_CORRUPT;
-    return tern_crc32c(0, frame, size) == TERN_CRC32C_RESIDUE ? TERN_OK : TERN_E_CORRUPT;
+    return frame_crc(frame, size, epoch) == TERN_CRC32C_RESIDUE ? TERN_OK : TERN_E_CORRUPT;
 }
 
 size_t tern_cobs_encode(uint8_t *buffer, size_t offset, size_t size)

@@ -43,11 +43,12 @@ enum tern_refused_reason {
 /* Room in a stream for a bare frame of `size` bytes: COBS, and a zero on either side. */
 #define TERN_STREAM_SIZE(size) ((size) + (size) / 254u + 3u)
 
-/* Appends the CRC to the `size` bytes of kind and body; the buffer must hold 4 more. Returns the bare frame's size. */
-size_t tern_frame_seal(uint8_t *frame, size_t size);
+/* Appends the CRC to the `size` bytes of kind and body; the buffer must hold 4 more. `epoch`: what the session of the frame's lane is about;
+ * it goes into the CRC of the messages that are of one, and nowhere else. Returns the bare frame's size. */
+size_t tern_frame_seal(uint8_t *frame, size_t size, uint32_t epoch);
 
-/* TERN_OK when the bytes are a bare frame with a right CRC (its body then is [1, size - 4)), else TERN_E_CORRUPT. */
-int tern_frame_check(const uint8_t *frame, size_t size);
+/* TERN_OK when the bytes are a bare frame with a right CRC (its body then is [1, size - 4)), and of that epoch; else TERN_E_CORRUPT. */
+int tern_frame_check(const uint8_t *frame, size_t size, uint32_t epoch);
 
 /* Where in its buffer a bare frame of `size` bytes must stand, at least, to be encoded in place. */
 #define TERN_COBS_OFFSET(size) (3u + ((size) >> 7))

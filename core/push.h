@@ -38,6 +38,12 @@ static inline bool tern_push_is_old(const struct tern_log *log)
 int32_t tern_push_receive(struct tern *tern);
 void tern_push_take(struct tern *tern, size_t size, uint32_t now);
 
+/* The epoch that the lane's session is about. */
+static inline uint32_t tern_push_epoch(const struct tern_lane *lane)
+{
+    return lane->log.epochs[lane->sender.state / OLD_EPOCH & 1u].epoch;
+}
+
 /* The next frame, the most urgent first, into the buffer. TERN_OK; TERN_AGAIN: there is none; or an error. */
 int tern_push_send(struct tern *tern);
 void tern_push_hello(struct tern *tern, uint32_t now);

@@ -160,16 +160,17 @@ static bool take_frame(struct tern *tern, size_t size, uint32_t now)
     uint32_t fields[FIELDS];
     uint8_t kind = frame[0];
     uint8_t byte = frame[1];
-    if (tern_frame_check(frame, size) != TERN_OK)
+    bool is_lane = byte < tern->config->lane_count;
+    struct tern_lane *lane = &tern->config->lanes[is_lane ? byte : 0];
+    if (tern_frame_check(frame, size, tern_push_epoch(lane)) != TERN_OK)
         return false;
     if (kind == TERN_REFUSED)
         return on_refused(tern, byte, now);
     struct tern_input input = {frame + 2, size - TERN_FRAME_MIN - 1, false};
     for (uint8_t i = 0; i < (kind == TERN_WANT ? WANT_FIELDS : FIELDS); i++)
         fields[i] = tern_read_varint(&input);
-    if (input.failed || byte >= tern->config->lane_count)
+    if (input.failed || !is_lane)
         return false;
-    struct tern_lane *lane = &tern->config->lanes[byte];
     if (kind == TERN_ACK)
         return on_ack(tern, lane, fields, now);
     if (kind == TERN_WELCOME)

@@ -28,11 +28,11 @@ static void begin_frame(const struct tern *tern, struct tern_output *output, uin
     tern_write_varint(output, b);
 }
 
-static void end_frame(struct tern *tern, const struct tern_output *output)
+static void end_frame(struct tern *tern, const struct tern_lane *lane, const struct tern_output *output)
 {
     uint8_t *frame = tern->config->frame;
     uint16_t offset = (uint16_t)(output->data - frame);
-    size_t size = tern_frame_seal(output->data, output->size);
+    size_t size = tern_frame_seal(output->data, output->size, tern_push_epoch(lane));
     tern->frame_next = 0;
     if (tern->config->link->datagram != 0) {
         tern->frame_next = offset;
@@ -54,7 +54,7 @@ static int32_t send_bytes(struct tern *tern, const struct tern_lane *lane, uint8
     if (flash->read(flash->context, address + offset, output.data + output.size, size) != 0)
         return TERN_E_FLASH;
     output.size += (size_t)size;
-    end_frame(tern, &output);
+    end_frame(tern, lane, &output);
     return (int32_t)size;
 }
 
@@ -101,7 +101,7 @@ void tern_push_hello(struct tern *tern, uint32_t now)
     tern_write_bytes(&output, id, size);
     for (uint8_t i = 0; i < tern->config->lane_count; i++)
         write_lane(&output, &tern->config->lanes[i]);
-    end_frame(tern, &output);
+    end_frame(tern, tern->config->lanes, &output);
     tern->state = TERN_PUSH_TALKING;
     tern->since = now;
     tern->wait = 0;
@@ -160,7 +160,7 @@ static void send_gap(struct tern *tern, struct tern_lane *lane, uint32_t next)
     struct tern_output output;
     begin_frame(tern, &output, TERN_GAP, lane->log.lane, lane->sender.sequence, next - 1);
     tern_write8(&output, lane->sender.chunk.reason);
-    end_frame(tern, &output);
+    end_frame(tern, lane, &output);
     lane->sender.sequence = next;
 }
 

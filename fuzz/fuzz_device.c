@@ -123,7 +123,7 @@ static void put_frame(const uint8_t *data, size_t size)
     memcpy(bare, data + 1, size - 1);
     if (size > 10 && bare[0] == TERN_WELCOME && data[0] + sizeof nonce < size)
         memcpy(bare + data[0], nonce, sizeof nonce);
-    size_t bytes = tern_frame_seal(bare, size - 1);
+    size_t bytes = tern_frame_seal(bare, size - 1, lane.log.epochs[0].epoch);
     down_at = 0;
     memcpy(down + TERN_COBS_OFFSET(bytes), bare, bytes);
     down_size = (uint32_t)tern_cobs_encode(down, TERN_COBS_OFFSET(bytes), bytes);

@@ -31,7 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (got > 0 && got <= TERN_FRAME_MAX)
             encode_again(frame, (size_t)got);
         if (got > 0)
-            (void)tern_frame_check(frame, (size_t)got);
+            (void)tern_frame_check(frame, (size_t)got, 0);
     }
     return 0;
 }

@@ -35,11 +35,19 @@ static void answer(void)
             abort();
 }
 
+static uint32_t epoch_of(uint8_t lane)
+{
+    for (uint8_t i = 0; i < peer.range_count; i++)
+        if (peer.ranges[i].lane == lane)
+            return peer.ranges[i].stage->epoch;
+    return 0;
+}
+
 static void take_frame(const uint8_t *data, size_t size)
 {
     uint8_t bare[260], stream[300];
     memcpy(bare, data, size);
-    size_t bytes = tern_frame_seal(bare, size);
+    size_t bytes = tern_frame_seal(bare, size, epoch_of(bare[1]));
     memcpy(stream + TERN_COBS_OFFSET(bytes), bare, bytes);
     tern_peer_take(&peer, stream, tern_cobs_encode(stream, TERN_COBS_OFFSET(bytes), bytes), &now);
 }

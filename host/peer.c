@@ -408,11 +408,29 @@ static bool take_schema(struct tern_peer *peer, struct tern_input *body, const s
 
 /* ---- Bytes in ------------------------------------------------------------------------------------------------------------- */
 
+/* Whether the frame is sound, and where it is about records, of the epoch at hand. Before there is one, what is about records cannot be told
+ * from noise. */
+static bool is_sound(struct tern_peer *peer, const uint8_t *frame, size_t size)
+{
+    const struct tern_peer_range *range = find_range(peer, frame[1]);
+    return tern_frame_check(frame, size, range == NULL ? 0 : range->stage->epoch) == TERN_OK;
+}
+
+/* Records before a HELLO, or of a lane that the HELLO did not name. */
+static bool is_stray(struct tern_peer *peer, const uint8_t *frame)
+{
+    return (frame[0] == TERN_PART || frame[0] == TERN_GAP) && find_range(peer, frame[1]) == NULL;
+}
+
 static void take_frame(struct tern_peer *peer, const uint8_t *frame, size_t size,
                        const struct tern_moment *now)
 {
     bool good = false;
-    if (tern_frame_check(frame, size) == 0) {
+    if (size >= TERN_FRAME_MIN && is_stray(peer, frame)) {
+        peer->counts.stray++;
+        return;
+    }
+    if (size >= TERN_FRAME_MIN && is_sound(peer, frame, size)) {
         struct tern_input whole = {frame, size - (TERN_FRAME_MIN - 1), false};
         struct tern_input body = {frame + 1, size - TERN_FRAME_MIN, false};
         switch (frame[0]) {
@@ -477,9 +495,9 @@ static struct tern_output *begin_frame(struct giver *giver, uint8_t kind)
 }
 
 /* False when there is no room for it. */
-static bool end_frame(struct giver *giver)
+static bool end_frame(struct giver *giver, uint32_t epoch)
 {
-    size_t size = tern_frame_seal(giver->bare, giver->body.size);
+    size_t size = tern_frame_seal(giver->bare, giver->body.size, epoch);
     if (giver->body.failed || TERN_STREAM_SIZE(size) > giver->capacity - giver->size)
         return false;
     uint8_t *to = giver->buffer + giver->size;
@@ -552,7 +570,7 @@ static bool give_welcome(struct tern_peer *peer, struct tern_peer_range *range, 
         tern_write_varint(body, last_crc);
         write_tails(body, peer, range->stage);
     }
-    if (!end_frame(giver))
+    if (!end_frame(giver, 0))
         return false;
     range->welcome = WELCOME_NONE;
     range->open = true;
@@ -572,7 +590,7 @@ static bool give_ack(struct tern_peer *peer, struct tern_peer_range *range, stru
 {
     struct tern_output *body = begin_frame(giver, TERN_ACK);
     write_state(body, peer, range);
-    if (!end_frame(giver))
+    if (!end_frame(giver, range->stage->epoch))
         return false;
     remember_said(range);
     return true;
@@ -580,11 +598,12 @@ static bool give_ack(struct tern_peer *peer, struct tern_peer_range *range, stru
 
 static bool give_want(struct tern_peer *peer, struct giver *giver)
 {
+    const struct tern_peer_range *range = find_range(peer, peer->wanted_lane);
     struct tern_output *body = begin_frame(giver, TERN_WANT);
     tern_write8(body, peer->wanted_lane);
     tern_write_varint(body, peer->wanted);
     tern_write_varint(body, peer->wanted_offset);
-    if (!end_frame(giver))
+    if (!end_frame(giver, range == NULL ? 0 : range->stage->epoch))
         return false;
     peer->want = false;
     return true;
@@ -596,7 +615,7 @@ static bool give_refused(struct tern_peer *peer, struct giver *giver)
     tern_write8(body, peer->refused);
     tern_write8(body, 0);
     tern_write_bytes(body, peer->refusal, strlen(peer->refusal));
-    if (!end_frame(giver))
+    if (!end_frame(giver, 0))
         return false;
     peer->refused = 0;
     peer->is_over = true;

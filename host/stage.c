@@ -174,18 +174,12 @@ static uint32_t next_epoch(const struct tern_stage *stage, const struct tern_dev
     return unit > (int64_t)(EPOCH_MAX >> 3) ? 0 : (uint32_t)unit << 3 | lane;
 }
 
-/* Given out, and nothing came of it: the device never heard of it, and got another one elsewhere. */
-static bool is_unused(const struct tern_range *range)
-{
-    return range->granted && range->face.taken.next == range->face.base && range->face.taken.offset == 0;
-}
-
 static uint32_t newest_of_lane(const struct tern_device *device, uint8_t lane)
 {
     uint32_t newest = 0;
     for (size_t i = 0; i < device->range_count; i++)
         if (device->ranges[i]->face.lane == lane && device->ranges[i]->face.epoch > newest &&
-            !is_unused(device->ranges[i]))
+            !tern_range_is_unused(device->ranges[i]))
             newest = device->ranges[i]->face.epoch;
     return newest;
 }
@@ -205,17 +199,6 @@ static bool is_sound(const struct tern_hello_range *range)
            range->base <= range->oldest && range->oldest <= range->next &&
            (range->epoch == 0 || (range->epoch & 7u) == range->lane) &&
            (range->store == 0 || range->acked <= range->next);
-}
-
-/* The epoch that was given to this range before, when the answer was lost. */
-static struct tern_range *find_granted(const struct tern_device *device, const struct tern_hello_range *range)
-{
-    for (size_t i = 0; i < device->range_count; i++) {
-        struct tern_range *known = device->ranges[i];
-        if (is_unused(known) && known->face.lane == range->lane && known->face.base == range->base)
-            return known;
-    }
-    return NULL;
 }
 
 static void report_quarantine(const struct tern_stage *stage, const struct tern_device *device,
@@ -304,8 +287,9 @@ int tern_stage_hello(struct tern_stage *stage, struct tern_device *device, const
         return TERN_HOST_E_PROTOCOL;
     if (!tern_journal_has_room(stage->journal))
         return TERN_HOST_E_SYSTEM;
-    struct tern_range *known = range->epoch == 0 ? find_granted(device, range)
-                                                 : tern_stage_find_range(device, range->lane, range->epoch);
+    /* An epoch is never given twice, though the WELCOME with it may be lost: the device may have filled it at another gateway, and forgotten. */
+    struct tern_range *known =
+        range->epoch == 0 ? NULL : tern_stage_find_range(device, range->lane, range->epoch);
     bool is_new = known == NULL;
     int status = is_new ? make_range(stage, device, hello, range, now, &known) : TERN_HOST_OK;
     if (status != TERN_HOST_OK)

@@ -90,8 +90,8 @@ const char *tern_device_id(const struct tern_device *device);
 
 /* Finds or makes the range, giving an epoch where the device has none (max of the device's newest + 1 and now, in 16-second
  * units since 2024, low 3 bits the lane). `now` is Unix milliseconds, 0 when unknown. Writes the time anchor (boot, uptime) to the
- * journal when it says something new. A range that a device already had is found again by (lane, epoch); one that was given out for epoch 0 and whose
- * WELCOME was lost is given again only if nothing was taken into it. What another store has acknowledged and this one has not becomes
+ * journal when it says something new. A range that a device already had is found again by (lane, epoch); for epoch 0
+ * there is a new one each time. What another store has acknowledged and this one has not becomes
  * a gap (held by another store), and range->taken.next stands behind it. Sync before the WELCOME leaves.
  * TERN_HOST_E_PROTOCOL: the range contradicts itself, or its epoch was never seen here, is older than the lane's newest, and the device
  * does not know that one: a clone or a restored flash, not merged, and reported. TERN_HOST_E_SYSTEM: nothing can be stored now. */

@@ -103,12 +103,24 @@ struct tern_range *tern_stage_find_range(const struct tern_device *device, uint8
     return NULL;
 }
 
-/* The range of the oldest epoch, emptied. Its pointer may still be known to a session, but to one from 64 epochs ago. */
+bool tern_range_is_unused(const struct tern_range *range)
+{
+    return range->granted && range->face.taken.next == range->face.base && range->face.taken.offset == 0;
+}
+
+/* Those of which nothing came go first: a device whose answers get lost is given one after the other. */
+static bool goes_before(const struct tern_range *one, const struct tern_range *other)
+{
+    bool unused = tern_range_is_unused(one);
+    return unused != tern_range_is_unused(other) ? unused : one->face.epoch < other->face.epoch;
+}
+
+/* The range of the oldest epoch, emptied. Its pointer may still be known to a session, but to one from long ago. */
 static struct tern_range *reuse_oldest(struct tern_device *device)
 {
     struct tern_range *oldest = device->ranges[0];
     for (size_t i = 1; i < device->range_count; i++)
-        if (device->ranges[i]->face.epoch < oldest->face.epoch)
+        if (goes_before(device->ranges[i], oldest))
             oldest = device->ranges[i];
     bool was_dirty = oldest->is_dirty;
     struct tern_range *next_dirty = oldest->next_dirty;

@@ -88,6 +88,9 @@ struct tern_range *tern_stage_add_range(struct tern_device *device, uint8_t lane
 /* Makes the schema known for the device. TERN_HOST_OK, also when it was known; E_PROTOCOL: not valid; E_LIMIT; E_SYSTEM. */
 int tern_stage_add_schema(struct tern_device *device, uint32_t hash, const uint8_t *bytes, size_t size);
 
+/* Given out, and nothing came of it here: the device never heard of it, or brings its records elsewhere. */
+bool tern_range_is_unused(const struct tern_range *range);
+
 bool tern_device_has_schema(const struct tern_device *device, uint32_t hash);
 
 void tern_range_mark(struct tern_range *range);

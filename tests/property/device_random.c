@@ -96,7 +96,7 @@ static void send_down(uint8_t *bare, size_t size)
     uint8_t stream[256];
     if (chance(1000) < loss)
         return;
-    size = tern_frame_seal(bare, size);
+    size = tern_frame_seal(bare, size, gateway.epoch);
     memcpy(stream + TERN_COBS_OFFSET(size), bare, size);
     size_t length = tern_cobs_encode(stream, TERN_COBS_OFFSET(size), size);
     if (gateway.down_at == gateway.down_size)
@@ -221,7 +221,7 @@ static void take_hello(struct tern_input *input)
 
 static void take_frame(const uint8_t *frame, size_t size)
 {
-    CHECK_EQ(tern_frame_check(frame, size), TERN_OK);
+    CHECK_EQ(tern_frame_check(frame, size, gateway.epoch), TERN_OK);
     if (chance(1000) < loss)
         return;
     struct tern_input input = {frame + 1, size - TERN_FRAME_MIN, false};

@@ -324,9 +324,6 @@ void sim_gateways_stop(void);
 void sim_links_reset(void);
 void sim_link_open(unsigned device, struct tern_link *link);
 void sim_link_restart(unsigned device); /* the device has lost its memory */
-/* The device's records go by another epoch from now on: nothing older is replayed (PART names no epoch, and without a seal it is taken
- * for one of the session in which it comes). */
-void sim_link_forget(unsigned device);
 void sim_links_faults(unsigned device); /* once a step of the device */
 int64_t sim_links_due(void);
 void sim_links_step(void);
@@ -341,7 +338,8 @@ void sim_link_ended(unsigned gateway, int connection);
 /* ---- Devices (sim_device.c) --------------------------------------------------------------------------------------------------------- */
 
 void sim_devices_reset(void);
-bool sim_device_has_epochs(unsigned device);
+/* What the lane's newest records go by, 0: nothing yet. */
+uint32_t sim_device_epoch(unsigned device, unsigned lane);
 bool sim_device_is_off(unsigned device); /* its power went in the middle of a call */
 int64_t sim_devices_due(void);
 void sim_devices_step(void);

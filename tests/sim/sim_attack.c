@@ -28,8 +28,7 @@ void sim_attacks_reset(void)
 void sim_record_bytes(unsigned device, const uint8_t *data, size_t size)
 {
     struct tape *tape = &running[device];
-    /* Without a seal, a first contact that is replayed is a first contact: it is given an epoch, and what follows fills it. */
-    if ((sim.rates[LINK_REPLAY] == 0 && sim.rates[LINK_HOSTILE] == 0) || !sim_device_has_epochs(device))
+    if (sim.rates[LINK_REPLAY] == 0 && sim.rates[LINK_HOSTILE] == 0)
         return;
     if (size > TAPE_SIZE)
         size = TAPE_SIZE;
@@ -39,15 +38,6 @@ void sim_record_bytes(unsigned device, const uint8_t *data, size_t size)
     }
     memcpy(tape->data + tape->size, data, size);
     tape->size += (uint32_t)size;
-}
-
-void sim_link_forget(unsigned device)
-{
-    for (unsigned i = 0; i < TAPES; i++)
-        if (tapes[i].device == device)
-            tapes[i].size = 0;
-    running[device].size = 0;
-    sim_link_clear(device);
 }
 
 static const struct tape *any_tape(void)
@@ -72,12 +62,12 @@ void sim_replay(void)
     sim_gateways_bury();
 }
 
-static size_t to_stream(uint8_t *stream, struct tern_output *bare)
+static size_t to_stream(uint8_t *stream, struct tern_output *bare, uint32_t epoch)
 {
     uint8_t sealed[TERN_FRAME_MAX];
     size_t size = bare->size;
     memcpy(sealed, bare->data, size);
-    size = tern_frame_seal(sealed, size);
+    size = tern_frame_seal(sealed, size, epoch);
     memcpy(stream + TERN_COBS_OFFSET(size), sealed, size);
     return tern_cobs_encode(stream, TERN_COBS_OFFSET(size), size);
 }
@@ -121,7 +111,7 @@ static bool write_mutant(struct tern_output *output)
     uint32_t start = tape->size == 0 ? 0 : sim_below(tape->size);
     for (uint32_t i = start; i < tape->size; i++) {
         int size = tern_cobs_take(&cobs, tape->data[i]);
-        if (size <= 0 || tern_frame_check(frame, (size_t)size) != TERN_OK || frame[0] == TERN_HELLO)
+        if (size <= TERN_FRAME_MIN || frame[0] == TERN_HELLO)
             continue;
         for (uint32_t k = sim_below(4); k != 0; k--)
             frame[1 + sim_below((uint32_t)size - 5 + 1)] = (uint8_t)sim_below(256);
@@ -141,6 +131,16 @@ static void write_lie(struct tern_output *output)
         tern_write8(output, (uint8_t)sim_below(256));
 }
 
+/* What a stranger's session on that connection is about: it knows. */
+static uint32_t epoch_at(unsigned gateway, int connection, uint8_t lane)
+{
+    const struct tern_peer *peer = &sim_gateways[gateway].connections[connection].peer;
+    for (uint8_t i = 0; sim_gateways[gateway].is_up && i < peer->range_count; i++)
+        if (peer->ranges[i].lane == lane)
+            return peer->ranges[i].stage->epoch;
+    return 0;
+}
+
 void sim_hostile(void)
 {
     uint8_t bare[TERN_FRAME_MAX], stream[TERN_STREAM_SIZE(TERN_FRAME_MAX)];
@@ -153,7 +153,7 @@ void sim_hostile(void)
             write_hello(&output);
         else if (what < 6 || !write_mutant(&output))
             write_lie(&output);
-        size_t size = to_stream(stream, &output);
+        size_t size = to_stream(stream, &output, epoch_at(gateway, connection, bare[1]));
         if (sim_below(6) == 0)
             stream[sim_below((uint32_t)size)] = (uint8_t)sim_below(256);
         sim_deliver(gateway, connection, stream, size);
@@ -163,7 +163,7 @@ void sim_hostile(void)
         sim_disconnect(gateway, connection);
 }
 
-size_t sim_forge(uint8_t stream[256])
+size_t sim_forge(unsigned device, uint8_t stream[256])
 {
     uint8_t bare[128];
     struct tern_output output = {bare, 0, sizeof bare - 4, false};
@@ -182,5 +182,5 @@ size_t sim_forge(uint8_t stream[256])
     }
     for (uint32_t i = sim_below(30); i != 0; i--)
         tern_write_varint(&output, any_number());
-    return to_stream(stream, &output);
+    return to_stream(stream, &output, sim_device_epoch(device, bare[1]));
 }

@@ -240,7 +240,6 @@ static void factory_reset(struct device *device)
         open_flash(device, i);
     }
     device->life = new_life(device);
-    sim_link_forget((unsigned)(device - devices));
 }
 
 /* Another device with the same flash, and the same name. */
@@ -379,13 +378,9 @@ void sim_devices_calm(void)
         }
 }
 
-bool sim_device_has_epochs(unsigned device)
+uint32_t sim_device_epoch(unsigned device, unsigned lane)
 {
-    const struct device *one = &devices[device];
-    for (unsigned i = 0; i < one->lane_count; i++)
-        if (one->lanes[i].log.epochs[0].epoch == 0)
-            return false;
-    return true;
+    return lane < devices[device].lane_count ? devices[device].lanes[lane].log.epochs[0].epoch : 0;
 }
 
 bool sim_device_is_off(unsigned device)

@@ -297,7 +297,7 @@ void sim_links_faults(unsigned device)
         sim_hostile();
     if (sim_happens(LINK_FORGED)) {
         uint8_t frame[256];
-        size_t size = sim_forge(frame);
+        size_t size = sim_forge(line->device, frame);
         send_bytes(line, DOWN, frame, size);
     }
 }
@@ -307,11 +307,6 @@ void sim_link_inject(unsigned device, const uint8_t *data, size_t size)
     for (; size > PACKET_SIZE; data += PACKET_SIZE, size -= PACKET_SIZE)
         send_bytes(&lines[device], UP, data, PACKET_SIZE);
     send_bytes(&lines[device], UP, data, size);
-}
-
-void sim_link_clear(unsigned device)
-{
-    clear_flow(&lines[device].flows[UP]);
 }
 
 bool sim_link_is_wire(unsigned device)

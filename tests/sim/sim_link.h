@@ -13,12 +13,11 @@ void sim_replay(void);
 /* A stranger connects, speaks the protocol, and lies. */
 void sim_hostile(void);
 /* A frame that no gateway sent, in stream form. Its size. */
-size_t sim_forge(uint8_t frame[256]);
+size_t sim_forge(unsigned device, uint8_t frame[256]);
 
 /* Bytes on a device's line that it did not send. */
 void sim_link_inject(unsigned device, const uint8_t *data, size_t size);
 bool sim_link_is_wire(unsigned device);
 /* What the device sent and is still under way is gone. */
-void sim_link_clear(unsigned device);
 
 #endif

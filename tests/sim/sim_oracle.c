@@ -96,7 +96,6 @@ void sim_watch_lane(unsigned life, unsigned lane, const struct tern_log *log)
     }
     TRACE("device %u lane %u: epoch %u from %u on", one->device, lane, now.epoch, now.base);
     one->epochs[lane][one->epoch_count[lane]++] = now;
-    sim_link_forget(one->device);
 }
 
 /* The epoch under which the record went, 0: none yet. */

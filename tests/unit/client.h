@@ -25,12 +25,15 @@ struct client_stream {
     size_t size;
 };
 
+/* The epoch of each lane's session: of the HELLO written last, or given by the WELCOME read last. */
+static uint32_t client_epochs[TERN_LANES_MAX];
+
 /* Appends `size` bytes of kind and body as a frame. */
 static inline void client_frame(struct client_stream *stream, const uint8_t *bare, size_t size)
 {
     uint8_t frame[4200 + 40];
     memcpy(frame, bare, size);
-    size = tern_frame_seal(frame, size);
+    size = tern_frame_seal(frame, size, client_epochs[size < 2 ? 0 : frame[1] % TERN_LANES_MAX]);
     uint8_t *to = stream->bytes + stream->size;
     memcpy(to + TERN_COBS_OFFSET(size), frame, size);
     stream->size += tern_cobs_encode(to, TERN_COBS_OFFSET(size), size);
@@ -64,6 +67,7 @@ static inline void client_put_hello(struct client_stream *stream, const struct c
     tern_write_bytes(&out, hello->id, strlen(hello->id));
     for (size_t i = 0; i < hello->lanes; i++) {
         uint32_t epoch = hello->epoch == 0 ? 0 : hello->epoch + (uint32_t)i;
+        client_epochs[(hello->lane + i) % TERN_LANES_MAX] = epoch;
         tern_write8(&out, (uint8_t)(hello->lane + i));
         tern_write_varint(&out, epoch);
         tern_write_varint(&out, epoch == 0 ? 0 : hello->base);
@@ -202,6 +206,7 @@ static inline void client_read_welcome(struct client_answers *answers, struct te
     answers->store = tern_read64(body);
     answers->time = tern_read64(body);
     answers->epoch = tern_read_varint(body);
+    client_epochs[answers->lane % TERN_LANES_MAX] = answers->epoch;
     answers->last_crc = answers->tails = 0;
     while (body->size != 0 && !body->failed && answers->tails < 8) {
         uint32_t back = tern_read_varint(body), crc = tern_read_varint(body);
@@ -233,7 +238,8 @@ static inline void client_read_refused(struct client_answers *answers, struct te
 static inline void client_read_frame(struct client_answers *answers, size_t size)
 {
     struct tern_input body = {answers->frame + 1, size - 5, false};
-    if (tern_frame_check(answers->frame, size) != 0 || size > 96) {
+    if (tern_frame_check(answers->frame, size, client_epochs[answers->frame[1] % TERN_LANES_MAX]) != 0 ||
+        size > 96) {
         answers->bad++;
         return;
     }

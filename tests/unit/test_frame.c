@@ -101,21 +101,23 @@ static void a_cut_frame_is_bad(void)
 static void the_crc_finds_every_one_and_two_bit_error(void)
 {
     uint8_t frame[20] = {TERN_ACK, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14};
-    size_t size = tern_frame_seal(frame, 16);
-    CHECK_EQ(tern_frame_check(frame, size), TERN_OK);
+    size_t size = tern_frame_seal(frame, 16, 77);
+    CHECK_EQ(tern_frame_check(frame, size, 77), TERN_OK);
     for (unsigned a = 0; a < size * 8; a++)
         for (unsigned b = a; b < size * 8; b++) {
             frame[a / 8] ^= (uint8_t)(1u << a % 8);
             if (b != a)
                 frame[b / 8] ^= (uint8_t)(1u << b % 8);
-            if (!CHECK_EQ(tern_frame_check(frame, size), TERN_E_CORRUPT))
+            if (!CHECK_EQ(tern_frame_check(frame, size, 77), TERN_E_CORRUPT))
                 return;
             frame[a / 8] ^= (uint8_t)(1u << a % 8);
             if (b != a)
                 frame[b / 8] ^= (uint8_t)(1u << b % 8);
         }
-    CHECK_EQ(tern_frame_check(frame, 4), TERN_E_CORRUPT);
-    CHECK_EQ(tern_frame_check(buffer, TERN_FRAME_MAX + 1), TERN_E_CORRUPT);
+    for (uint32_t epoch = 0; epoch < 100000; epoch++)
+        CHECK_EQ(tern_frame_check(frame, size, epoch), epoch == 77 ? TERN_OK : TERN_E_CORRUPT);
+    CHECK_EQ(tern_frame_check(frame, 4, 77), TERN_E_CORRUPT);
+    CHECK_EQ(tern_frame_check(buffer, TERN_FRAME_MAX + 1, 0), TERN_E_CORRUPT);
 }
 
 int main(void)

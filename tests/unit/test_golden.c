@@ -86,7 +86,8 @@ static struct tern_output begin(struct bytes *bytes, uint8_t kind)
 
 static void check_frame(struct tern_output *output)
 {
-    CHECK(!output->failed && is_documented(output->data, tern_frame_seal(output->data, output->size)));
+    CHECK(!output->failed &&
+          is_documented(output->data, tern_frame_seal(output->data, output->size, 0x0B000000)));
 }
 
 static void messages_up_have_their_golden_bytes(void)
@@ -172,7 +173,7 @@ static void a_stream_frame_has_its_golden_bytes(void)
 {
     uint8_t buffer[64];
     uint8_t bare[16] = {TERN_WANT, 0x00, 0x11, 0x00, 0x00, 0x00};
-    size_t size = tern_frame_seal(bare, 6);
+    size_t size = tern_frame_seal(bare, 6, 0x0B000000);
     memcpy(buffer + TERN_COBS_OFFSET(size), bare, size);
     CHECK(is_documented(bare, size));
     CHECK(is_documented(buffer, tern_cobs_encode(buffer, TERN_COBS_OFFSET(size), size)));

@@ -186,7 +186,33 @@ static void a_device_without_an_epoch_is_given_one(void)
     connect_peer(); /* the WELCOME was lost */
     client_put_hello(&rig.out, &hello);
     send_and_hear();
-    CHECK_EQ(rig.answers.epoch, given);
+    CHECK_EQ(rig.answers.epoch, given + 8);
+    teardown();
+}
+
+/* They come late, or a recorded session is replayed: a first HELLO is then given another epoch, and what followed it is of the old one. */
+static void records_of_another_epoch_are_dropped(void)
+{
+    setup();
+    greet_with_schema("dev1");
+    connect_peer();
+    struct client_hello hello = client_good_hello;
+    hello.epoch = 0;
+    client_put_hello(&rig.out, &hello);
+    send_and_hear();
+    uint32_t given = rig.answers.epoch;
+    client_epochs[0] = CLIENT_EPOCH;
+    client_put_chunk(&rig.out, 1, 3, 512);
+    client_put_gap(&rig.out, 0, 1, 9, TERN_GAP_OVERFLOW);
+    take(rig.out.bytes, rig.out.size);
+    rig.out.size = 0;
+    client_epochs[0] = given;
+    CHECK_EQ(rig.peer.counts.bad_frames, 2);
+    CHECK_EQ(rig.peer.ranges[0].stage->taken.next, 1);
+    client_put_chunk(&rig.out, 1, 3, 512);
+    send_and_hear();
+    CHECK_EQ(rig.answers.next, 4);
+    CHECK_EQ(rig.answers.bad, 0);
     teardown();
 }
 
@@ -762,6 +788,7 @@ int main(void)
 {
     RUN(a_hello_is_welcomed_when_it_is_durable);
     RUN(a_device_without_an_epoch_is_given_one);
+    RUN(records_of_another_epoch_are_dropped);
     RUN(parts_without_an_epoch_wait_for_the_welcome);
     RUN(parts_right_behind_a_hello_are_taken);
     RUN(each_lane_is_welcomed);

@@ -7,6 +7,7 @@
 #include "../../core/chunk.h"
 #include "../../core/frame.h"
 #include "../../core/log.h"
+#include "../../core/push.h"
 #include "../../core/schema.h"
 
 #define SECTOR  1024u
@@ -74,7 +75,8 @@ static uint32_t link_session(void *context)
 
 static void keep_frame(const uint8_t *data, size_t size)
 {
-    CHECK(tern_frame_check(data, size) == TERN_OK && size <= TERN_FRAME_MAX);
+    CHECK(tern_frame_check(data, size, tern_push_epoch(&bench.lanes[data[1] % 2])) == TERN_OK &&
+          size <= TERN_FRAME_MAX);
     if (bench.ups < sizeof(bench.up) / sizeof(bench.up[0])) {
         memcpy(bench.up[bench.ups].data, data, size);
         bench.up[bench.ups++].size = size;
@@ -216,7 +218,7 @@ static struct tern_output message(uint8_t *bare, uint8_t kind, uint8_t lane)
 
 static void finish(struct tern_output *output)
 {
-    send_down(output->data, tern_frame_seal(output->data, output->size));
+    send_down(output->data, tern_frame_seal(output->data, output->size, EPOCH));
 }
 
 static uint64_t last_nonce(void)
@@ -265,7 +267,7 @@ static size_t write_answer(uint8_t *bare, uint8_t kind, const struct answer *ans
             tern_write_varint(&output, answer->crc[i]);
         }
     }
-    return tern_frame_seal(bare, output.size);
+    return tern_frame_seal(bare, output.size, answer->epoch);
 }
 
 static void say(uint8_t kind, struct answer answer)
@@ -283,7 +285,7 @@ static void welcome(uint8_t lane, uint32_t epoch, uint32_t next, uint32_t last_c
 
 static void ack(uint8_t lane, uint32_t next)
 {
-    say(TERN_ACK, answer_to(lane, 0, next));
+    say(TERN_ACK, answer_to(lane, tern_push_epoch(&bench.lanes[lane]), next));
 }
 
 /* The nth frame of that kind since `from`, or NULL. */
@@ -483,6 +485,23 @@ static void an_ack_above_what_was_sent_is_dropped(void)
     ack(0, 2);
     run(10);
     CHECK_EQ(tern_backlog(&bench.tern), 2);
+}
+
+/* It is of the epoch before: what it calls durable was other records. */
+static void an_ack_of_another_epoch_is_dropped(void)
+{
+    open_bench(1);
+    put_rows(&climate, 1, 30);
+    run(10);
+    welcome(0, EPOCH, 1, 0);
+    run(100);
+    say(TERN_ACK, answer_to(0, EPOCH + 8, 31));
+    run(100);
+    CHECK_EQ(tern_backlog(&bench.tern), 30);
+    CHECK_EQ(bench.tern.bad_frames, 1);
+    ack(0, 31);
+    run(100);
+    CHECK_EQ(tern_backlog(&bench.tern), 0);
 }
 
 static void a_welcome_to_another_hello_is_dropped(void)
@@ -985,6 +1004,7 @@ int main(void)
     RUN(lost_parts_are_sent_again_from_where_the_gateway_is);
     RUN(a_growing_chunk_goes_on_where_it_was);
     RUN(an_ack_above_what_was_sent_is_dropped);
+    RUN(an_ack_of_another_epoch_is_dropped);
     RUN(a_welcome_to_another_hello_is_dropped);
     RUN(an_epoch_of_another_lane_is_not_taken);
     RUN(a_new_connection_is_greeted_at_once_and_repeats_nothing);

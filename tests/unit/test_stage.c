@@ -322,9 +322,9 @@ static void a_long_batch_is_chained_from_its_commit(void)
 
 /* ---- Epochs ----------------------------------------------------------------------------------------------------------------- */
 
-static void an_epoch_is_given_once_and_again_only_while_unused(void)
+/* Nor is one of which nothing came: the device may have filled it at another gateway, and have been reset since. */
+static void an_epoch_is_never_given_twice(void)
 {
-    struct chunk_bytes made;
     int64_t now = 1767225600000 + 86400000;
     fresh();
     struct tern_device *device = tern_stage_device(stage, "dev1");
@@ -336,13 +336,35 @@ static void an_epoch_is_given_once_and_again_only_while_unused(void)
     CHECK_EQ(range->epoch & 7, 3);
     CHECK_EQ(range->epoch >> 3, (now / 1000 - 1704067200) / 16);
     CHECK_EQ(tern_stage_hello(stage, device, &hello, &hello.ranges[0], now, &repeated), TERN_HOST_OK);
-    CHECK(range == repeated);
-    chunks_schema(stage, device, &chunks_table);
-    chunks_fill(&made, 1, 3);
-    chunks_send(stage, range, &made, 0);
-    CHECK_EQ(tern_stage_hello(stage, device, &hello, &hello.ranges[0], now, &repeated), TERN_HOST_OK);
     CHECK(range != repeated);
     CHECK_EQ(repeated->epoch >> 3, (range->epoch >> 3) + 1);
+    uint32_t epoch = repeated->epoch;
+    CHECK_EQ(tern_stage_sync(stage), TERN_HOST_OK);
+    reopen();
+    device = tern_stage_device(stage, "dev1");
+    CHECK_EQ(tern_stage_hello(stage, device, &hello, &hello.ranges[0], now, &repeated), TERN_HOST_OK);
+    CHECK_EQ(repeated->epoch, epoch + 8);
+    tern_stage_close(stage);
+}
+
+/* A device that hears nothing asks again and again, and is given an epoch each time: what is in use stays known. */
+static void epochs_that_nobody_uses_give_way_first(void)
+{
+    struct chunk_bytes made;
+    fresh();
+    struct tern_stage_range *range = chunks_device(stage, "dev1"), *other;
+    uint32_t epoch = range->epoch;
+    chunks_schema(stage, range->device, &chunks_table);
+    chunks_fill(&made, 1, 3);
+    chunks_send(stage, range, &made, 0);
+    CHECK_EQ(tern_stage_sync(stage), TERN_HOST_OK);
+    struct tern_hello hello = {.id = "dev1", .range_count = 1};
+    hello.ranges[0] = (struct tern_hello_range){.base = 1, .oldest = 1, .next = 1};
+    for (int i = 0; i < 100; i++)
+        CHECK_EQ(tern_stage_hello(stage, range->device, &hello, &hello.ranges[0], 0, &other), TERN_HOST_OK);
+    hello.ranges[0] = (struct tern_hello_range){.epoch = epoch, .base = 1, .oldest = 1, .next = 5};
+    CHECK_EQ(tern_stage_hello(stage, range->device, &hello, &hello.ranges[0], 0, &other), TERN_HOST_OK);
+    CHECK(other == range && other->durable.next == 4);
     tern_stage_close(stage);
 }
 
@@ -513,7 +535,8 @@ int main(void)
     RUN(damaged_bytes_are_dropped_and_the_chunk_can_be_sent_again);
     RUN(gaps_take_their_place_in_the_sequence);
     RUN(a_long_batch_is_chained_from_its_commit);
-    RUN(an_epoch_is_given_once_and_again_only_while_unused);
+    RUN(an_epoch_is_never_given_twice);
+    RUN(epochs_that_nobody_uses_give_way_first);
     RUN(an_epoch_that_was_given_and_not_used_stands_in_nobodys_way);
     RUN(an_older_epoch_that_was_never_seen_is_not_merged);
     RUN(records_that_another_store_acknowledged_become_a_gap);
