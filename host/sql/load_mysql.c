@@ -186,10 +186,17 @@ static bool is_refusal(const struct loading *loading, int status)
     return status == TERN_SQL_E_ROW || (status == TERN_SQL_E_DUPLICATE && loading->path == MERGE);
 }
 
+/* The merge gives tern_id no value where a row is equal to one of another key in some index: see tern_sql_add_merge(). */
+static const char *reason(const struct loading *loading)
+{
+    const char *error = loading->engine->client->error;
+    bool clashes = strstr(error, "1048") != NULL && strstr(error, "'tern_id'") != NULL;
+    return clashes ? "it is equal to a row of another key in a unique index of the table" : error;
+}
+
 static int load_path(struct loading *loading, enum path path)
 {
     const struct tern_sink_load *load = loading->load;
-    struct tern_sql_client *client = loading->engine->client;
     size_t end = load->count;
     int status = make_frame(loading, path);
     for (size_t first = 0, next; first < load->count && status == TERN_HOST_OK;) {
@@ -202,7 +209,7 @@ static int load_path(struct loading *loading, enum path path)
         } else if (next - first > 1) {
             end = first + (next - first) / 2;
         } else {
-            load->reject(load->context, load->rows[first], client->error);
+            load->reject(load->context, load->rows[first], reason(loading));
             end = load->count;
         }
     }

@@ -11,11 +11,52 @@ part "$BUILD/tests/servers/import_values" "$URL"
 part "$BUILD/tests/servers/import_outage" "$URL" "$SERVER stop '$FOLDER'" "$SERVER start '$FOLDER'"
 part "$BUILD/tests/servers/import_model" "$URL" "$SEED" "${SCHEDULES:-3}"
 part "$BUILD/tests/servers/import_kill" "$URL" "$KILLS" "$SEED" "$SERVER kill '$FOLDER' && $SERVER start '$FOLDER'"
-check "a gateway makes a staging store" start_gateway tcp://127.0.0.1:0 --stage "$WORK/stage"
-stop_gateway
-"$BUILD/tern-gateway" check --stage "$WORK/stage" --sink "$URL" >"$WORK/check.log" 2>&1
-check "check tells that this server does not wait for its disk" grep -q '^[^g].*innodb_flush_log_at_trx_commit: 2' "$WORK/check.log"
-check "and that the doublewrite buffer is there" grep -q '^good innodb_doublewrite: 1' "$WORK/check.log"
-"$BUILD/tern-gateway" ddl --stage "$WORK/stage" --sink "$URL" >"$WORK/ddl.sql" 2>&1
-check "the database's own tool takes what ddl prints" sh -c "mariadb --no-defaults --socket='$FOLDER/data/socket' -u root tern <'$WORK/ddl.sql'"
+
+# ---- The gateway and its commands -----------------------------------------------------------------------------------------------------
+
+NOWHERE="mariadb://root@/tern?socket=/nonexistent"
+DROP_INDEX="DROP INDEX alone ON hall"
+CLASH="unique index"
+client() {
+    mariadb --no-defaults --socket="$FOLDER/data/socket" -u root -N -B tern "$@"
+}
+sql() {
+    client -e "$1" | tr '\t' '|'
+}
+run_file() {
+    client <"$1"
+}
+empty() {
+    client -e "DROP DATABASE tern; CREATE DATABASE tern"
+}
+. tests/e2e/database.sh
+
+# finds LINE [URL]: check prints it, and does not end well.
+finds() {
+    "$BUILD/tern-gateway" check --stage "$WORK/stage2" --sink "${2:-$URL}" --name room=rooms --name room.v=value >"$WORK/said" 2>&1 && return 1
+    grep -q -e "$1" "$WORK/said" || { cat "$WORK/said"; return 1; }
+}
+WEAK="mysql://weak@/tern?socket=$FOLDER/data/socket"
+check "check finds that this server does not wait for its disk" finds '^bad  innodb_flush_log_at_trx_commit: 2'
+check "that the doublewrite buffer is there" grep -q '^good innodb_doublewrite: 1' "$WORK/said"
+sql "CREATE USER weak IDENTIFIED BY 'hidden7'; GRANT SELECT,INSERT,UPDATE ON tern.* TO weak" >/dev/null
+check "without a password there is no connection" finds '^bad  connection to' "$WEAK"
+check "nor with a wrong one" env MYSQL_PWD=hidden8 sh -c "! '$BUILD/tern-gateway' check --stage '$WORK/stage2' --sink '$WEAK' >'$WORK/wrong.log' 2>&1"
+export MYSQL_PWD=hidden7
+check "with one in the environment it finds that a user may make no table" finds '^bad  permissions: CREATE TABLE.*denied' "$WEAK"
+unset MYSQL_PWD
+sql "SET GLOBAL read_only=1"
+check "that a server takes nothing" finds '^bad  read_only: 1'
+sql "SET GLOBAL read_only=0"
+mkdir "$WORK/home" && printf '[client]\npassword=hidden7\n' >"$WORK/home/.my.cnf"
+check "with one in a file, that the user may not delete" env HOME="$WORK/home" sh -c "'$BUILD/tern-gateway' check --stage '$WORK/stage2' --sink '$WEAK' >'$WORK/right.log' 2>&1; grep -q '^bad  permissions: rows: DELETE command denied' '$WORK/right.log'"
+printf 'sink = mysql://weak:hidden7@/tern?socket=%s\n' "$FOLDER/data/socket" >"$WORK/hidden.conf"
+check "one in an URL is refused, in a file too" sh -c "! '$BUILD/tern-gateway' check --stage '$WORK/stage2' --config '$WORK/hidden.conf' >'$WORK/refused.log' 2>&1"
+check "with the reason" grep -q -i password "$WORK/refused.log"
+check "and no log holds one" sh -c "! grep -q 'hidden[78]' '$WORK'/*.log '$WORK/said' '$FOLDER/data/server.log'"
+$SERVER stop "$FOLDER" && $SERVER start "$FOLDER" innodb_flush_log_at_trx_commit=1 innodb_doublewrite=0 log_bin=log sync_binlog=0
+check "that the binary log does not wait for its disk" finds '^bad  sync_binlog: 0'
+check "that pages may be torn" grep -q '^bad  innodb_doublewrite: 0' "$WORK/said"
+$SERVER stop "$FOLDER" && $SERVER start "$FOLDER" innodb_flush_log_at_trx_commit=1 log_bin=log sync_binlog=1
+check "a server as it should be is good" sh -c "'$BUILD/tern-gateway' check --stage '$WORK/stage2' --sink '$URL' --name room=rooms --name room.v=value >'$WORK/said' 2>&1"
 report

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Runs a query on an SQLite database and prints its rows as CSV: NULL bare empty, the empty string "". Needs no sqlite3 tool.
+/* Runs statements on an SQLite database and prints their rows as CSV: NULL bare empty, the empty string "". Needs no sqlite3 tool.
  * dbdump FILE SQL [SEPARATOR]; status 1: the library or the database does not work, with a line that says why. */
 #include "../../host/sql/sqlite_api.h"
 
@@ -29,10 +29,11 @@ static void print_field(const struct tern_sqlite_api *api, struct sqlite3_stmt *
 static int dump(const struct tern_sqlite_api *api, struct sqlite3 *database, const char *sql,
                 const char *separator)
 {
-    struct sqlite3_stmt *statement;
-    int status = api->prepare_v2(database, sql, -1, &statement, NULL);
-    if (status == 0) {
-        while ((status = api->step(statement)) == ROW) {
+    int status = 0;
+    while (*sql != '\0' && (status == 0 || status == DONE)) {
+        struct sqlite3_stmt *statement = NULL;
+        status = api->prepare_v2(database, sql, -1, &statement, &sql);
+        while (statement != NULL && (status = api->step(statement)) == ROW) {
             for (int i = 0; i < api->column_count(statement); i++) {
                 fputs(i == 0 ? "" : separator, stdout);
                 print_field(api, statement, i);

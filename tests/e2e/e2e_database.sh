@@ -1,0 +1,27 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The gateway's commands with SQLite: tests/e2e/database.sh.
+. tests/e2e/common.sh
+
+if ! have_sqlite; then
+    echo "skip e2e_database: $(cat "$WORK/sqlite.txt")"
+    echo "0 passed, 0 failed, 1 skipped"
+    exit 0
+fi
+
+URL=sqlite:$WORK/x.db
+NOWHERE=sqlite:$WORK/nowhere/x.db
+DROP_INDEX="DROP INDEX alone"
+CLASH="unique"
+sql() {
+    "$TOOLS/dbdump" "$WORK/x.db" "$1" '|'
+}
+run_file() {
+    "$TOOLS/dbdump" "$WORK/x.db" "$(cat "$1")"
+}
+empty() {
+    rm -f "$WORK"/x.db*
+}
+. tests/e2e/database.sh
+[ "$failed" -eq 0 ] || tail -n 20 "$WORK/gateway.log" "$WORK/device.log"
+report
