@@ -72,6 +72,10 @@ static void sixty_four_bit_varints_come_back(void)
         tern_write_varint64(&output, values[i]);
         struct tern_input input = {bytes, output.size, false};
         CHECK(tern_read_varint64(&input) == values[i] && !input.failed && input.size == 0);
+        for (size_t cut = 0; cut < output.size; cut++) {
+            struct tern_input less = {bytes, cut, false};
+            CHECK(tern_read_varint64(&less) == 0 && less.failed);
+        }
     }
 }
 
@@ -84,6 +88,54 @@ static void reading_past_the_end_fails_and_stays_failed(void)
     CHECK(tern_read8(&input) == 0 && tern_read16(&input) == 0 && tern_read_bytes(&input, 0) == NULL);
 }
 
+/* A value of which the last byte is missing is not read in part. */
+static void each_width_is_read_whole_or_not_at_all(void)
+{
+    const uint8_t bytes[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+    for (size_t size = 0; size <= sizeof(bytes); size++) {
+        struct tern_input of8 = {bytes, size, false}, of16 = of8, of32 = of8, of64 = of8;
+        CHECK_EQ(tern_read8(&of8), size < 1 ? 0 : 1);
+        CHECK_EQ(tern_read16(&of16), size < 2 ? 0 : 0x0201);
+        CHECK_EQ(tern_read32(&of32), size < 4 ? 0 : 0x04030201);
+        CHECK(tern_read64(&of64) == (size < 8 ? 0 : 0x0807060504030201u));
+        CHECK(of8.failed == (size < 1) && of16.failed == (size < 2) && of32.failed == (size < 4) &&
+              of64.failed == (size < 8));
+        CHECK(of16.size == (size < 2 ? size : size - 2) && of16.data == bytes + (size < 2 ? 0 : 2));
+    }
+}
+
+static void each_width_is_written_whole_or_not_at_all(void)
+{
+    for (size_t capacity = 0; capacity <= 8; capacity++) {
+        uint8_t bytes[9] = {0};
+        struct tern_output output = {bytes, 0, capacity, false};
+        tern_write64(&output, 0x0807060504030201u);
+        CHECK(output.failed == (capacity < 8) && output.size == (capacity < 8 ? 0 : 8));
+        CHECK(memcmp(bytes, capacity < 8 ? "\0\0\0\0\0\0\0\0" : "\1\2\3\4\5\6\7\10", 8) == 0 &&
+              bytes[8] == 0);
+        memset(bytes, 0, sizeof(bytes));
+        output = (struct tern_output){bytes, 0, capacity, false};
+        tern_write32(&output, 0x04030201);
+        CHECK(output.failed == (capacity < 4) && output.size == (capacity < 4 ? 0 : 4));
+        CHECK(memcmp(bytes, capacity < 4 ? "\0\0\0\0" : "\1\2\3\4", 4) == 0);
+    }
+}
+
+static void varints_are_written_as_they_are_stored(void)
+{
+    static const uint32_t values[] = {0, 127, 128, 16383, 16384, 0x10000000, UINT32_MAX};
+    for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+        uint8_t stored[TERN_VARINT32_MAX], written[TERN_VARINT32_MAX];
+        size_t size = tern_store_varint(stored, values[i]);
+        struct tern_output output = {written, 0, size, false};
+        tern_write_varint(&output, values[i]);
+        CHECK(!output.failed && output.size == size && memcmp(stored, written, size) == 0);
+        output = (struct tern_output){written, 0, size - 1, false};
+        tern_write_varint(&output, values[i]);
+        CHECK(output.failed);
+    }
+}
+
 static void writing_past_the_end_writes_nothing(void)
 {
     uint8_t bytes[6] = {0, 0, 0, 0, 0, 0xAA};
@@ -91,7 +143,7 @@ static void writing_past_the_end_writes_nothing(void)
     tern_write16(&output, 0x0201);
     tern_write8(&output, 3);
     tern_write32(&output, 0xFFFFFFFF);
-    CHECK(output.failed && output.size == 3);
+    CHECK(output.failed && output.size == 3 && memcmp(bytes, "\1\2\3", 3) == 0);
     tern_write8(&output, 9);
     CHECK(output.size == 3 && bytes[3] == 0 && bytes[5] == 0xAA);
 }
@@ -135,6 +187,9 @@ int main(void)
     RUN(a_varint_has_one_spelling);
     RUN(sixty_four_bit_varints_come_back);
     RUN(reading_past_the_end_fails_and_stays_failed);
+    RUN(each_width_is_read_whole_or_not_at_all);
+    RUN(each_width_is_written_whole_or_not_at_all);
+    RUN(varints_are_written_as_they_are_stored);
     RUN(writing_past_the_end_writes_nothing);
     RUN(crc_agrees_with_published_values);
     RUN(the_fast_crc_equals_the_small_one);

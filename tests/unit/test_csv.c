@@ -81,6 +81,56 @@ static void a_strict_number_has_one_spelling(void)
     CHECK_EQ(parse("18446744073709551616", TERN_U64, true, &number), TERN_E_ROW);
 }
 
+static void each_type_takes_its_range_and_no_more(void)
+{
+    static const struct {
+        uint16_t type;
+        const char *least, *most, *below, *above;
+    } ranges[] = {
+        {TERN_BOOL, "0", "1", "-1", "2"},
+        {TERN_U8, "0", "255", "-1", "256"},
+        {TERN_U16, "0", "65535", "-1", "65536"},
+        {TERN_U32, "0", "4294967295", "-1", "4294967296"},
+        {TERN_U64, "0", "18446744073709551615", "-1", "18446744073709551616"},
+        {TERN_I8, "-128", "127", "-129", "128"},
+        {TERN_I16, "-32768", "32767", "-32769", "32768"},
+        {TERN_I32, "-2147483648", "2147483647", "-2147483649", "2147483648"},
+        {TERN_I64, "-9223372036854775808", "9223372036854775807", "-9223372036854775809",
+         "9223372036854775808"},
+        {TERN_DECIMAL(1), "-922337203685477580.8", "922337203685477580.7", "-922337203685477580.9",
+         "922337203685477580.8"},
+        {TERN_FLOAT(0), "-9223372036854775808", "9223372036854775807", "-9223372036854775809",
+         "18446744073709551620"},
+        {TERN_TIME_S, "-9223372036854775808", "9223372036854775807", "-9223372036854775809",
+         "99999999999999999999"},
+    };
+    int64_t number;
+    for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++)
+        for (int strict = 0; strict < 2; strict++) {
+            CHECK_EQ(parse(ranges[i].least, ranges[i].type, strict, &number), TERN_OK);
+            CHECK_EQ(parse(ranges[i].most, ranges[i].type, strict, &number), TERN_OK);
+            CHECK_EQ(parse(ranges[i].below, ranges[i].type, strict, &number), TERN_E_ROW);
+            CHECK_EQ(parse(ranges[i].above, ranges[i].type, strict, &number), TERN_E_ROW);
+        }
+}
+
+/* Each wrong at its last byte, or at its first: nothing behind the text may decide. */
+static void what_is_no_number_is_refused_whoever_wrote_it(void)
+{
+    static const char *const wrong[] = {
+        "", "-", "+", ".", "-.", "+-1", "1/", "1:", "/1", ":", "1..5", "1.5.", "1.5 ", "..5", "5e"};
+    int64_t number;
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        CHECK_EQ(parse(wrong[i], TERN_DECIMAL(3), false, &number), TERN_E_ROW);
+        CHECK_EQ(parse(wrong[i], TERN_DECIMAL(3), true, &number), TERN_E_ROW);
+    }
+    CHECK_EQ(tern_csv_parse_number("12", 1, TERN_I8, true, &number), TERN_OK);
+    CHECK_EQ(number, 1);
+    CHECK_EQ(parse("-0", TERN_BOOL, false, &number), TERN_OK);
+    CHECK_EQ(parse("5.", TERN_DECIMAL(3), false, &number), TERN_OK);
+    CHECK_EQ(number, 5000);
+}
+
 static void people_may_write_numbers_their_way(void)
 {
     int64_t number = 0;
@@ -186,6 +236,89 @@ static void lines_of_another_form_are_refused(void)
     CHECK_EQ(read_line("+0,1,1.50,1234567890123456,00112233\n"), TERN_OK);
 }
 
+static void hex_has_one_spelling(void)
+{
+    static const char *const wrong[] = {"/0", "0/", ":0", "0:", "`0", "0`",
+                                        "g0", "0g", "@0", "A0", " 0", "000"};
+    static const char *const right[] = {"00", "99", "aa", "ff", "0f", "f0"};
+    char line[16];
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        snprintf(line, sizeof(line), "+0,1,,,%s\n", wrong[i]);
+        CHECK_EQ(read_line(line), TERN_E_CORRUPT);
+    }
+    for (size_t i = 0; i < sizeof(right) / sizeof(right[0]); i++) {
+        snprintf(line, sizeof(line), "+0,1,,,%s\n", right[i]);
+        CHECK_EQ(read_line(line), TERN_OK);
+    }
+    CHECK_EQ(read_line("+0,1,,,\"\"\n"), TERN_OK);
+}
+
+/* A quoted field that ends where the input does, and one whose last quote is the input's last byte. */
+static void a_line_ends_inside_the_input(void)
+{
+    static const char line[] = "+0,1,,\"a\"\"b,\",00\n";
+    for (size_t cut = 0; cut < sizeof(line) - 1; cut++) {
+        struct tern_value read[TERN_COLUMNS_MAX];
+        struct tern_csv_record record;
+        uint8_t scratch[sizeof(line)];
+        uint8_t *copy = malloc(cut + 1); /* so that a sanitizer sees what is read behind it */
+        memcpy(copy, line, cut);
+        struct tern_input input = {copy, cut, false};
+        CHECK_EQ(tern_csv_read(&input, tables, 1, &record, read, scratch), TERN_E_CORRUPT);
+        free(copy);
+    }
+    CHECK_EQ(read_line(line), TERN_OK);
+}
+
+/* A text beyond what a chunk can hold has no place in a value's 16 bits. */
+static void a_field_longer_than_any_chunk_is_no_value(void)
+{
+    static char line[2 * TERN_CHUNK_MAX + 70000];
+    static uint8_t scratch[sizeof(line)];
+    struct tern_value read[TERN_COLUMNS_MAX];
+    struct tern_csv_record record;
+    for (unsigned column = 0; column < 2; column++)
+        for (size_t size = 65536; size <= 65538; size += 2) {
+            size_t at = (size_t)snprintf(line, sizeof(line), "+0,1,,%s", column == 0 ? "" : ",");
+            memset(line + at, '0', size);
+            strcpy(line + at + size, column == 0 ? ",\n" : "\n");
+            struct tern_input input = {(const uint8_t *)line, strlen(line), false};
+            CHECK_EQ(tern_csv_read(&input, tables, 1, &record, read, scratch), TERN_E_ROW);
+        }
+}
+
+static const struct tern_column two_columns[] = {{"a", TERN_TEXT(8), 0}, {"b", TERN_I32, 0}};
+static const struct tern_table two = TERN_TABLE("two", TERN_APPEND, two_columns);
+
+static void a_line_names_one_of_the_tables(void)
+{
+    static const struct tern_table *const both[] = {&table, &two};
+    struct tern_value read[TERN_COLUMNS_MAX];
+    struct tern_csv_record record;
+    uint8_t scratch[64];
+    struct tern_input input = {(const uint8_t *)"+1,x,5\n+2,x,5\n", 14, false};
+    CHECK_EQ(tern_csv_read(&input, both, 2, &record, read, scratch), TERN_OK);
+    CHECK(record.op == TERN_OP_PUT && record.index == 1 && record.values == 2 && read[1].number == 5);
+    CHECK_EQ(tern_csv_read(&input, both, 2, &record, read, scratch), TERN_E_CORRUPT);
+    struct tern_input below = {(const uint8_t *)"+/,x,5\n", 7, false};
+    CHECK_EQ(tern_csv_read(&below, both, 2, &record, read, scratch), TERN_E_CORRUPT);
+}
+
+/* Each quoted character by itself, first, in the middle and last. */
+static void what_needs_quotes_gets_them(void)
+{
+    static const char *const texts[] = {",", "\"", "\r", "\n", ",a", "a\"a", "a\r", "a\n"};
+    static const char *const lines[] = {"+0,\",\",1\n",   "+0,\"\"\"\",1\n", "+0,\"\r\",1\n",
+                                        "+0,\"\n\",1\n",  "+0,\",a\",1\n",   "+0,\"a\"\"a\",1\n",
+                                        "+0,\"a\r\",1\n", "+0,\"a\n\",1\n"};
+    uint8_t line[32];
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        struct tern_value row[] = {tern_text(texts[i]), tern_int(1)};
+        size_t size = tern_csv_record(line, sizeof(line), &two, 0, TERN_OP_PUT, row);
+        CHECK(size == strlen(lines[i]) && memcmp(line, lines[i], size) == 0);
+    }
+}
+
 static void random_rows_come_back_byte_for_byte(void)
 {
     static const char alphabet[] = "ab,\"\n\r\\\0N.";
@@ -237,11 +370,18 @@ int main(void)
     RUN(numbers_are_exact_and_come_back);
     RUN(random_numbers_come_back);
     RUN(a_strict_number_has_one_spelling);
+    RUN(each_type_takes_its_range_and_no_more);
+    RUN(what_is_no_number_is_refused_whoever_wrote_it);
     RUN(people_may_write_numbers_their_way);
     RUN(a_record_is_one_line_of_rfc_4180);
     RUN(null_and_empty_stay_different);
     RUN(deletes_and_snapshot_marks_have_their_lines);
     RUN(lines_of_another_form_are_refused);
+    RUN(hex_has_one_spelling);
+    RUN(a_line_ends_inside_the_input);
+    RUN(a_field_longer_than_any_chunk_is_no_value);
+    RUN(a_line_names_one_of_the_tables);
+    RUN(what_needs_quotes_gets_them);
     RUN(random_rows_come_back_byte_for_byte);
     RUN(rows_are_checked_against_their_columns);
     return test_report();

@@ -116,8 +116,46 @@ static void the_crc_finds_every_one_and_two_bit_error(void)
         }
     for (uint32_t epoch = 0; epoch < 100000; epoch++)
         CHECK_EQ(tern_frame_check(frame, size, epoch), epoch == 77 ? TERN_OK : TERN_E_CORRUPT);
-    CHECK_EQ(tern_frame_check(frame, 4, 77), TERN_E_CORRUPT);
-    CHECK_EQ(tern_frame_check(buffer, TERN_FRAME_MAX + 1, 0), TERN_E_CORRUPT);
+}
+
+/* One byte of COBS for each 254 begun (PROTOCOL.md section 6): no empty block behind a full one. */
+static void a_full_last_block_ends_the_frame(void)
+{
+    uint8_t bare[508];
+    memset(bare, 0xFF, sizeof(bare));
+    CHECK_EQ(encode(bare, 254), 1 + 1 + 254 + 1);
+    CHECK_EQ(encode(bare, 508), 1 + 2 * 255 + 1);
+    CHECK_EQ(encode(bare, 255), 1 + 255 + 2 + 1);
+}
+
+/* With a right CRC, each: what is refused is the length. */
+static void a_frame_is_from_five_bytes_to_the_longest(void)
+{
+    static uint8_t frame[TERN_FRAME_MAX + 1];
+    CHECK_EQ(tern_frame_seal(frame, 0, 7), TERN_FRAME_MIN - 1);
+    CHECK_EQ(tern_frame_check(frame, TERN_FRAME_MIN - 1, 7), TERN_E_CORRUPT);
+    CHECK_EQ(tern_frame_seal(frame, 1, 7), TERN_FRAME_MIN);
+    CHECK_EQ(tern_frame_check(frame, TERN_FRAME_MIN, 7), TERN_OK);
+    CHECK_EQ(tern_frame_seal(frame, TERN_FRAME_MAX - 4, 7), TERN_FRAME_MAX);
+    CHECK_EQ(tern_frame_check(frame, TERN_FRAME_MAX, 7), TERN_OK);
+    CHECK_EQ(tern_frame_seal(frame, TERN_FRAME_MAX - 3, 7), TERN_FRAME_MAX + 1);
+    CHECK_EQ(tern_frame_check(frame, TERN_FRAME_MAX + 1, 7), TERN_E_CORRUPT);
+}
+
+/* However much comes before the zero: the count of it does not come round to a good frame's. */
+static void an_endless_frame_is_bad_and_writes_nothing_behind_the_buffer(void)
+{
+    uint8_t decoded[9] = {0};
+    struct tern_cobs cobs = {decoded, 8, 0};
+    for (size_t i = 0; i < 9; i++)
+        CHECK_EQ(tern_cobs_take(&cobs, 1), 0);
+    CHECK_EQ(cobs.size, 9);
+    CHECK_EQ(decoded[8], 0);
+    for (size_t i = 0; i < 100000; i++)
+        CHECK_EQ(tern_cobs_take(&cobs, 1), 0);
+    CHECK_EQ(cobs.size, 9);
+    CHECK_EQ(tern_cobs_take(&cobs, 0), TERN_E_CORRUPT);
+    CHECK_EQ(tern_cobs_take(&cobs, 0), 0);
 }
 
 int main(void)
@@ -128,5 +166,8 @@ int main(void)
     RUN(a_frame_too_long_is_dropped_and_the_next_one_taken);
     RUN(a_cut_frame_is_bad);
     RUN(the_crc_finds_every_one_and_two_bit_error);
+    RUN(a_full_last_block_ends_the_frame);
+    RUN(a_frame_is_from_five_bytes_to_the_longest);
+    RUN(an_endless_frame_is_bad_and_writes_nothing_behind_the_buffer);
     return test_report();
 }
