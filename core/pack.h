@@ -46,8 +46,7 @@ enum tern_pack_text_context {
 struct tern_pack_text {
     uint8_t *output; /* decoder: where the next text goes */
     uint8_t *output_end;
-    uint32_t coded; /* decoder: bytes of texts so far */
-    uint8_t end;    /* of the history: where the next byte goes */
+    uint8_t end; /* of the history: where the next byte goes */
     uint16_t context[TERN_PACK_TEXT_CONTEXTS];
     uint8_t behind[64];   /* where in the history what follows the last bytes is, by their hash */
     uint8_t history[256]; /* the newest bytes of texts, a ring */

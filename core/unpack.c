@@ -3,8 +3,6 @@
 
 #include "schema.h"
 
-#define TEXT_LIMIT ((uint32_t)1 << 22)
-
 /* Behind the payload come zeros. More of them than any chunk can have left out are a forgery: so the work
  * stays bounded. */
 static void read_byte(struct tern_pack *pack)
@@ -17,20 +15,17 @@ static void read_byte(struct tern_pack *pack)
     pack->value = pack->value << 8 | next;
 }
 
-/* More text than any chunk can hold, by what a byte costs at least, would only take time. */
 static void read_text(struct tern_pack *pack, struct tern_pack_column *model, struct tern_value *value)
 {
     struct tern_pack_text *text = tern_pack_text(pack);
     int64_t size = value->number;
-    if (size < 0 || size > TERN_CHUNK_MAX || size > text->output_end - text->output ||
-        text->coded > TEXT_LIMIT) {
+    if (size < 0 || size > TERN_CHUNK_MAX || size > text->output_end - text->output) {
         pack->failed = TERN_E_CORRUPT;
         return;
     }
     value->number = 0;
     value->data = text->output;
     value->size = (uint16_t)size;
-    text->coded += (uint32_t)size;
     tern_pack_bytes(pack, model, value);
     text->output += size;
 }

@@ -291,12 +291,92 @@ static void models_that_do_not_fit_are_refused(void)
     }
 }
 
+/* A firmware that names the codec for texts, and has none, need not find memory for them. */
+static void without_room_for_texts_numbers_alone_are_taken(void)
+{
+    static const struct tern_table of_numbers =
+        TERN_TABLE_CODED("numbers", TERN_MERGE, number_columns, &tern_packed_text);
+    struct tern_value row[3];
+    struct tern_value with_text[] = {tern_int(1), tern_int(2), tern_text("a"), tern_null()};
+    number_row(row, 1, 2, 0);
+    for (unsigned size = 0; size <= TERN_MODELS_SIZE(4) + TERN_MODELS_TEXT; size++) {
+        packed_open(&packed, &tern_packed_text, 512, 4);
+        memset(packed.models, 0xA5, sizeof(packed.models));
+        packed.chunk.models_size = (uint16_t)size;
+        tern_chunk_open(&packed.chunk, &tern_packed_text, 1, 0);
+        int status = tern_chunk_put(&packed.chunk, &of_numbers, TERN_OP_PUT, row);
+        CHECK(status == TERN_OK || status == TERN_E_TOO_BIG);
+        CHECK(status == TERN_OK || size < sizeof(struct tern_pack) + TERN_PACK_TEXT + 3 * 48);
+        tern_chunk_open(&packed.chunk, &tern_packed_text, 1, 0);
+        status = tern_chunk_put(&packed.chunk, &keyed, TERN_OP_PUT, with_text);
+        CHECK((status == TERN_OK) == (size >= sizeof(struct tern_pack) + TERN_PACK_TEXT + 4 * 48));
+        CHECK(status == TERN_OK || status == TERN_E_TOO_BIG || status == TERN_E_ARGUMENT);
+        CHECK_EQ(((uint8_t *)packed.models)[size], 0xA5);
+    }
+}
+
+static uint64_t unpack_models[TERN_UNPACK_SIZE(64) / 8 + 1];
+static uint8_t unpack_texts[64];
+static struct tern_unpack unpack;
+
+static void a_reader_says_what_it_has_no_room_for(void)
+{
+    static const struct tern_column columns[] = {
+        {"a", TERN_TEXT(40), 0}, {"b", TERN_BYTES(24), 0}, {"c", TERN_U8, 0}};
+    static const struct tern_table table = TERN_TABLE_CODED("t", TERN_APPEND, columns, &tern_packed_text);
+    CHECK_EQ(tern_unpack_texts(&table), 64);
+    CHECK_EQ(tern_unpack_texts(&numbers), 0);
+    CHECK_EQ(tern_unpack_open(&unpack, unpack_models, TERN_UNPACK_SIZE(1) - 1, NULL, 0), TERN_E_ARGUMENT);
+    CHECK_EQ(tern_unpack_open(&unpack, unpack_models, TERN_UNPACK_SIZE(1), NULL, 0), TERN_OK);
+    CHECK_EQ(tern_unpack_open(&unpack, unpack_models, TERN_UNPACK_SIZE(6), unpack_texts, 63), TERN_OK);
+    CHECK_EQ(tern_unpack_table(&unpack, &table), TERN_E_TOO_BIG);
+    CHECK_EQ(tern_unpack_open(&unpack, unpack_models, TERN_UNPACK_SIZE(5), unpack_texts, 64), TERN_OK);
+    CHECK_EQ(tern_unpack_table(&unpack, &table), TERN_OK);
+    CHECK_EQ(tern_unpack_table(&unpack, &numbers), TERN_E_TOO_BIG); /* the sixth column */
+    CHECK_EQ(unpack.table_count, 1);
+    CHECK_EQ(tern_unpack_open(&unpack, unpack_models, sizeof(unpack_models), unpack_texts, 64), TERN_OK);
+    for (unsigned i = 0; i < TERN_CHUNK_TABLES_MAX; i++)
+        CHECK_EQ(tern_unpack_table(&unpack, &numbers), TERN_OK);
+    CHECK_EQ(tern_unpack_table(&unpack, &numbers), TERN_E_TOO_BIG);
+    CHECK_EQ(unpack.table_count, TERN_CHUNK_TABLES_MAX);
+}
+
+/* PACK.md section 7. A payload longer than any chunk, as its coder would have written it. */
+static void a_payload_is_read_no_further_than_a_chunk_may_be_long(void)
+{
+    static uint8_t payload[20000];
+    static const struct tern_column column = {"v", TERN_I64, 0};
+    static const struct tern_table table = {"one", &column, &tern_packed, 1, TERN_APPEND, 0, 0};
+    struct tern_unpack_record record;
+    struct tern_value row[TERN_COLUMNS_MAX];
+    uint64_t random = 7;
+    uint16_t rows = 0;
+    int status;
+    packed_open(&packed, &tern_packed, 512, 1);
+    packed.chunk.tables[0] = &table;
+    CHECK_EQ(tern_packed.declare(&packed.chunk, 0), TERN_OK);
+    for (; rows < 2000; rows++) {
+        row[0] = tern_int((int64_t)test_random(&random));
+        CHECK_EQ(tern_packed.put(&packed.chunk, payload, sizeof(payload), 0, TERN_OP_PUT, row), TERN_OK);
+    }
+    uint16_t size = tern_packed.finish(&packed.chunk, payload);
+    CHECK(size > 2 * TERN_CHUNK_MAX);
+    tern_unpack_open(&unpack, unpack_models, sizeof(unpack_models), NULL, 0);
+    CHECK_EQ(tern_unpack_table(&unpack, &table), TERN_OK);
+    tern_unpack_segment(&unpack, payload, size, rows);
+    random = 7;
+    for (rows = 0; (status = tern_unpack_next(&unpack, &record, row)) == TERN_OK; rows++)
+        CHECK(row[0].number == (int64_t)test_random(&random));
+    CHECK_EQ(status, TERN_E_CORRUPT);
+    CHECK_EQ(unpack.pack->position, TERN_CHUNK_MAX + 5);
+    CHECK(rows > TERN_CHUNK_MAX / 10);
+}
+
 static void a_wrong_payload_is_refused_or_keeps_the_schema(void)
 {
     static uint8_t forged[TERN_CHUNK_MAX];
     static uint64_t models[TERN_UNPACK_SIZE(8) / 8 + 1];
     static uint8_t texts[64];
-    struct tern_unpack unpack;
     uint64_t random = 5;
     unsigned refused = 0;
     for (unsigned i = 0; i < 20000; i++) {
@@ -316,7 +396,6 @@ static void a_wrong_payload_is_refused_or_keeps_the_schema(void)
 static void bytes_behind_the_payload_are_refused(void)
 {
     static uint64_t models[TERN_UNPACK_SIZE(8) / 8 + 1];
-    struct tern_unpack unpack;
     struct tern_value row[TERN_COLUMNS_MAX];
     uint8_t payload[64] = {0};
     struct tern_walk walk;
@@ -379,6 +458,9 @@ int main(void)
     RUN(an_empty_segment_has_no_payload);
     RUN(text_columns_need_the_codec_for_text);
     RUN(models_that_do_not_fit_are_refused);
+    RUN(without_room_for_texts_numbers_alone_are_taken);
+    RUN(a_reader_says_what_it_has_no_room_for);
+    RUN(a_payload_is_read_no_further_than_a_chunk_may_be_long);
     RUN(a_wrong_payload_is_refused_or_keeps_the_schema);
     RUN(bytes_behind_the_payload_are_refused);
     RUN(the_form_of_a_payload_stays);

@@ -45,6 +45,31 @@ static void a_schema_comes_back(void)
     CHECK(strcmp(decoded.table.name, "climate") == 0 && strcmp(decoded.columns[2].name, "note") == 0);
 }
 
+/* A sink that fails is asked no more, and what it said is passed on. */
+struct failing {
+    int calls, fail_at;
+};
+
+static int fail(void *context, const void *data, size_t size)
+{
+    struct failing *failing = context;
+    (void)data;
+    (void)size;
+    return ++failing->calls == failing->fail_at ? TERN_E_FLASH : TERN_OK;
+}
+
+static void a_sink_that_fails_ends_the_encoding(void)
+{
+    struct failing whole = {0, 0};
+    CHECK_EQ(tern_schema_encode(&table, fail, &whole), TERN_OK);
+    CHECK_EQ(whole.calls, 2 + 1 + 3 * 2);
+    for (int i = 1; i <= whole.calls; i++) {
+        struct failing failing = {0, i};
+        CHECK_EQ(tern_schema_encode(&table, fail, &failing), TERN_E_FLASH);
+        CHECK_EQ(failing.calls, i);
+    }
+}
+
 static int check_columns(const struct tern_column *list, uint8_t count, uint8_t mode)
 {
     struct tern_table other = {"t", list, &tern_csv, count, mode, 0, 0};
@@ -81,6 +106,85 @@ static void wrong_tables_are_refused(void)
     CHECK_EQ(check_columns(&one, 1, TERN_MERGE), TERN_E_SCHEMA);
     one.flags = 5 << 2;
     CHECK_EQ(check_columns(&one, 1, TERN_APPEND), TERN_E_SCHEMA);
+}
+
+static int check_name(const char *name)
+{
+    const struct tern_column column = {name, TERN_I32, TERN_KEY};
+    const struct tern_column plain = {"a", TERN_I32, TERN_KEY};
+    const struct tern_table named = {name, &plain, &tern_csv, 1, TERN_MERGE, 0, 0};
+    int status = check_columns(&column, 1, TERN_MERGE);
+    CHECK(strcmp(name, "device") == 0 || tern_schema_check(&named) == status);
+    return status;
+}
+
+/* What stands before and behind each range of the letters that are allowed, at the beginning and inside. */
+static void a_name_keeps_to_its_alphabet_and_length(void)
+{
+    static const char *const good[] = {"a",
+                                       "z",
+                                       "aa",
+                                       "az",
+                                       "a0",
+                                       "a9",
+                                       "a_",
+                                       "tern",
+                                       "tern1",
+                                       "ternx",
+                                       "devices",
+                                       "devic",
+                                       "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
+    static const char *const bad[] = {"`",
+                                      "{",
+                                      "0",
+                                      "a`",
+                                      "a{",
+                                      "a/",
+                                      "a:",
+                                      "aA",
+                                      "a ",
+                                      "tern_",
+                                      "tern_a",
+                                      "device",
+                                      "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+        CHECK_EQ(check_name(good[i]), TERN_OK);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        CHECK_EQ(check_name(bad[i]), TERN_E_SCHEMA);
+    CHECK_EQ(strlen(good[12]), TERN_NAME_MAX);
+}
+
+static void each_type_takes_its_parameters_and_no_other(void)
+{
+    static const uint16_t most[] = {0, 64, 64, 18, 15, 0, 0, 4095, 4095};
+    static const uint16_t least[] = {0, 8, 8, 0, 0, 0, 0, 1, 1};
+    for (unsigned kind = 0; kind < 16; kind++)
+        for (unsigned parameter = 0; parameter < 4096; parameter++) {
+            struct tern_column typed = {"a", (uint16_t)(kind << 12 | parameter), TERN_KEY};
+            bool is_power = (parameter & (parameter - 1)) == 0;
+            bool integer = kind == 1 || kind == 2;
+            bool good =
+                kind < 9 && parameter >= least[kind] && parameter <= most[kind] && (!integer || is_power);
+            if (!CHECK_EQ(check_columns(&typed, 1, TERN_MERGE), good ? TERN_OK : TERN_E_SCHEMA))
+                return;
+        }
+}
+
+static void flags_and_modes_go_together(void)
+{
+    struct tern_column one[] = {{"a", TERN_I32, TERN_KEY}, {"b", TERN_I32, 0}};
+    for (unsigned flags = 0; flags < 256; flags++) {
+        one[1].flags = (uint8_t)flags;
+        bool rule = flags >> 2 <= TERN_ADD >> 2;
+        bool key = (flags & TERN_KEY) == 0 || flags == TERN_KEY;
+        CHECK_EQ(check_columns(one, 2, TERN_MERGE), rule && key ? TERN_OK : TERN_E_SCHEMA);
+    }
+    one[1].flags = 0;
+    CHECK_EQ(check_columns(one, 2, TERN_APPEND), TERN_E_SCHEMA);
+    CHECK_EQ(check_columns(one, 2, TERN_OVERWRITE), TERN_OK);
+    CHECK_EQ(check_columns(one + 1, 1, TERN_OVERWRITE), TERN_OK);
+    struct tern_table flagged = {"t", one, &tern_csv, 2, TERN_MERGE, TERN_DEDUP + 1, 0};
+    CHECK_EQ(tern_schema_check(&flagged), TERN_E_SCHEMA);
 }
 
 static void dedup_of_counters_and_snapshots_is_refused(void)
@@ -145,6 +249,54 @@ static void the_largest_schema_fits_and_no_larger(void)
     CHECK_EQ(tern_schema_check(&large), TERN_E_SCHEMA);
 }
 
+/* A name longer than any, with its bytes all there, and one with a NUL inside. */
+static void a_name_that_no_table_can_have_is_refused(void)
+{
+    static struct tern_schema decoded;
+    uint8_t bytes[200] = {1, TERN_APPEND, 0, 64};
+    size_t end = 4 + 64;
+    memset(bytes + 4, 'a', 64);
+    memcpy(bytes + end, "\1\x20\x20\0\1b", 6);
+    CHECK_EQ(tern_schema_decode(&decoded, bytes, end + 6), TERN_E_SCHEMA);
+    bytes[3] = 63;
+    memcpy(bytes + 4 + 63, "\1\x20\x20\0\1b", 6);
+    CHECK_EQ(tern_schema_decode(&decoded, bytes, end + 5), TERN_OK);
+    bytes[4 + 62] = '\0';
+    CHECK_EQ(tern_schema_decode(&decoded, bytes, end + 5), TERN_E_SCHEMA);
+    bytes[4 + 62] = 'a';
+    bytes[4 + 63] = 0;
+    CHECK_EQ(tern_schema_decode(&decoded, bytes, end), TERN_E_SCHEMA);
+    bytes[4 + 63] = TERN_COLUMNS_MAX + 1;
+    CHECK_EQ(tern_schema_decode(&decoded, bytes, sizeof(bytes)), TERN_E_SCHEMA);
+    bytes[0] = 2;
+    bytes[4 + 63] = 1;
+    CHECK_EQ(tern_schema_decode(&decoded, bytes, end + 5), TERN_E_SCHEMA);
+}
+
+static void a_text_fits_its_column_by_its_length(void)
+{
+    static const struct tern_column column = {"n", TERN_TEXT(3), 0};
+    static const struct tern_column may_lack = {"n", TERN_BYTES(3), TERN_NULLABLE};
+    static const struct tern_table one = {"t", &column, NULL, 1, TERN_APPEND, 0, 0};
+    static const struct tern_table lacking = {"t", &may_lack, NULL, 1, TERN_APPEND, 0, 0};
+    struct tern_value none = {0, NULL, 0, 0};
+    struct tern_value null = tern_null(), three = tern_bytes("abc", 3), four = tern_bytes("abcd", 4);
+    static const uint8_t large[0x10003] = {0};
+    struct tern_value round = tern_bytes(large, 0x10003), most = tern_bytes(large, 0xFFFF);
+    CHECK_EQ(tern_row_check(&one, TERN_OP_PUT, &none), TERN_OK);
+    CHECK_EQ(tern_row_check(&one, TERN_OP_PUT, &null), TERN_E_ROW);
+    CHECK_EQ(tern_row_check(&lacking, TERN_OP_PUT, &null), TERN_OK);
+    CHECK_EQ(tern_row_check(&one, TERN_OP_PUT, &three), TERN_OK);
+    CHECK_EQ(tern_row_check(&one, TERN_OP_PUT, &four), TERN_E_ROW);
+    CHECK_EQ(tern_row_check(&one, TERN_OP_PUT, &round), TERN_E_ROW); /* its length does not come round to 3 */
+    CHECK_EQ(round.size, 0xFFFF);
+    CHECK_EQ(most.size, 0xFFFF);
+    three.data = NULL;
+    CHECK_EQ(tern_row_check(&one, TERN_OP_PUT, &three), TERN_E_ROW);
+    null = tern_text(NULL);
+    CHECK(null.is_null == 1 && tern_text("ab").size == 2);
+}
+
 static bool fits(uint16_t type, int64_t number)
 {
     const struct tern_column column = {"n", type, 0};
@@ -184,11 +336,17 @@ static void integers_fit_from_their_least_to_their_greatest_value(void)
 int main(void)
 {
     RUN(a_schema_comes_back);
+    RUN(a_sink_that_fails_ends_the_encoding);
     RUN(wrong_tables_are_refused);
+    RUN(a_name_keeps_to_its_alphabet_and_length);
+    RUN(each_type_takes_its_parameters_and_no_other);
+    RUN(flags_and_modes_go_together);
     RUN(dedup_of_counters_and_snapshots_is_refused);
     RUN(a_cut_or_lengthened_schema_is_refused);
     RUN(any_changed_byte_is_refused_or_another_schema);
     RUN(the_largest_schema_fits_and_no_larger);
+    RUN(a_name_that_no_table_can_have_is_refused);
+    RUN(a_text_fits_its_column_by_its_length);
     RUN(integers_fit_from_their_least_to_their_greatest_value);
     return test_report();
 }
