@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../../core/chunk.h"
+#include "../../core/crc32c.h"
 #include "../../core/csv.h"
 #include "../../core/schema.h"
 
@@ -187,6 +188,263 @@ static void at_most_eight_tables_share_a_chunk(void)
     }
 }
 
+/* ---- Chunks that no device writes, with right CRCs -------------------------------------------------------------------------- */
+
+static uint32_t forged; /* bytes of data */
+
+static void forge_head(uint32_t first)
+{
+    memset(data, 0xFF, sizeof(data));
+    data[0] = 0x10;
+    forged = 1 + (uint32_t)tern_store_varint(data + 1, first);
+}
+
+/* A segment of `rows` and `payload` bytes of nothing; `tables` 0: declares none; `flags`: of the tag. */
+static void forge(uint32_t flags, uint32_t rows, uint8_t tables, uint32_t payload)
+{
+    forged += (uint32_t)tern_store_varint(data + forged, payload << 3 | flags);
+    if ((flags & 4) == 0)
+        forged += (uint32_t)tern_store_varint(data + forged, rows << 1 | (tables != 0));
+    if (tables != 0)
+        data[forged++] = tables;
+    forged += 4u * tables + payload;
+    tern_store32(data + forged, tern_crc32c(0, data, forged));
+    forged += 4;
+}
+
+/* What the walk says at last, and how many segments it found. */
+static int walk_forged(uint32_t limit, int *segments)
+{
+    struct tern_walk walk;
+    struct tern_segment segment;
+    int status = begin(&walk, limit);
+    for (*segments = 0; status == TERN_OK; *segments += status == TERN_OK)
+        status = tern_walk_next(&walk, &segment);
+    return status;
+}
+
+static void check_forged(int status, int segments)
+{
+    int found;
+    CHECK_EQ(walk_forged(forged, &found), status);
+    CHECK_EQ(found, segments);
+}
+
+static void a_chunk_has_4000_records_at_most(void)
+{
+    forge_head(1);
+    forge(1, TERN_CHUNK_ROWS_MAX, 0, 9);
+    forge(1, 0, 0, 9);
+    check_forged(TERN_AGAIN, 2);
+    forge(1, 1, 0, 9);
+    check_forged(TERN_E_CORRUPT, 2);
+    forge_head(1);
+    forge(1, TERN_CHUNK_ROWS_MAX + 1, 0, 9);
+    check_forged(TERN_E_CORRUPT, 0);
+    forge_head(1);
+    forge(1, UINT32_MAX >> 1, 0, 9);
+    check_forged(TERN_E_CORRUPT, 0);
+}
+
+static void a_chunk_declares_eight_tables_at_most(void)
+{
+    forge_head(1);
+    forge(1, 1, 7, 9);
+    forge(1, 1, 1, 9);
+    check_forged(TERN_AGAIN, 2);
+    forge(1, 1, 1, 9);
+    check_forged(TERN_E_CORRUPT, 2);
+    forge_head(1);
+    forge(1, 1, 9, 9);
+    check_forged(TERN_E_CORRUPT, 0);
+}
+
+static void what_declares_tables_declares_one_at_least(void)
+{
+    forge_head(1);
+    forge(1, 1, 1, 9);
+    data[2 + 2] = 0;
+    tern_store32(data + forged - 4, tern_crc32c(0, data, forged - 4));
+    check_forged(TERN_E_CORRUPT, 0);
+}
+
+static void sequences_do_not_come_round(void)
+{
+    forge_head(UINT32_MAX - 3);
+    forge(1, 3, 0, 9);
+    check_forged(TERN_AGAIN, 1);
+    forge(1, 1, 0, 9);
+    check_forged(TERN_E_CORRUPT, 1);
+}
+
+static void a_segment_of_one_record_is_a_commit_and_nothing_else(void)
+{
+    for (uint32_t flags = 0; flags < 8; flags++) {
+        forge_head(1);
+        forge(flags, 1, 0, 9);
+        check_forged(flags < 4 || flags == 5 ? TERN_AGAIN : TERN_E_CORRUPT, flags < 4 || flags == 5);
+    }
+}
+
+static void a_chunk_has_4096_bytes_at_most(void)
+{
+    int found;
+    forge_head(1);
+    forge(5, 1, 0, TERN_CHUNK_MAX - 2 - 3 - 4);
+    CHECK_EQ(forged, TERN_CHUNK_MAX);
+    CHECK_EQ(walk_forged(TERN_CHUNK_MAX, &found), TERN_AGAIN);
+    CHECK_EQ(found, 1);
+    CHECK_EQ(walk_forged(TERN_CHUNK_MAX - 1, &found), TERN_AGAIN);
+    CHECK_EQ(found, 0);
+    forge_head(1);
+    forged += (uint32_t)tern_store_varint(data + forged, (TERN_CHUNK_MAX - 2 - 3 - 3) << 3 | 5);
+    CHECK_EQ(walk_forged(TERN_CHUNK_MAX, &found), TERN_E_CORRUPT);
+    CHECK_EQ(walk_forged(100, &found), TERN_E_CORRUPT);
+    forge_head(1);
+    forged += (uint32_t)tern_store_varint(data + forged, 8193u << 3 | 5);
+    CHECK_EQ(walk_forged(100, &found), TERN_E_CORRUPT);
+    forge_head(1);
+    forged += (uint32_t)tern_store_varint(data + forged, 65545u << 3 | 5); /* 9 in sixteen bits */
+    forged += 9;
+    tern_store32(data + forged, tern_crc32c(0, data, forged));
+    CHECK_EQ(walk_forged(100, &found), TERN_E_CORRUPT);
+    CHECK_EQ(found, 0);
+}
+
+static void a_number_that_is_spelt_wrongly_is_damage(void)
+{
+    int found;
+    forge_head(1);
+    data[1] = 0x80; /* the first sequence */
+    data[2] = 0x00;
+    CHECK_EQ(walk_forged(100, &found), TERN_E_CORRUPT);
+    memset(data + 1, 0x80, 5);
+    CHECK_EQ(walk_forged(100, &found), TERN_E_CORRUPT);
+    CHECK_EQ(walk_forged(5, &found), TERN_AGAIN);
+    CHECK_EQ(walk_forged(6, &found), TERN_E_CORRUPT);
+}
+
+/* ---- A source that fails ----------------------------------------------------------------------------------------------------- */
+
+static int reads, fail_at;
+
+static int read_or_fail(void *context, uint32_t offset, void *to, uint32_t size)
+{
+    memcpy(to, (const uint8_t *)context + offset, size);
+    return ++reads == fail_at ? TERN_E_FLASH : TERN_OK;
+}
+
+static void a_read_that_fails_is_told_and_moves_nothing(void)
+{
+    struct tern_chunk chunk = new_chunk(512, 4);
+    for (int i = 0; i < 3; i++) {
+        CHECK_EQ(
+            put(&chunk, i == 0 ? &table : &other, i, "a text that is longer than a piece of the running CRC"),
+            TERN_OK);
+        tern_chunk_finish(&chunk, true, i == 1);
+    }
+    struct tern_source source = {read_or_fail, data};
+    bool failed = true;
+    for (int at = 1; failed; at++) {
+        struct tern_walk walk;
+        struct tern_segment segment;
+        int found = 0, status;
+        reads = 0;
+        fail_at = at;
+        failed = (status = tern_walk_begin(&walk, source, chunk.size)) == TERN_E_FLASH;
+        if (failed)
+            CHECK_EQ(tern_walk_begin(&walk, source, chunk.size), TERN_OK);
+        for (status = TERN_OK; status != TERN_AGAIN;) {
+            status = tern_walk_next(&walk, &segment);
+            failed |= status == TERN_E_FLASH;
+            found += status == TERN_OK;
+            CHECK(status == TERN_OK || status == TERN_AGAIN || status == TERN_E_FLASH);
+        }
+        CHECK_EQ(found, 3);
+        CHECK(walk.offset == chunk.size && walk.sequence == 504);
+        CHECK(at < 200);
+    }
+    CHECK(fail_at > 20);
+}
+
+/* ---- The builder's limits ------------------------------------------------------------------------------------------------------ */
+
+static uint16_t codec_puts;
+static int declared = TERN_OK;
+
+static void nothing_opens(struct tern_chunk *chunk)
+{
+    (void)chunk;
+}
+
+static int nothing_declares(struct tern_chunk *chunk, uint8_t index)
+{
+    (void)chunk;
+    (void)index;
+    return declared;
+}
+
+static int nothing_puts(struct tern_chunk *chunk, uint8_t *payload, uint16_t room, uint8_t index, uint8_t op,
+                        const struct tern_value *row)
+{
+    (void)chunk;
+    (void)payload;
+    (void)room;
+    (void)index;
+    (void)op;
+    (void)row;
+    codec_puts++;
+    return TERN_OK;
+}
+
+static uint16_t nothing_finishes(struct tern_chunk *chunk, uint8_t *payload)
+{
+    (void)chunk;
+    (void)payload;
+    return 0;
+}
+
+static const struct tern_codec nothing = {8, nothing_opens, nothing_declares, nothing_puts, nothing_finishes};
+
+/* However little a record takes, and in however many segments they stand. */
+static void a_chunk_takes_4000_records_and_no_more(void)
+{
+    for (int commits = 0; commits < 2; commits++) {
+        struct tern_chunk chunk = new_chunk(512, 0);
+        codec_puts = 0;
+        tern_chunk_open(&chunk, &nothing, 1, 0);
+        for (int i = 0; i < TERN_CHUNK_ROWS_MAX; i++) {
+            CHECK_EQ(put(&chunk, &table, i, "x"), TERN_OK);
+            if (commits && i % 100 == 99)
+                tern_chunk_finish(&chunk, true, false);
+        }
+        CHECK_EQ(put(&chunk, &table, 1, "x"), TERN_E_TOO_BIG);
+        CHECK_EQ(codec_puts, TERN_CHUNK_ROWS_MAX);
+        tern_chunk_finish(&chunk, true, false);
+        CHECK_EQ(tern_chunk_next(&chunk), TERN_CHUNK_ROWS_MAX + 1);
+        CHECK_EQ(put(&chunk, &table, 1, "x"), TERN_E_TOO_BIG);
+    }
+}
+
+/* A table that the codec has no memory for is not declared in the chunk either. */
+static void a_table_that_the_codec_refuses_is_not_declared(void)
+{
+    struct tern_chunk chunk = new_chunk(512, 0);
+    struct tern_walk walk;
+    struct tern_segment segment;
+    tern_chunk_open(&chunk, &nothing, 1, 0);
+    CHECK_EQ(put(&chunk, &table, 1, "x"), TERN_OK);
+    declared = TERN_E_TOO_BIG;
+    CHECK_EQ(put(&chunk, &other, 2, "x"), TERN_E_TOO_BIG);
+    declared = TERN_OK;
+    CHECK(tern_chunk_has(&chunk, &table) && !tern_chunk_has(&chunk, &other));
+    CHECK_EQ(tern_chunk_next(&chunk), 2);
+    tern_chunk_finish(&chunk, true, false);
+    CHECK_EQ(begin(&walk, chunk.size), TERN_OK);
+    CHECK_EQ(tern_walk_next(&walk, &segment), TERN_OK);
+    CHECK(segment.rows == 1 && segment.new_tables == 1);
+}
+
 static void an_unknown_format_is_told_from_damage(void)
 {
     struct tern_walk walk;
@@ -210,5 +468,15 @@ int main(void)
     RUN(hostile_bytes_end_the_walk);
     RUN(at_most_eight_tables_share_a_chunk);
     RUN(an_unknown_format_is_told_from_damage);
+    RUN(a_chunk_has_4000_records_at_most);
+    RUN(a_chunk_declares_eight_tables_at_most);
+    RUN(what_declares_tables_declares_one_at_least);
+    RUN(sequences_do_not_come_round);
+    RUN(a_segment_of_one_record_is_a_commit_and_nothing_else);
+    RUN(a_chunk_has_4096_bytes_at_most);
+    RUN(a_number_that_is_spelt_wrongly_is_damage);
+    RUN(a_read_that_fails_is_told_and_moves_nothing);
+    RUN(a_chunk_takes_4000_records_and_no_more);
+    RUN(a_table_that_the_codec_refuses_is_not_declared);
     return test_report();
 }
