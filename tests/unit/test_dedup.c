@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "../../core/chunk.h"
+#include "../../core/unpack.h"
 #include "../nor.h"
 
 #define CHUNK 192
@@ -262,6 +264,99 @@ static void a_chunk_of_a_foreign_table_ends_the_search(void)
     commit();
 }
 
+/* A codec that keeps to the chunk's form and writes no records: a chunk with a right CRC that does not decode. */
+static int wrong_put(struct tern_chunk *in, uint8_t *payload, uint16_t room, uint8_t index, uint8_t op,
+                     const struct tern_value *row)
+{
+    (void)room;
+    (void)index;
+    (void)op;
+    (void)row;
+    memset(payload, 0, 9);
+    in->payload = 9;
+    return TERN_OK;
+}
+
+static void nothing_opens(struct tern_chunk *in)
+{
+    (void)in;
+}
+
+static int nothing_declares(struct tern_chunk *in, uint8_t index)
+{
+    (void)in;
+    (void)index;
+    return TERN_OK;
+}
+
+static uint16_t wrong_finish(struct tern_chunk *in, uint8_t *payload)
+{
+    (void)in;
+    (void)payload;
+    return 9;
+}
+
+static const struct tern_codec wrong = {8, nothing_opens, nothing_declares, wrong_put, wrong_finish};
+static const struct tern_table wronged = {"stored", climate_columns, &wrong, 3, TERN_MERGE, 0, 0};
+
+static void a_chunk_that_does_not_decode_ends_the_search(void)
+{
+    start();
+    CHECK(put(1, 10));
+    commit();
+    CHECK(put_into(&wronged, 1, 10, "x"));
+    CHECK(put_into(&wronged, 2, 10, "x"));
+    commit();
+    CHECK(put(1, 10));
+    commit();
+    CHECK(!put(1, 10));
+    CHECK_EQ(dedup.checks[TERN_DEDUP_UNFOUNDED], 1);
+}
+
+static void a_chunk_larger_than_the_buffer_ends_the_search(void)
+{
+    start();
+    CHECK(put(1, 10));
+    for (int i = 0; i < 10; i++)
+        CHECK(put_into(&stored, i * 6007, i * 104729, "nearly 20 letters"));
+    commit();
+    uint32_t size = lane.chunk.size;
+    CHECK(size > TERN_CHUNK_MIN);
+    lane.chunk_size = (uint16_t)size;
+    restart();
+    CHECK(put(1, 10)); /* as the filter is empty */
+    CHECK_EQ(tern_abort(&tern), TERN_OK);
+    CHECK(!put(1, 10)); /* read whole: the buffer holds just that */
+    lane.chunk_size = (uint16_t)(size - 1);
+    restart();
+    memset(buffer, 0xA5, sizeof(buffer));
+    CHECK(put(1, 10));
+    CHECK_EQ(tern_abort(&tern), TERN_OK);
+    CHECK(put(1, 10));
+    CHECK_EQ(buffer[size - 1], 0xA5);
+    lane.chunk_size = CHUNK;
+}
+
+/* Without the memory that a chunk on the way needs, nothing is known, and everything is stored. */
+static void a_reader_without_memory_stores(void)
+{
+    for (int what = 0; what < 3; what++) {
+        start();
+        CHECK(put(1, 10));
+        commit();
+        if (what == 0)
+            dedup.models_size = 8;
+        else if (what == 1)
+            dedup.texts_size = 19;
+        else
+            dedup.models_size = (uint16_t)(TERN_UNPACK_SIZE(3) - 1);
+        CHECK(put(1, 10));
+        dedup.models_size = sizeof(more_models);
+        dedup.texts_size = 20;
+        CHECK(!put(1, 10));
+    }
+}
+
 static void a_hole_ends_the_search(void)
 {
     start();
@@ -341,6 +436,9 @@ int main(void)
     RUN(only_declared_tables_are_deduplicated);
     RUN(it_reaches_back_so_many_chunks);
     RUN(a_chunk_of_a_foreign_table_ends_the_search);
+    RUN(a_chunk_that_does_not_decode_ends_the_search);
+    RUN(a_chunk_larger_than_the_buffer_ends_the_search);
+    RUN(a_reader_without_memory_stores);
     RUN(a_hole_ends_the_search);
     RUN(flash_that_fails_stores);
     RUN(after_a_restart_the_first_repeat_is_stored);
