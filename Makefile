@@ -171,6 +171,12 @@ lint:
 coverage:
 	@sh tests/coverage.sh $(COVERAGE)
 
+# make mutants SAMPLE=200     core/ changed in one place at a time: does a test notice? All places without SAMPLE; SEED=1 chooses
+SEED ?= 1
+.PHONY: mutants
+mutants:
+	@python3 tests/mutants/mutants.py --build $(B)/mutants --seed $(SEED) $(SAMPLE:%=--sample %) $(MUTANTS)
+
 # make fuzz SECONDS=60        each target with libFuzzer
 SECONDS ?= 60
 fuzz:

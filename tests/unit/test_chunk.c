@@ -437,7 +437,7 @@ static void a_table_that_the_codec_refuses_is_not_declared(void)
     declared = TERN_E_TOO_BIG;
     CHECK_EQ(put(&chunk, &other, 2, "x"), TERN_E_TOO_BIG);
     declared = TERN_OK;
-    CHECK(tern_chunk_has(&chunk, &table) && !tern_chunk_has(&chunk, &other));
+    CHECK(chunk.table_count == 1 && chunk.tables[0] == &table);
     CHECK_EQ(tern_chunk_next(&chunk), 2);
     tern_chunk_finish(&chunk, true, false);
     CHECK_EQ(begin(&walk, chunk.size), TERN_OK);

@@ -5,6 +5,7 @@
 
 #include "../../core/crc32c.h"
 #include "../../core/schema.h"
+#include "../../core/tern.h"
 
 static const struct tern_column columns[] = {
     {"at", TERN_TIME_S, TERN_KEY},

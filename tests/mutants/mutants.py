@@ -1,0 +1,295 @@
+# SPDX-License-Identifier: MIT
+"""Does a test notice when a line of core/ is wrong? Changes core/*.c in one place at a time, and runs the unit tests.
+
+    mutants.py [--sample N] [--seed N] [--build DIR] [--least PERCENT] [--jobs N] [FILE ...]
+
+What is changed: comparisons, && and ||, a missing `!`, constants that are compared with, conditions that are always true or always
+false, statements left out (source.py). A mutant that compiles to the very code of the original, or of another mutant, is not counted. One
+that the plain tests let through is built with AddressSanitizer and UndefinedBehaviorSanitizer as well, for the tests of its file. What nothing notices is printed
+as `survived FILE:LINE: OLD => NEW`; `equivalent` names those of which nothing can be noticed, each with its reason. A sample is the same
+for the same seed, and a change of one line changes little of it. Ends with status 1 when fewer than --least percent are killed.
+"""
+import argparse
+import concurrent.futures
+import glob
+import hashlib
+import os
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import time
+
+import source
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+CC = os.environ.get("MUTANT_CC", "gcc")
+CORE = ["-std=c99", "-O2", "-w"]
+HOST = ["-std=c11", "-D_GNU_SOURCE", "-O1", "-w", "-pthread"]
+SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+
+# Each test, what it is called with, and the files that it is about: those it is run on first.
+TESTS = [
+    ("unit/test_schema", [], "schema"),
+    ("unit/test_push", [], "push push_in push_out"),
+    ("unit/test_golden", [], "chunk frame"),
+    ("unit/test_dedup", [], "dedup"),
+    ("unit/test_config", [], "tern"),
+    ("unit/test_tern", [], "tern"),
+    ("unit/test_bytes", [], "bytes crc32c"),
+    ("unit/test_frame", [], "frame"),
+    ("unit/test_pack", [], "pack pack_model unpack"),
+    ("unit/test_chunk", [], "chunk"),
+    ("unit/test_csv", [], "csv"),
+    ("unit/test_log", [], "log log_mount log_read log_scan"),
+    ("property/pack_random", ["1", "20000"], "pack pack_model unpack schema"),
+    ("property/dedup_random", ["1", "3000"], "dedup bloom"),
+    ("property/device_random", ["1", "60"], "tern push push_in push_out log log_mount log_read log_scan chunk"),
+    ("unit/test_bloom", [], "bloom"),
+    ("sim/powercut", ["quick"], "log log_mount log_read log_scan"),
+]
+# These take long, and are run on no others.
+SLOW = {
+    "unit/test_log": "log log_mount log_read log_scan chunk tern crc32c",
+    "property/device_random": "log log_mount log_read log_scan chunk tern push push_in push_out schema frame",
+    "unit/test_bloom": "bloom",
+    "sim/powercut": "log log_mount log_read log_scan",
+}
+
+
+
+
+def run(command, **more):
+    return subprocess.run(command, check=True, stdout=subprocess.DEVNULL, **more)
+
+
+def name_of(test):
+    return "main_" + os.path.basename(test)
+
+
+class Bench:
+    """One program of all tests and all mutants; `flags` for all of it."""
+
+    def __init__(self, build, flags, files, mutants):
+        """`files`: {path: source.File}; `mutants`: {number: mutant}."""
+        self.build, self.flags = build, flags
+        self.tests = [test for test in TESTS if os.path.exists(f"tests/{test[0]}.c")]
+        self.stillborn, self.code = set(), {}
+        shutil.rmtree(build, ignore_errors=True)
+        os.makedirs(build)
+        with open(f"{build}/tests.h", "w", encoding="utf-8") as file:
+            file.writelines(f"TEST({name_of(test)})\n" for test, _, _ in self.tests)
+        jobs = [("host/crc32c.c", HOST), ("tests/nor.c", HOST), ("tests/log_rig.c", HOST),
+                ("tests/mutants/driver.c", HOST + [f"-I{build}"])]
+        jobs += [(f"tests/{test}.c", HOST + [f"-Dmain={name_of(test)}"]) for test, _, _ in self.tests]
+        jobs = [job for job in jobs if job[0] != "tests/unit/test_bytes.c"]
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            made = [pool.submit(self.compile, *job) for job in jobs]
+            for path in sorted(glob.glob("core/*.c")):
+                mine = {number: mutant for number, mutant in mutants.items() if mutant.path == path}
+                made.append(pool.submit(self.compile_mutants, files.get(path) or source.File(path), mine))
+            objects = [future.result() for future in made]
+        for test, _, _ in self.tests:
+            run(["objcopy", f"--keep-global-symbol={name_of(test)}", self.object_of(f"tests/{test}.c")])
+        run([CC, *self.flags, *objects, "-pthread", "-lm", "-o", f"{build}/driver"])
+        self.measure()
+
+    def object_of(self, path):
+        return f"{self.build}/{path.replace('/', '+')[:-2]}.o"
+
+    def compile(self, path, flags):
+        cache = ["ccache"] if shutil.which("ccache") else []
+        run([*cache, CC, *flags, *self.flags, "-c", path, "-o", self.object_of(path)])
+        return self.object_of(path)
+
+    def compile_mutants(self, file, mutants):
+        """Those that do not compile are left out; of the others, what code they are is kept."""
+        made = self.object_of(file.path)
+        while True:
+            text, assembly = made[:-1] + "c", made[:-1] + "s"
+            with open(text, "w", encoding="utf-8") as to:
+                to.write(file.variants(mutants))
+            command = [CC, *CORE, *self.flags, "-Icore", "-S", text, "-o", assembly]
+            if file.path == "core/crc32c.c":  # the host's is linked, which is faster; this one stands in a test
+                made = self.object_of("tests/unit/test_bytes.c")
+                command = self.bytes_command(text, assembly)
+            result = subprocess.run(command, capture_output=True, text=True, check=False)
+            if result.returncode == 0:
+                break
+            wrong = {int(number) for number in re.findall(r"^mutant:(\d+):.*error:", result.stderr, re.M)}
+            if not wrong:
+                sys.exit(result.stderr)
+            self.stillborn |= wrong
+            mutants = {number: mutant for number, mutant in mutants.items() if number not in wrong}
+        run([CC, *self.flags, "-c", assembly, "-o", made])
+        with open(assembly, encoding="utf-8") as listing:
+            self.code.update(codes(file.path, listing.read()))
+        return made
+
+    def bytes_command(self, crc, assembly):
+        with open("tests/unit/test_bytes.c", encoding="utf-8") as file:
+            text = file.read().replace("../../core/crc32c.c", os.path.abspath(crc))
+        with open(f"{self.build}/test_bytes.c", "w", encoding="utf-8") as file:
+            file.write(text)
+        return [CC, *HOST, "-Itests/unit", "-Icore", *self.flags, "-Dmain=main_test_bytes", "-S",
+                f"{self.build}/test_bytes.c", "-o", assembly]
+
+    def order(self, path):
+        """The tests for a file: first those that are about it."""
+        name = os.path.basename(path)[:-2]
+        if self.flags:
+            return [test for test in self.tests if name in test[2].split() and test[0] != "sim/powercut"]
+        fit = [test for test in self.tests if test[0] not in SLOW or name in SLOW[test[0]].split()]
+        return sorted(fit, key=lambda test: (test[0] == "sim/powercut", name not in test[2].split()))
+
+    def measure(self):
+        """Milliseconds of processor time that each test may take: some times what it takes, and a little."""
+        self.limits = {}
+        for test, arguments, _ in self.tests:
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            if self.run_test(0, test, arguments, 60000) != 0:
+                sys.exit(f"mutants: {test} fails as things are")
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            took = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+            self.limits[test] = int(100 + 4000 * took)
+
+    def run_test(self, number, test, arguments, milliseconds):
+        try:
+            return subprocess.run([f"{self.build}/driver", str(number), name_of(test), str(milliseconds), *arguments],
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                  check=False, timeout=30 + milliseconds / 100).returncode
+        except subprocess.TimeoutExpired:
+            return -1
+
+    def judge(self, number, mutant):
+        """The test that notices this one, or None."""
+        if sys.stderr.isatty() or "PROGRESS" in os.environ:
+            print(f"{mutant.path}:{mutant.line}: {mutant.new}", file=sys.stderr)
+        for test, arguments, _ in self.order(mutant.path):
+            if self.run_test(number, test, arguments, self.limits[test]) != 0:
+                return test
+        return None
+
+
+def codes(path, listing):
+    """{number: what the function of that mutant compiles to}; (path, name) in place of the number of an original."""
+    found = {}
+    for match in re.finditer(r"^(\w+)__mutant(\d+):\n(.*?)^\s*\.size\s+\1__mutant\2,", listing, re.M | re.S):
+        name, number, text = match.group(1), int(match.group(2)), match.group(3)
+        labels = {}
+        text = re.sub(r"\.L\w+", lambda label, labels=labels: labels.setdefault(label.group(), f"L{len(labels)}"), text)
+        text = re.sub(r"__mutant\d+|\.\d+\b", "", text)
+        found[number or (path, name)] = hashlib.sha256(f"{path} {name} {text}".encode()).digest()
+    return found
+
+
+def excuses():
+    """{(file, old, new): reason} of the mutants of which nothing can be noticed."""
+    found, entry = {}, None
+    with open(f"{HERE}/equivalent", encoding="utf-8") as file:
+        for number, line in enumerate(file, 1):
+            if line.startswith("#") or not line.strip():
+                continue
+            if line[0].isspace():
+                found[entry] = (found[entry] + " " + line.strip()).strip()
+                continue
+            match = re.match(r"(\S+): (.*) => (.*)$", line.rstrip("\n"))
+            if not match:
+                sys.exit(f"equivalent:{number}: FILE: OLD => NEW is expected")
+            entry = match.groups()
+            found[entry] = ""
+    for entry, reason in found.items():
+        if not reason:
+            sys.exit(f"equivalent: {entry[0]}: {entry[1]}: no reason is given")
+    return found
+
+
+def key(mutant):
+    return mutant.path, mutant.old, mutant.new
+
+
+def sample(mutants, size, seed):
+    def rank(mutant):
+        return hashlib.sha256(f"{seed} {key(mutant)}".encode()).digest()
+    return sorted(mutants, key=rank)[:size] if size else mutants
+
+
+def hunt(build, jobs, files, mutants):
+    """[(mutant, verdict)]: the test that noticed it, "compiler", "same" or None."""
+    numbers = dict(enumerate(mutants, 1))
+    plain = Bench(build + "/plain", [], files, numbers)
+    verdicts = {number: "compiler" for number in plain.stillborn}
+    seen = {code for key, code in plain.code.items() if isinstance(key, tuple)}
+    for number in numbers:
+        if number not in verdicts and plain.code[number] in seen:
+            verdicts[number] = "same"
+        seen.add(plain.code.get(number))
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        def judge(bench, which):
+            return zip(which, pool.map(lambda number: bench.judge(number, numbers[number]), which))
+        verdicts.update(judge(plain, [number for number in numbers if number not in verdicts]))
+        alive = [number for number, verdict in verdicts.items() if verdict is None]
+        if alive:
+            strict = Bench(build + "/strict", SANITIZE, files, {number: numbers[number] for number in alive})
+            verdicts.update((number, verdict and "sanitizer: " + verdict) for number, verdict in judge(strict, alive))
+    return [(numbers[number], verdict) for number, verdict in sorted(verdicts.items())]
+
+
+def report(results, excused, whole, arguments):
+    killed = survived = out = wrong = 0
+    by = {}
+    seen = set()
+    for mutant, verdict in results:
+        if verdict in ("same", "compiler"):
+            continue
+        where = f"{mutant.path}:{mutant.line}: {mutant.old} => {mutant.new}"
+        if key(mutant) in excused:
+            seen.add(key(mutant))
+            out += 1
+            if verdict is not None:
+                print(f"FAIL {where}: is said to be equivalent, and {verdict} notices it")
+                wrong += 1
+            continue
+        if verdict is None:
+            survived += 1
+            print(f"survived {where}")
+        else:
+            killed += 1
+            by[verdict] = by.get(verdict, 0) + 1
+        if arguments.verbose and verdict:
+            print(f"killed by {verdict}: {where}")
+    for path, old, new in set(excused) - seen if whole else ():
+        print(f"FAIL {path}: {old} => {new}: is said to be equivalent, and is no mutant that differs")
+        wrong += 1
+    for test, count in sorted(by.items(), key=lambda item: -item[1]):
+        print(f"killed_by_{test.replace(' ', '_')} {count} count")
+    total = killed + survived
+    percent = 100 * killed / total if total else 100
+    print(f"mutants {total} count\nmutants_survived {survived} count\nmutants_equivalent {out} count")
+    print(f"mutants_killed {percent:.1f} percent")
+    return wrong == 0 and percent >= arguments.least
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--sample", type=int, default=0)
+    parser.add_argument("--seed", default="1")
+    parser.add_argument("--build", default="build/mutants")
+    parser.add_argument("--least", type=float, default=95)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--verbose", action="store_true")
+    parser.add_argument("files", nargs="*")
+    arguments = parser.parse_args()
+    start = time.time()
+    files = {path: source.File(path) for path in arguments.files or sorted(glob.glob("core/*.c"))}
+    mutants = [mutant for file in files.values() for mutant in file.mutants]
+    excused = excuses()
+    chosen = sample(mutants, arguments.sample, arguments.seed)
+    good = report(hunt(arguments.build, arguments.jobs, files, chosen), excused,
+                  len(chosen) == len(mutants) and not arguments.files, arguments)
+    print(f"seconds {time.time() - start:.0f} count")
+    return 0 if good else 1
+
+
+sys.exit(main())
