@@ -108,6 +108,59 @@ static bool is_sorted(const struct tern_import_item *items, size_t count)
     return true;
 }
 
+static size_t group_of(const struct tern_import_item *item, size_t devices)
+{
+    return (size_t)(item->major >> 32) * devices + (uint32_t)item->major;
+}
+
+/* Deals the items out by table and device, in the order in which they came. False: too many groups for that, or no memory. */
+static bool deal_items(struct tern_import_applying *applying, size_t count)
+{
+    const struct tern_turn *turn = &applying->import->turn;
+    size_t devices = turn->range_count, groups = turn->schema_count * devices;
+    struct tern_import_item *from = applying->items;
+    if (groups > count)
+        return false;
+    struct tern_import_item *to = malloc((count + 1) * sizeof *to);
+    size_t *ends = calloc(groups + 1, sizeof *ends);
+    if (to == NULL || ends == NULL) {
+        free(to);
+        free(ends);
+        return false;
+    }
+    for (size_t i = 0; i < count; i++)
+        ends[group_of(&from[i], devices)]++;
+    for (size_t i = 0, sum = 0; i < groups; i++) {
+        size_t size = ends[i];
+        ends[i] = sum;
+        sum += size;
+    }
+    for (size_t i = 0; i < count; i++)
+        to[ends[group_of(&from[i], devices)]++] = from[i];
+    applying->items = to;
+    free(from);
+    free(ends);
+    return true;
+}
+
+/* Devices take turns, but each one's rows mostly come in order of their keys: what is in order once it is dealt out is left as it is. */
+static void sort_items(struct tern_import_applying *applying, size_t count)
+{
+    if (is_sorted(applying->items, count))
+        return;
+    if (!deal_items(applying, count)) {
+        qsort(applying->items, count, sizeof *applying->items, compare_items);
+        return;
+    }
+    struct tern_import_item *items = applying->items;
+    for (size_t i = 0, end; i < count; i = end) {
+        for (end = i + 1; end < count && items[end].major == items[i].major;)
+            end++;
+        if (!is_sorted(items + i, end - i))
+            qsort(items + i, end - i, sizeof *items, compare_items);
+    }
+}
+
 static bool combine(struct tern_import_applying *applying, const struct tern_table *table,
                     struct tern_turn_row *into, struct tern_value *values, struct tern_turn_row *row)
 {
@@ -207,8 +260,7 @@ bool tern_import_fold(struct tern_import_applying *applying)
             (struct tern_import_item){(uint64_t)schema->rank << 32 | applying->device_ranks[whole->range],
                                       key_start(&schema->schema->table, row), row, &schema->schema->table};
     }
-    if (!is_sorted(items, count))
-        qsort(items, count, sizeof items[0], compare_items);
+    sort_items(applying, count);
     size_t kept = fold_keys(applying, count);
     if (kept == SIZE_MAX)
         return false;

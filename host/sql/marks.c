@@ -111,7 +111,7 @@ static int run_all(struct tern_sql_engine *engine, enum tern_sql_group which, st
 /* ---- Reading ----------------------------------------------------------------------------------------------------------------------- */
 
 static const char *const reasons[] = {"unknown",   "overflow", "refused", "damaged",
-                                      "retention", "rejected", "held", "table"};
+                                      "retention", "rejected", "held",    "table"};
 #define REASONS (sizeof reasons / sizeof reasons[0])
 
 static uint8_t find_reason(const struct tern_sql_value *value)
