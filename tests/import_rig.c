@@ -71,6 +71,7 @@ struct gateway {
     struct tern_stage *stage;
     struct tern_import *import;
     struct tern_stage_range *ranges[DEVICES];
+    unsigned held; /* steps that its importer stays away, while devices come to it */
     char folder[600];
 };
 
@@ -109,8 +110,10 @@ static void report(void *context, enum tern_level level, const char *event, cons
 
 static void open_import(struct rig *rig, struct gateway *gateway)
 {
-    struct tern_import_config config = {
-        .report = {report, NULL}, .rows = 1 + below(rig, 200), .soft_delete = rig->target->soft};
+    struct tern_import_config config = {.report = {report, NULL},
+                                        .rows = 1 + below(rig, 200),
+                                        .soft_delete = rig->target->soft,
+                                        .workers = rig->target->workers};
     if (gateway->import == NULL &&
         tern_import_open(&gateway->import, gateway->stage, rig->target->url, &config) != TERN_HOST_OK)
         complain(rig, "an importer cannot be opened");
@@ -137,7 +140,8 @@ static void kill_import(struct rig *rig, struct gateway *gateway)
     pid_t child = fork();
     if (child == 0) {
         struct tern_stage_config config = {.directory = gateway->folder, .read_only = true};
-        struct tern_import_config importing = {.rows = 1 + below(rig, 40), .soft_delete = rig->target->soft};
+        struct tern_import_config importing = {
+            .rows = 1 + below(rig, 40), .soft_delete = rig->target->soft, .workers = rig->target->workers};
         struct tern_stage *stage;
         struct tern_import *import;
         if (tern_stage_open(&stage, &config) != TERN_HOST_OK ||
@@ -489,18 +493,22 @@ static void step(struct rig *rig)
 {
     unsigned index = below(rig, DEVICES);
     struct gateway *gateway = &rig->gateways[below(rig, 2)];
-    if (rig->kills != 0 && below(rig, 8) == 0)
+    for (unsigned i = 0; i < 2; i++)
+        rig->gateways[i].held -= rig->gateways[i].held != 0;
+    if (rig->kills != 0 && gateway->held == 0 && below(rig, 8) == 0)
         kill_import(rig, gateway);
     switch (below(rig, 12)) {
     case 0:
         close_import(gateway);
+        gateway->held = below(rig, 4) == 0 ? below(rig, 200) : 0;
         break;
     case 1:
     case 2:
-        open_import(rig, gateway);
+        if (gateway->held == 0)
+            open_import(rig, gateway);
         break;
     case 3:
-        if (below(rig, 4) == 0)
+        if (gateway->held == 0 && below(rig, 4) == 0)
             drain(rig, gateway);
         break;
     case 4:

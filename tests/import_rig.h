@@ -17,6 +17,7 @@ struct rig_target {
     /* Executes statements, separated by semicolons. */
     bool (*execute)(void *context, const char *sql);
     void *context;
+    uint32_t workers; /* of each importer, 0: 1 */
     unsigned
         kills; /* of a process that imports, with SIGKILL at random moments, among the steps; at the end it has been killed so often */
 };

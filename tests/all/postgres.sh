@@ -11,7 +11,10 @@ part "$BUILD/tests/servers/import_values" "$URL"
 part "$BUILD/tests/servers/import_outage" "$URL" "$SERVER stop '$FOLDER'" "$SERVER start '$FOLDER'" \
     "$SERVER save '$FOLDER'" "$SERVER restore '$FOLDER'"
 part "$BUILD/tests/servers/import_model" "$URL" "$SEED" "${SCHEDULES:-3}"
-part "$BUILD/tests/servers/import_kill" "$URL" "$KILLS" "$SEED" \
+part "$BUILD/tests/servers/import_model" "$URL" "$SEED" 1 4
+part "$BUILD/tests/servers/import_kill" "$URL" "$KILLS" 1 "$SEED" \
+    "$SERVER kill '$FOLDER' && $SERVER start '$FOLDER'" "$SERVER crash '$FOLDER'"
+part "$BUILD/tests/servers/import_kill" "$URL" $((KILLS / 2)) 4 "$SEED" \
     "$SERVER kill '$FOLDER' && $SERVER start '$FOLDER'" "$SERVER crash '$FOLDER'"
 
 # ---- The gateway and its commands -----------------------------------------------------------------------------------------------------

@@ -56,7 +56,7 @@ static bool execute(void *context, const char *sql)
 
 static void run_all(bool soft, unsigned count, unsigned kills)
 {
-    struct rig_target target = {url, soft, "CAST(ROUND(%s*100) AS INTEGER)", query, execute, NULL, kills};
+    struct rig_target target = {url, soft, "CAST(ROUND(%s*100) AS INTEGER)", query, execute, NULL, 1, kills};
     for (unsigned i = 0; i < count; i++) {
         folder_fresh();
         snprintf(url, sizeof url, "sqlite:%s", folder_path("out.db"));

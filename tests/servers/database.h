@@ -6,21 +6,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../../host/sql/sql.h"
 #include "../../host/sql/sql_mysql.h"
 #include "../../host/sql/sql_postgres.h"
+#include "../../host/sql/sql_sqlite.h"
 
 struct database {
     struct tern_sql_client *client;
     const struct database_kind *kind;
+    const char *file; /* behind the URL's colon; the URL must outlive it */
 };
 
 /* What differs from database to database. */
 struct database_kind {
     const char *scheme;
     const struct tern_sql_client_ops *ops;
-    const char *empty;   /* removes every table */
+    const char *empty;   /* removes every table; NULL: the file goes */
     const char *hundred; /* a whole number from a decimal with two digits */
 };
 
@@ -29,6 +32,7 @@ static const struct database_kind database_kinds[] = {
      "CAST(ROUND(%s*100) AS BIGINT)"},
     {"mysql:", &tern_sql_client_mysql, "DROP DATABASE tern; CREATE DATABASE tern; USE tern",
      "CAST(ROUND(%s*100) AS SIGNED)"},
+    {"sqlite:", &tern_sql_client_sqlite, NULL, "CAST(ROUND(%s*100) AS INTEGER)"},
 };
 
 /* The rows of a query as lines, columns by `|`, NULL as NULL. */
@@ -42,6 +46,7 @@ static inline bool database_open(struct database *database, const char *url)
     struct tern_sink_config config = {.url = url, .rest = strchr(url, ':') + 1};
     char error[256] = "no client for this URL";
     database->kind = NULL;
+    database->file = config.rest;
     for (size_t i = 0; i < sizeof database_kinds / sizeof database_kinds[0]; i++)
         if (strncmp(url, database_kinds[i].scheme, strlen(database_kinds[i].scheme)) == 0)
             database->kind = &database_kinds[i];
@@ -100,6 +105,8 @@ static inline int database_take(void *context, const struct tern_sql_value *valu
         const char *between = i == 0 ? "" : "|";
         if (values[i].kind == TERN_SQL_INTEGER)
             used += (size_t)snprintf(line + used, 100, "%s%lld", between, (long long)values[i].integer);
+        else if (values[i].kind == TERN_SQL_REAL)
+            used += (size_t)snprintf(line + used, 100, "%s%.15g", between, values[i].real);
         else if (values[i].kind == TERN_SQL_NULL)
             used += (size_t)snprintf(line + used, 100, "%sNULL", between);
         else
@@ -147,8 +154,23 @@ static inline bool database_execute(struct database *database, const char *sql)
     return good;
 }
 
+/* With what belongs to it. The URL's file must not be in use. */
+static inline bool database_remove_file(struct database *database, const char *file)
+{
+    static const char *const ends[] = {"", "-wal", "-shm", "-journal"};
+    char name[1100];
+    database->client->ops->disconnect(database->client);
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        snprintf(name, sizeof name, "%.1000s%s", file, ends[i]);
+        unlink(name);
+    }
+    return database->client->ops->connect(database->client) == 0;
+}
+
 static inline bool database_empty(struct database *database)
 {
+    if (database->kind->empty == NULL)
+        return database_remove_file(database, database->file);
     return database_execute(database, database->kind->empty);
 }
 

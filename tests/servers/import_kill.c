@@ -3,9 +3,10 @@
  * An import that is killed at random moments, into a server that is killed too: afterwards the tables of every mode equal a model that was
  * computed from the input.
  *
- *     import_kill URL KILLS [SEED [RESTART COMMAND ...]]
+ *     import_kill URL KILLS WORKERS [SEED [RESTART COMMAND ...]]
  *
- * Each further argument is a command that kills and starts the server; they take turns, 20 times in all.
+ * Each further argument is a command that kills and starts the server; they take turns, 20 times in all. With several workers another
+ * program changes the same rows, in any order: deadlocks.
  */
 #include "../test.h"
 
@@ -231,6 +232,59 @@ static void print_event(void *context, enum tern_level level, const char *event,
         printf("    %s %s\n", event, fields);
 }
 
+static uint32_t workers;
+
+static bool try_execute(struct database *database, const char *sql)
+{
+    return database->client->ops->execute(database->client, sql) == 0;
+}
+
+/* Holds a row and asks for one of a lower key, which an importer may hold that waits for the first: it takes them in order. MySQL ends the one
+ * who has written the less, so this one writes much. Nothing of it stays. */
+static bool cross(struct database *database)
+{
+    bool is_mysql = strcmp(database->kind->scheme, "mysql:") == 0;
+    uint32_t device = below(DEVICES);
+    char sql[200];
+    if (!try_execute(database, is_mysql ? "START TRANSACTION; INSERT INTO heavy SELECT seq FROM seq_1_to_5000"
+                                        : "BEGIN"))
+        return false;
+    for (uint32_t i = 2; i-- > 0;) {
+        snprintf(sql, sizeof sql, "UPDATE merged SET v=v WHERE device='dev%u' AND k BETWEEN %u AND %u",
+                 device, i * KEYS / 2 + below(KEYS / 4), i * KEYS / 2 + KEYS / 4 + below(KEYS / 4));
+        if (!try_execute(database, sql))
+            return false;
+        usleep(i == 0 ? 0 : 2000 + below(10000));
+    }
+    return try_execute(database, "ROLLBACK");
+}
+
+/* Until it is killed. */
+static void disturb(void)
+{
+    struct database database = {0};
+    for (;;) {
+        if (database.client == NULL && database_open(&database, url) &&
+            strcmp(database.kind->scheme, "mysql:") == 0)
+            (void)try_execute(&database, "CREATE TABLE IF NOT EXISTS heavy(n INT) ENGINE=InnoDB");
+        if (database.client != NULL && !cross(&database))
+            database_close(&database);
+        usleep(below(10000));
+    }
+}
+
+static pid_t start_disturbing(void)
+{
+    fflush(stdout);
+    pid_t child = fork();
+    if (child != 0)
+        return child;
+    seed += 1;
+    freopen("/dev/null", "w", stdout);
+    disturb();
+    _exit(0);
+}
+
 /* A gateway without devices. Ends with 0 when all is in. */
 static pid_t start_import(void)
 {
@@ -241,7 +295,7 @@ static pid_t start_import(void)
         return child;
     struct tern_import *import;
     struct tern_stage_config staging = {.directory = folder_path("stage")};
-    struct tern_import_config config = {.rows = rows, .report = {print_event, NULL}};
+    struct tern_import_config config = {.rows = rows, .report = {print_event, NULL}, .workers = workers};
     if (tern_stage_open(&stage, &staging) != 0 || tern_import_open(&import, stage, url, &config) != 0)
         _exit(1);
     _exit(tern_import_drain(import, WAIT) == TERN_HOST_OK ? 0 : 2);
@@ -318,6 +372,8 @@ static void compare_all(void)
     compare(&database, "replaced", &replaced_rows, "SELECT device,k,tern_id,v FROM replaced");
     compare(&database, "appended", &appended_rows, "SELECT device,tern_id,level,line FROM appended");
     CHECK(strcmp(database_text(&database, "SELECT count(*) FROM tern_gap"), "0") == 0);
+    printf("     %s transactions, %s repeated\n", database_text(&database, "SELECT count(*) FROM tern_batch"),
+           database_text(&database, "SELECT count(*) FROM tern_batch WHERE retries>0"));
     for (const struct device *device = devices; device < devices + DEVICES; device++) {
         char sql[200], expected[40];
         snprintf(sql, sizeof sql, "SELECT applied FROM tern_checkpoint WHERE device='%.15s'", device->id);
@@ -337,12 +393,15 @@ static void kills_leave_what_a_model_expects(void)
     unsigned killed = 0, restarted = 0;
     folder_fresh();
     CHECK(database_open(&database, url) && database_empty(&database));
+    if (strcmp(database.kind->scheme, "postgresql:") == 0)
+        CHECK(database_execute(&database, "ALTER DATABASE postgres SET deadlock_timeout='50ms'"));
     database_close(&database);
     for (unsigned i = 0; i < DEVICES; i++) {
         memset(&devices[i], 0, sizeof devices[i]);
         snprintf(devices[i].id, sizeof devices[i].id, "dev%u", i);
         devices[i].next = 1;
     }
+    pid_t other = workers > 1 ? start_disturbing() : 0;
     unsigned every = kills / RESTARTS == 0 ? 1 : kills / RESTARTS;
     for (unsigned round = 0; killed < kills; round++) {
         add_records();
@@ -354,19 +413,25 @@ static void kills_leave_what_a_model_expects(void)
     pid_t child = start_import();
     waitpid(child, &status, 0);
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    printf("     %u kills in the middle of an import, %u restarts of the server\n", killed, restarted);
+    if (other != 0) {
+        kill(other, SIGKILL);
+        waitpid(other, NULL, 0);
+    }
+    printf("     %u kills in the middle of an import of %u workers, %u restarts of the server\n", killed,
+           workers, restarted);
     compare_all();
 }
 
 int main(int argc, char **argv)
 {
-    if (argc < 3)
+    if (argc < 4)
         return 2;
     url = argv[1];
     kills = (unsigned)strtoul(argv[2], NULL, 10);
-    seed = test_seed(argc - 2, argv + 2);
-    restarts = argv + 4;
-    restart_count = argc > 4 ? argc - 4 : 0;
+    workers = (uint32_t)strtoul(argv[3], NULL, 10);
+    seed = test_seed(argc - 3, argv + 3);
+    restarts = argv + 5;
+    restart_count = argc > 5 ? argc - 5 : 0;
     RUN(kills_leave_what_a_model_expects);
     folder_remove();
     return test_report();

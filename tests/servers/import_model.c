@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The importer with a server against a model (tests/import_rig.h). import_model URL [SEED [SCHEDULES]]. */
+/* The importer with a server against a model (tests/import_rig.h). import_model URL [SEED [SCHEDULES [WORKERS]]]. */
 #include "../test.h"
 
 #include "../import_rig.h"
@@ -13,6 +13,7 @@ static struct database database;
 static const char *url;
 static uint64_t seed;
 static unsigned schedules;
+static uint32_t workers;
 
 static bool query(void *context, const char *sql, void (*line)(void *to, const char *text), void *to)
 {
@@ -33,7 +34,7 @@ static bool execute(void *context, const char *sql)
 
 static void run_all(bool soft)
 {
-    struct rig_target target = {url, soft, database.kind->hundred, query, execute, NULL, 0};
+    struct rig_target target = {url, soft, database.kind->hundred, query, execute, NULL, workers, 0};
     for (unsigned i = 0; i < schedules; i++) {
         folder_fresh();
         CHECK(database_empty(&database));
@@ -59,6 +60,7 @@ int main(int argc, char **argv)
     url = argv[1];
     seed = test_seed(argc - 1, argv + 1);
     schedules = argc > 3 ? (unsigned)strtoul(argv[3], NULL, 0) : SCHEDULES;
+    workers = argc > 4 ? (uint32_t)strtoul(argv[4], NULL, 0) : 1;
     if (!database_open(&database, url)) {
         printf("FAIL no connection\n0 passed, 1 failed\n");
         return 1;

@@ -119,6 +119,68 @@ static void a_deadlock_is_tried_again(void)
     done();
 }
 
+static const struct tern_column old_columns[] = {{"k", TERN_I32, TERN_KEY}, {"v", TERN_U8, TERN_NULLABLE}};
+static const struct tern_column new_columns[] = {
+    {"k", TERN_I32, TERN_KEY}, {"v", TERN_U32, TERN_NULLABLE}, {"w", TERN_TEXT(9), TERN_NULLABLE}};
+static const struct tern_table old_table = TERN_TABLE("crowded", TERN_MERGE, old_columns);
+static const struct tern_table new_table = TERN_TABLE("crowded", TERN_MERGE, new_columns);
+
+#define CROWD 32
+
+/* Each device of the crowd sends a record of the table, to be imported by eight workers of two gateways. */
+static void send_crowd(struct tern_stage *const *stages, const struct tern_table *table, int64_t k)
+{
+    struct tern_stage *before = stage;
+    struct tern_stage_range *before_range = range;
+    static struct tern_stage_range *ranges[CROWD];
+    struct tern_value row[3] = {tern_int(k), tern_int(k), tern_text("w")};
+    for (unsigned i = 0; i < CROWD; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "crowd%u", i);
+        stage = stages[i % 2];
+        if (k == 1)
+            ranges[i] = chunks_device(stage, id);
+        range = ranges[i];
+        give_schema(table);
+        next = (uint32_t)k;
+        send(table, row);
+        flush();
+    }
+    stage = before;
+    range = before_range;
+}
+
+/* None of them holds anything for a table or column that another is making. */
+static void workers_meet_new_tables_and_columns_at_once(void)
+{
+    for (unsigned round = 0; round < 5; round++) {
+        struct tern_import_config config = {.report = report, .workers = 8};
+        struct tern_stage_config staging = {.directory = folder_path("other"), .report = report};
+        struct tern_stage *stages[2];
+        struct tern_import *imports[2];
+        begin(&texts);
+        tern_import_close(import);
+        stages[0] = stage;
+        CHECK_EQ(tern_stage_open(&stages[1], &staging), TERN_HOST_OK);
+        for (int64_t k = 1; k <= 2; k++) {
+            send_crowd(stages, k == 1 ? &old_table : &new_table, k);
+            for (unsigned i = 0; i < 2; i++) {
+                CHECK_EQ(tern_stage_sync(stages[i]), TERN_HOST_OK);
+                CHECK_EQ(tern_import_open(&imports[i], stages[i], url, &config), TERN_HOST_OK);
+            }
+            for (unsigned i = 0; i < 2; i++)
+                CHECK_EQ(tern_import_drain(imports[i], WAIT), TERN_HOST_OK);
+            for (unsigned i = 0; i < 2; i++)
+                tern_import_close(imports[i]);
+        }
+        CHECK_TEXT(ask("SELECT count(*),count(w) FROM crowded"), "64|32");
+        CHECK_TEXT(ask("SELECT count(*) FROM tern_gap"), "0");
+        CHECK_TEXT(events, "");
+        tern_stage_close(stages[1]);
+        tern_stage_close(stages[0]);
+    }
+}
+
 /* Ends every session but the test's. One may be gone before its turn comes. */
 static void end_sessions(void)
 {
@@ -299,6 +361,7 @@ int main(int argc, char **argv)
     restore_command = argc > 5 ? argv[5] : NULL;
     RUN(a_deleted_row_stays_deleted);
     RUN(a_deadlock_is_tried_again);
+    RUN(workers_meet_new_tables_and_columns_at_once);
     RUN(a_terminated_session_is_replaced);
     RUN(a_restored_database_is_filled_again);
     if (stop_command != NULL) {
