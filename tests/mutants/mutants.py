@@ -164,8 +164,6 @@ class Bench:
 
     def judge(self, number, mutant):
         """The test that notices this one, or None."""
-        if sys.stderr.isatty() or "PROGRESS" in os.environ:
-            print(f"{mutant.path}:{mutant.line}: {mutant.new}", file=sys.stderr)
         for test, arguments, _ in self.order(mutant.path):
             if self.run_test(number, test, arguments, self.limits[test]) != 0:
                 return test
@@ -230,6 +228,8 @@ def hunt(build, jobs, files, mutants):
             return zip(which, pool.map(lambda number: bench.judge(number, numbers[number]), which))
         verdicts.update(judge(plain, [number for number in numbers if number not in verdicts]))
         alive = [number for number, verdict in verdicts.items() if verdict is None]
+        for number in alive if "PROGRESS" in os.environ else []:
+            print(f"alive {numbers[number].path}:{numbers[number].line}: {numbers[number].old} => {numbers[number].new}", file=sys.stderr, flush=True)
         if alive:
             strict = Bench(build + "/strict", SANITIZE, files, {number: numbers[number] for number in alive})
             verdicts.update((number, verdict and "sanitizer: " + verdict) for number, verdict in judge(strict, alive))
