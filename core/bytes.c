@@ -152,9 +152,8 @@ void tern_write64(struct tern_output *output, uint64_t value)
 
 void tern_write_varint(struct tern_output *output, uint32_t value)
 {
-    for (; value > 0x7F; value >>= 7)
-        tern_write8(output, (uint8_t)(value | 0x80));
-    tern_write8(output, (uint8_t)value);
+    uint8_t bytes[TERN_VARINT32_MAX];
+    tern_write_bytes(output, bytes, tern_store_varint(bytes, value));
 }
 
 void tern_write_varint64(struct tern_output *output, uint64_t value)

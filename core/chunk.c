@@ -27,9 +27,9 @@
 
 #define PIECE 16u /* bytes read at a time */
 
-static uint32_t pad(uint32_t size, uint8_t unit_log2)
+static unsigned pad(unsigned size, uint8_t unit_log2)
 {
-    uint32_t mask = ((uint32_t)1 << unit_log2) - 1;
+    unsigned mask = (1u << unit_log2) - 1;
     return (size + mask) & ~mask;
 }
 
@@ -135,7 +135,7 @@ void tern_chunk_finish(struct tern_chunk *chunk, bool commit, bool batch)
     tern_store32(end, tern_crc32c(chunk->crc, start, (size_t)(end - start)));
     end += CRC_SIZE;
     size = (size_t)(end - chunk->data);
-    hashes = (size_t)pad((uint32_t)size, chunk->unit_log2) - size;
+    hashes = pad((unsigned)size, chunk->unit_log2) - size;
     memset(end, 0xFF, hashes);
     chunk->crc = tern_crc32c(TERN_CRC32C_RESIDUE, end, hashes);
     chunk->rows = (uint16_t)(chunk->rows + chunk->segment_rows);
@@ -163,17 +163,17 @@ uint32_t tern_chunk_next(const struct tern_chunk *chunk)
 
 /* Reads on by `size` bytes, which the CRC takes in, through a small buffer. Returns the first byte of the last piece. The first failure
  * stays in walk->status, and nothing is read after it. */
-static uint8_t take(struct tern_walk *walk, uint32_t size)
+static uint8_t take(struct tern_walk *walk, unsigned size)
 {
     uint8_t piece[PIECE];
     piece[0] = 0;
     while (walk->status == TERN_OK && size != 0) {
-        uint32_t part = size < PIECE ? size : PIECE;
+        unsigned part = size < PIECE ? size : PIECE;
         walk->status = TERN_AGAIN;
-        if (walk->limit - walk->offset >= part)
+        if ((unsigned)walk->limit - walk->offset >= part)
             walk->status = walk->source.read(walk->source.context, walk->offset, piece, part);
-        walk->crc = tern_crc32c(walk->crc, piece, (size_t)part);
-        walk->offset += part;
+        walk->crc = tern_crc32c(walk->crc, piece, part);
+        walk->offset = (uint16_t)(walk->offset + part);
         size -= part;
     }
     return piece[0];
@@ -195,7 +195,7 @@ int tern_walk_begin(struct tern_walk *walk, struct tern_source source, uint32_t 
 {
     memset(walk, 0, sizeof(*walk));
     walk->source = source;
-    walk->limit = limit < TERN_CHUNK_MAX ? limit : TERN_CHUNK_MAX;
+    walk->limit = (uint16_t)(limit < TERN_CHUNK_MAX ? limit : TERN_CHUNK_MAX);
     walk->format = take(walk, 1);
     if (walk->status != TERN_OK)
         return walk->status;
@@ -232,29 +232,30 @@ static int take_head(struct tern_walk *walk, struct tern_segment *segment)
     segment->rows = (uint16_t)count;
     segment->first = walk->sequence;
     segment->tables = walk->offset;
-    segment->payload = walk->offset + HASH_SIZE * tables;
-    segment->end = pad(segment->payload + tag + CRC_SIZE, walk->format & FORMAT_UNIT);
+    segment->payload = (uint16_t)(walk->offset + HASH_SIZE * tables);
+    unsigned end = pad(segment->payload + (unsigned)tag + CRC_SIZE, walk->format & FORMAT_UNIT);
+    segment->end = (uint16_t)end;
     if (walk->status != TERN_OK)
         return walk->status;
     if (walk->rows + count > TERN_CHUNK_ROWS_MAX || walk->tables + tables > TERN_CHUNK_TABLES_MAX ||
-        segment->end > TERN_CHUNK_MAX || walk->sequence + count < count)
+        tag > TERN_CHUNK_MAX || end > TERN_CHUNK_MAX || walk->sequence + count < count)
         return TERN_E_CORRUPT;
-    return segment->end > walk->limit ? TERN_AGAIN : TERN_OK;
+    return end > walk->limit ? TERN_AGAIN : TERN_OK;
 }
 
 int tern_walk_next(struct tern_walk *walk, struct tern_segment *segment)
 {
-    uint32_t start = walk->offset;
+    uint16_t start = walk->offset;
     uint32_t crc = walk->crc;
     segment->start = start;
     walk->status = TERN_OK;
     walk->status = take_head(walk, segment);
-    take(walk, segment->payload + segment->size - walk->offset);
+    take(walk, (unsigned)segment->payload + segment->size - walk->offset);
     segment->crc = walk->crc;
     take(walk, CRC_SIZE);
     if (walk->status == TERN_OK && walk->crc != TERN_CRC32C_RESIDUE)
         walk->status = TERN_E_CORRUPT;
-    take(walk, segment->end - walk->offset);
+    take(walk, (unsigned)segment->end - walk->offset);
     if (walk->status != TERN_OK) {
         walk->offset = start;
         walk->crc = crc;

@@ -64,28 +64,28 @@ struct tern_walk {
     uint8_t format;
     uint8_t tables; /* declared so far */
     uint16_t rows;  /* so far */
-    int status;     /* of what was read last */
+    uint16_t offset;
+    uint16_t
+        limit;  /* bytes that may be read: what is there, at most TERN_CHUNK_MAX. May grow between calls */
+    int status; /* of what was read last */
     struct tern_source source;
-    uint32_t
-        limit; /* bytes that may be read: what is there, at most TERN_CHUNK_MAX. May grow between calls */
-    uint32_t offset;
     uint32_t crc;      /* running, over [0, offset) */
     uint32_t first;    /* of the chunk */
     uint32_t sequence; /* of the next segment's first record */
 };
 
 struct tern_segment {
-    uint32_t start;   /* offset of its tag */
-    uint32_t payload; /* offset of its payload */
-    uint32_t tables;  /* offset of its new hashes */
-    uint32_t end;     /* offset behind its padding */
-    uint32_t first;   /* sequence of its first record */
-    uint32_t crc;     /* the CRC that it stores */
-    uint16_t size;    /* of its payload */
-    uint16_t rows;
     uint8_t new_tables;
     uint8_t commit;
     uint8_t batch;
+    uint16_t start;   /* offset of its tag */
+    uint16_t tables;  /* offset of its new hashes */
+    uint16_t payload; /* offset of its payload */
+    uint16_t end;     /* offset behind its padding */
+    uint16_t size;    /* of its payload */
+    uint16_t rows;
+    uint32_t first; /* sequence of its first record */
+    uint32_t crc;   /* the CRC that it stores */
 };
 
 /* Begins at the head. TERN_OK; TERN_AGAIN when `limit` ends inside the head; TERN_E_FORMAT for another version; TERN_E_CORRUPT; or

@@ -49,20 +49,23 @@ size_t tern_cobs_encode(uint8_t *buffer, size_t offset, size_t size)
 size_t tern_cobs_decode(uint8_t *bytes, size_t size)
 {
     const uint8_t *from = bytes;
-    const uint8_t *end = bytes + size;
     uint8_t *to = bytes;
-    while (from < end) {
-        uint8_t code = *from;
-        const uint8_t *next = from + code;
-        if (next > end)
-            return 0;
-        while (++from < next)
-            *to++ = *from;
+    uint8_t code = 0xFF;
+    uint8_t left = 0; /* of the block */
+    for (; size != 0; size--) {
+        uint8_t byte = *from++;
+        if (left != 0) {
+            *to++ = byte;
+            left--;
+            continue;
+        }
         /* A block of less than 255 stands for its bytes and a zero, but for the last block's zero, which is the frame's end. */
-        if (code != 0xFF && from < end)
+        if (code != 0xFF)
             *to++ = 0;
+        code = byte;
+        left = (uint8_t)(byte - 1u);
     }
-    return (size_t)(to - bytes);
+    return left == 0 ? (size_t)(to - bytes) : 0;
 }
 
 int tern_cobs_take(struct tern_cobs *cobs, uint8_t byte)

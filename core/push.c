@@ -19,6 +19,13 @@ void tern_push_call(struct tern *tern, uint32_t wait)
     tern->wait = wait;
 }
 
+void tern_push_begin(struct tern_sender *sender, uint32_t sequence)
+{
+    memset(sender, 0, sizeof(*sender));
+    sender->sequence = sender->mark = sequence;
+    sender->chunk.address = TERN_NO_ADDRESS;
+}
+
 /* Hands on what the link takes. False: there is more, and the link is busy or lost. */
 static bool flush(struct tern *tern)
 {
@@ -82,8 +89,13 @@ static void take_frames(struct tern *tern, uint32_t now)
         int32_t size = tern_push_receive(tern);
         if (size < 0)
             return;
-        if (size != 0)
-            tern_push_take(tern, (size_t)size - 1, now);
+        if (size == 0)
+            continue;
+        enum tern_push_taken taken = tern_push_take(tern, (size_t)size - 1);
+        if (taken == TERN_PUSH_HEARD)
+            tern->since = now;
+        if (taken == TERN_PUSH_BAD && tern->bad_frames != UINT16_MAX)
+            tern->bad_frames++;
     }
 }
 

@@ -18,6 +18,9 @@ int32_t tern_push_step(struct tern *tern, uint32_t now);
 
 enum tern_push_state { TERN_PUSH_DOWN, TERN_PUSH_HELLO, TERN_PUSH_TALKING };
 
+/* What a frame was. HEARD: it begins the wait for the next anew. */
+enum tern_push_taken { TERN_PUSH_BAD, TERN_PUSH_TAKEN, TERN_PUSH_HEARD };
+
 /* Bits of struct tern_sender.state. */
 enum tern_sender_state {
     WELCOMED = 1,      /* in this session, or on trust behind a HELLO */
@@ -36,7 +39,7 @@ static inline bool tern_push_is_old(const struct tern_log *log)
 /* Reads from the link up to the end of a frame. Negative: it has not come yet; 0: no frame; else a frame's size and one more; it stands in
  * tern->receive until the next call. */
 int32_t tern_push_receive(struct tern *tern);
-void tern_push_take(struct tern *tern, size_t size, uint32_t now);
+enum tern_push_taken tern_push_take(struct tern *tern, size_t size);
 
 /* The epoch that the lane's session is about. */
 static inline uint32_t tern_push_epoch(const struct tern_lane *lane)
@@ -49,6 +52,9 @@ int tern_push_send(struct tern *tern);
 void tern_push_hello(struct tern *tern, uint32_t now);
 
 uint32_t tern_push_random(const struct tern *tern);
+
+/* Sends from record `sequence` on, and knows nothing else. */
+void tern_push_begin(struct tern_sender *sender, uint32_t sequence);
 
 /* Says HELLO, `wait` milliseconds after tern->since. */
 void tern_push_call(struct tern *tern, uint32_t wait);

@@ -12,19 +12,12 @@ enum field { NEXT, PART_FIRST, PART_OFFSET, WINDOW, PAUSE, FIELDS, WANT_HASH = 0
 
 #define ID_SIZE 8u /* of nonce and store, which are compared and copied as they stand */
 
-static void heard(struct tern *tern, uint32_t now, uint32_t pause)
-{
-    tern->since = now;
-    tern->wait = pause;
-    tern->tries = 0;
-}
-
 /* How much is under way: what has been sent since a mark that has been acknowledged, and since the one before it. */
 static void acknowledge(struct tern_lane *lane, const uint32_t *fields)
 {
     struct tern_sender *sender = &lane->sender;
     uint32_t next = fields[NEXT];
-    tern_log_acknowledge(&lane->log, next, lane->log.store);
+    lane->log.acked = next;
     sender->window = fields[WINDOW];
     if (next < sender->mark)
         return;
@@ -47,20 +40,17 @@ static void follow(struct tern_lane *lane, const uint32_t *fields)
 {
     struct tern_sender *sender = &lane->sender;
     uint32_t next = fields[NEXT];
-    bool on_the_way = (sender->state & ON_TRUST) != 0 && sender->sent != 0 && next >= lane->log.acked &&
-                      next <= sender->sequence;
+    uint8_t state = (uint8_t)((sender->state & OLD_EPOCH) | WELCOMED | ACK_IS_EXACT);
+    if ((sender->state & ON_TRUST) == 0 || sender->sent == 0 || next < lane->log.acked ||
+        next > sender->sequence) {
+        uint32_t behind = sender->chunk.next; /* up to here an ACK may still come */
+        tern_push_begin(sender, next);
+        sender->chunk.next = behind;
+        sender->first = fields[PART_FIRST];
+        sender->offset = fields[PART_OFFSET];
+    }
     acknowledge(lane, fields);
-    sender->state = (uint8_t)((sender->state & OLD_EPOCH) | WELCOMED | ACK_IS_EXACT);
-    if (on_the_way)
-        return;
-    sender->sequence = next;
-    sender->chunk.address = TERN_NO_ADDRESS;
-    sender->chunk.size = 0;
-    sender->first = fields[PART_FIRST];
-    sender->offset = fields[PART_OFFSET];
-    sender->mark = next;
-    sender->before = 0;
-    sender->sent = 0;
+    sender->state = state;
 }
 
 /* The newest point up to which store and log surely hold the same; 0: the message is broken. What has been erased cannot be compared
@@ -101,60 +91,62 @@ static void meet(struct tern *tern, struct tern_lane *lane, const uint32_t *fiel
         shared = end;
     /* Two logs have gone by this epoch's name. What the store does not surely share goes by another from here on. */
     if (!tails->failed && open_epoch(log, log->epochs[0].epoch + EPOCH_STEP, shared)) {
-        tern_log_acknowledge(log, shared, log->store);
+        log->acked = shared;
         tern_push_call(tern, 0);
     }
 }
 
-static bool on_welcome(struct tern *tern, struct tern_lane *lane, const uint32_t *fields,
-                       struct tern_input *input, uint32_t now)
+static enum tern_push_taken on_welcome(struct tern *tern, struct tern_lane *lane, const uint32_t *fields,
+                                       struct tern_input *input)
 {
     const uint8_t *ids = tern_read_bytes(input, 3 * ID_SIZE);
     uint32_t epoch = tern_read_varint(input);
     const struct tern_epoch *own = &lane->log.epochs[tern_push_is_old(&lane->log)];
     if (input->failed || memcmp(ids, tern->nonce, ID_SIZE) != 0 || fields[NEXT] == 0 ||
         tern->state != TERN_PUSH_TALKING)
-        return false;
-    heard(tern, now, fields[PAUSE]);
+        return TERN_PUSH_BAD;
     memcpy(&lane->log.store, ids + ID_SIZE, ID_SIZE);
     tern->time = tern_load64(ids + 2 * ID_SIZE);
     tern->refused = 0;
+    tern->tries = 0;
+    tern->wait = fields[PAUSE];
     if (own->epoch == epoch ? epoch != 0 : own->epoch == 0 && open_epoch(&lane->log, epoch, 1))
         meet(tern, lane, fields, input);
-    return true;
+    return TERN_PUSH_HEARD;
 }
 
 /* ---- The others -------------------------------------------------------------------------------------------------------------- */
 
-static bool on_ack(struct tern *tern, struct tern_lane *lane, const uint32_t *fields, uint32_t now)
+static enum tern_push_taken on_ack(struct tern *tern, struct tern_lane *lane, const uint32_t *fields)
 {
     struct tern_sender *sender = &lane->sender;
     uint32_t next = fields[NEXT];
+    uint32_t acked = lane->log.acked;
     if ((sender->state & WELCOMED) == 0)
-        return true;
-    if (next < lane->log.acked || (next > sender->sequence && next > sender->chunk.next))
-        return false;
-    if (next > lane->log.acked || fields[PAUSE] != 0)
-        heard(tern, now, fields[PAUSE]);
+        return TERN_PUSH_TAKEN;
+    if (next < acked || (next > sender->sequence && next > sender->chunk.next))
+        return TERN_PUSH_BAD;
     acknowledge(lane, fields);
     /* After a WELCOME that asked for it again, an ACK from before it may show that it is not needed. */
     if (next > sender->sequence)
         sender->sequence = next;
-    return true;
+    if (next == acked && fields[PAUSE] == 0)
+        return TERN_PUSH_TAKEN;
+    tern->tries = 0;
+    tern->wait = fields[PAUSE];
+    return TERN_PUSH_HEARD;
 }
 
-static bool on_refused(struct tern *tern, uint8_t reason, uint32_t now)
+static enum tern_push_taken on_refused(struct tern *tern, uint8_t reason)
 {
     tern->refused = reason;
-    tern->since = now;
     tern_push_call(tern, (TERN_PUSH_REFUSED_MS << tern->tries) + (tern_push_random(tern) & 0xFFFu));
     if (tern->tries < TERN_PUSH_TRIES_MAX)
         tern->tries++;
-    return true;
+    return TERN_PUSH_HEARD;
 }
 
-/* Whether the frame follows the grammar. */
-static bool take_frame(struct tern *tern, size_t size, uint32_t now)
+enum tern_push_taken tern_push_take(struct tern *tern, size_t size)
 {
     const uint8_t *frame = tern->receive;
     uint32_t fields[FIELDS];
@@ -163,30 +155,24 @@ static bool take_frame(struct tern *tern, size_t size, uint32_t now)
     bool is_lane = byte < tern->config->lane_count;
     struct tern_lane *lane = &tern->config->lanes[is_lane ? byte : 0];
     if (tern_frame_check(frame, size, tern_push_epoch(lane)) != TERN_OK)
-        return false;
+        return TERN_PUSH_BAD;
     if (kind == TERN_REFUSED)
-        return on_refused(tern, byte, now);
+        return on_refused(tern, byte);
     struct tern_input input = {frame + 2, size - TERN_FRAME_MIN - 1, false};
     for (uint8_t i = 0; i < (kind == TERN_WANT ? WANT_FIELDS : FIELDS); i++)
         fields[i] = tern_read_varint(&input);
     if (input.failed || !is_lane)
-        return false;
+        return TERN_PUSH_BAD;
     if (kind == TERN_ACK)
-        return on_ack(tern, lane, fields, now);
+        return on_ack(tern, lane, fields);
     if (kind == TERN_WELCOME)
-        return on_welcome(tern, lane, fields, &input, now);
+        return on_welcome(tern, lane, fields, &input);
     if (kind != TERN_WANT)
-        return false;
+        return TERN_PUSH_BAD;
     tern->want = fields[WANT_HASH];
     tern->want_offset = fields[WANT_OFFSET];
     tern->want_lane = byte;
-    return true;
-}
-
-void tern_push_take(struct tern *tern, size_t size, uint32_t now)
-{
-    if (!take_frame(tern, size, now) && tern->bad_frames != UINT16_MAX)
-        tern->bad_frames++;
+    return TERN_PUSH_TAKEN;
 }
 
 /* Frames end with a zero. What is too long to be one is dropped, and the rest of it fails the check. */

@@ -76,10 +76,8 @@ static void write_lane(struct tern_output *output, struct tern_lane *lane)
     /* Where the position is known from this boot, records go out right behind. */
     if (state & ACK_IS_EXACT && range[0] != 0)
         state |= WELCOMED | ON_TRUST;
-    memset(sender, 0, sizeof(*sender));
+    tern_push_begin(sender, log->acked);
     sender->state = state;
-    sender->sequence = log->acked;
-    sender->chunk.address = TERN_NO_ADDRESS;
     sender->window = FIRST_WINDOW;
     tern_write8(output, log->lane);
     for (uint8_t i = 0; i < sizeof(range) / sizeof(range[0]); i++)

@@ -254,7 +254,7 @@ static int begin(struct tern_decoder *decoder, const struct tern_decode_place *p
         if (first >= saved.walk.sequence && saved.walk.offset <= size) {
             take_place(decoder, place, &saved);
             decoder->walk.source = tern_source_memory(chunk);
-            decoder->walk.limit = (uint32_t)size;
+            decoder->walk.limit = (uint16_t)(size < TERN_CHUNK_MAX ? size : TERN_CHUNK_MAX);
             decoder->format = format_of(&decoder->walk);
             return TERN_OK;
         }

@@ -186,7 +186,7 @@ static void take_part(struct tern_input *input)
             return;
         gateway.walked = true;
     }
-    gateway.walk.limit = gateway.chunk_size;
+    gateway.walk.limit = (uint16_t)gateway.chunk_size;
     int status;
     while ((status = tern_walk_next(&gateway.walk, &segment)) == TERN_OK)
         take_segment(&segment);
