@@ -113,8 +113,7 @@ struct mysql_client {
     unsigned port;
     bool is_mariadb;
     /* What a LOAD DATA LOCAL INFILE is given, whatever file it names; NULL: nothing. */
-    const struct tern_buffer *file;
-    size_t given;
+    struct tern_mysql_file *file;
 };
 
 /* By the server's number where the SQLSTATE is too coarse: the reference lists of both servers. */
@@ -269,12 +268,19 @@ static int begin_file(void **handle, const char *name, void *context)
 
 static int read_file(void *handle, char *to, unsigned size)
 {
-    struct mysql_client *client = handle;
-    size_t left = client->file->size - client->given;
+    struct tern_mysql_file *file = ((struct mysql_client *)handle)->file;
+    if (file->given == file->bytes.size) {
+        file->bytes.size = file->given = 0;
+        file->write(file);
+    }
+    if (file->bytes.failed)
+        return -1;
+    size_t left = file->bytes.size - file->given;
     if (left > size)
         left = size;
-    memcpy(to, client->file->data + client->given, left);
-    client->given += left;
+    if (left != 0)
+        memcpy(to, file->bytes.data + file->given, left);
+    file->given += left;
     return (int)left;
 }
 
@@ -285,17 +291,18 @@ static void end_file(void *handle)
 
 static int explain_file(void *handle, char *message, unsigned size)
 {
-    (void)handle;
-    snprintf(message, size, "the server asked for a file that was not offered");
+    snprintf(message, size, "%s",
+             ((const struct mysql_client *)handle)->file == NULL
+                 ? "the server asked for a file that was not offered"
+                 : "out of memory");
     return 2000; /* unknown error */
 }
 
-int tern_mysql_send_file(struct tern_sql_client *base, const char *sql, const struct tern_buffer *file,
+int tern_mysql_send_file(struct tern_sql_client *base, const char *sql, struct tern_mysql_file *file,
                          uint64_t *rows, unsigned *warnings)
 {
     struct mysql_client *client = (struct mysql_client *)base;
     client->file = file;
-    client->given = 0;
     int status = send(client, sql, strlen(sql));
     client->file = NULL;
     if (status != TERN_HOST_OK)

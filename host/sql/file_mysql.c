@@ -12,7 +12,8 @@
 #include "sql_mysql.h"
 #include "value_text.h"
 
-#define ROWS_LEAST 16 /* fewer go as fast by INSERT */
+#define ROWS_LEAST 16    /* fewer go as fast by INSERT */
+#define PIECE_SIZE 65536 /* bytes that are written at a time */
 
 static void add_escaped(struct tern_buffer *out, const uint8_t *bytes, size_t size)
 {
@@ -57,28 +58,32 @@ static void add_value(struct tern_buffer *out, uint16_t type, const struct tern_
         add_number(out, type, value->number);
 }
 
-/* Returns how many rows there are. */
-static size_t write_file(const struct tern_sql_table *table, const struct tern_sink_load *load,
-                         struct tern_buffer *out)
-{
+struct rows_file {
+    struct tern_mysql_file file; /* first */
+    const struct tern_sink_load *load;
     struct tern_sql_item items[TERN_SQL_ITEMS_MAX];
-    size_t count = tern_sql_list(table, TERN_SQL_ALL, items), rows = 0;
-    for (size_t i = 0; i < load->count; i++) {
-        const struct tern_sink_row *row = load->rows[i];
+    size_t item_count;
+    size_t at; /* the next row */
+};
+
+/* Some rows more, while the server takes in those before. */
+static void write_rows(struct tern_mysql_file *file)
+{
+    struct rows_file *rows = (struct rows_file *)file;
+    struct tern_buffer *out = &file->bytes;
+    for (; rows->at < rows->load->count && out->size < PIECE_SIZE; rows->at++) {
+        const struct tern_sink_row *row = rows->load->rows[rows->at];
         if (!tern_sql_takes(row, true))
             continue;
-        for (size_t k = 0; k < count; k++) {
-            if (k != 0)
-                tern_buffer_put(out, "\t", 1);
-            if (items[k].index < 0)
-                add_own(out, items[k].column, row);
+        for (size_t i = 0; i < rows->item_count; i++) {
+            const struct tern_sql_item *item = &rows->items[i];
+            if (item->index < 0)
+                add_own(out, item->column, row);
             else
-                add_value(out, items[k].column->type, &row->values[items[k].index]);
+                add_value(out, item->column->type, &row->values[item->index]);
+            tern_buffer_put8(out, i + 1 == rows->item_count ? '\n' : '\t');
         }
-        tern_buffer_put(out, "\n", 1);
-        rows++;
     }
-    return rows;
 }
 
 static size_t count_rows(const struct tern_sink_load *load)
@@ -101,8 +106,7 @@ static void write_statement(struct tern_sql_engine *engine, const struct tern_sq
     tern_sql_add(&engine->text, ")");
 }
 
-/* All in one piece: a load is bounded by what the importer takes into one transaction. */
-static int send(struct tern_sql_engine *engine, const struct tern_buffer *file, size_t count, bool *done)
+static int send(struct tern_sql_engine *engine, struct tern_mysql_file *file, size_t count, bool *done)
 {
     static const char savepoint[] = "SAVEPOINT tern_file", back[] = "ROLLBACK TO SAVEPOINT tern_file";
     struct tern_sql_client *client = engine->client;
@@ -123,16 +127,15 @@ static int send(struct tern_sql_engine *engine, const struct tern_buffer *file, 
 int tern_mysql_load_file(struct tern_sql_engine *engine, struct tern_sql_table *table,
                          const struct tern_sink_load *load, bool *done)
 {
-    struct tern_buffer file = {0};
+    struct rows_file rows = {.file = {.write = write_rows}, .load = load};
+    size_t count = count_rows(load);
     *done = false;
-    if (count_rows(load) < ROWS_LEAST)
+    if (count < ROWS_LEAST)
         return TERN_HOST_OK;
+    rows.item_count = tern_sql_list(table, TERN_SQL_ALL, rows.items);
     write_statement(engine, table);
-    size_t count = write_file(table, load, &file);
-    int status = TERN_HOST_OK;
-    /* Without memory for all of them, INSERTs take a few at a time. */
-    if (!engine->text.failed && !file.failed)
-        status = send(engine, &file, count, done);
-    tern_buffer_free(&file);
+    /* Without memory INSERTs take a few rows at a time. */
+    int status = engine->text.failed ? TERN_HOST_OK : send(engine, &rows.file, count, done);
+    tern_buffer_free(&rows.file.bytes);
     return status;
 }

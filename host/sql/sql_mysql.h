@@ -14,9 +14,16 @@ void tern_mysql_add_value(struct tern_buffer *text, const struct tern_sql_value 
 /* Runs a statement without an answer. A status of the client. */
 int tern_mysql_query(struct tern_sql_client *client, const char *sql, size_t size);
 
-/* Runs a LOAD DATA LOCAL INFILE, whatever name it says, over these bytes. `rows` that went in, and `warnings`: with LOCAL the server skips
+/* A file that is written while the server reads it. */
+struct tern_mysql_file {
+    void (*write)(struct tern_mysql_file *file); /* puts the next bytes into `bytes`, nothing at the end */
+    struct tern_buffer bytes;
+    size_t given; /* of them */
+};
+
+/* Runs a LOAD DATA LOCAL INFILE, whatever name it says, over this file. `rows` that went in, and `warnings`: with LOCAL the server skips
  * or bends what an INSERT would refuse. TERN_SQL_E_STATEMENT: server or client forbid it. */
-int tern_mysql_send_file(struct tern_sql_client *client, const char *sql, const struct tern_buffer *file,
+int tern_mysql_send_file(struct tern_sql_client *client, const char *sql, struct tern_mysql_file *file,
                          uint64_t *rows, unsigned *warnings);
 
 /* Whether the server is MariaDB; known once connected. */
