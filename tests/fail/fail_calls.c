@@ -27,13 +27,12 @@
 static atomic_uint groups, calls, target;
 static atomic_bool happened;
 static enum fail_how mode;
-static _Thread_local bool is_off, is_main;
+static _Thread_local bool is_off;
 static fail_watcher *watcher;
 static void *watcher_context;
 
 void fail_at(unsigned which, enum fail_how how, unsigned nth)
 {
-    is_main = true;
     mode = how;
     calls = 0;
     happened = false;
@@ -417,7 +416,7 @@ WRAP(int, pthread_cond_timedwait, pthread_cond_t *condition, pthread_mutex_t *mu
     }
     bool later =
         until->tv_sec > soon.tv_sec || (until->tv_sec == soon.tv_sec && until->tv_nsec > soon.tv_nsec);
-    return __real_pthread_cond_timedwait(condition, mutex, later && !is_main ? &soon : until);
+    return __real_pthread_cond_timedwait(condition, mutex, later && getpid() != gettid() ? &soon : until);
 }
 
 WRAP(int, pipe2, int ends[2], int flags)

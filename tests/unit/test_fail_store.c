@@ -154,7 +154,7 @@ static void inspect_store(void)
 static void each(const char *name, unsigned groups, enum fail_how how, void (*prepare)(void),
                  void (*act)(void))
 {
-    fail_each(&(struct fail_scenario){name, groups, how, 0, prepare, act, inspect_store});
+    fail_each(&(struct fail_scenario){name, groups, how, false, prepare, act, inspect_store});
 }
 
 static void what_is_acknowledged_outlasts_any_call_that_fails(void)
