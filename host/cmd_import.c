@@ -241,11 +241,12 @@ static bool bring_all(struct tern_bring *bring, const struct tern_options *optio
 
 static int run(const struct tern_options *options)
 {
-    static struct tern_bring bring;
+    static struct tern_bring bring; /* too large for a stack */
     struct tern_stage_config config = {.directory = tern_options_text(options, TERN_OPTION_STAGE),
                                        .report = tern_cmd_report(options)};
     if (options->operand_count == 0)
         return tern_cmd_complain(TERN_EXIT_USAGE, "which files? tern-gateway import --stage DIR FILE.csv...");
+    memset(&bring, 0, sizeof bring);
     if (tern_stage_open(&bring.stage, &config) != TERN_HOST_OK)
         return tern_cmd_complain(TERN_EXIT_FAILED, "the staging folder cannot be used; while a gateway runs, "
                                                    "tern-device can send it a file");

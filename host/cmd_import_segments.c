@@ -231,10 +231,10 @@ static size_t plain_text(const struct tern_csv_field *field, uint8_t *text)
 static bool read_hex(uint8_t *text, size_t *size)
 {
     for (size_t i = 0; i + 1 < *size; i += 2) {
-        char pair[3] = {(char)text[i], (char)text[i + 1], '\0'}, *end;
-        text[i / 2] = (uint8_t)strtoul(pair, &end, 16);
-        if (end != pair + 2)
+        char pair[3] = {(char)text[i], (char)text[i + 1], '\0'};
+        if (strspn(pair, "0123456789abcdefABCDEF") != 2)
             return false;
+        text[i / 2] = (uint8_t)strtoul(pair, NULL, 16);
     }
     bool even = *size % 2 == 0;
     *size /= 2;

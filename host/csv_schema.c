@@ -100,6 +100,8 @@ int tern_csv_schema_read(struct tern_csv_schema *schema, const char *path, char 
     while (status == 0 && fgets(line, sizeof line, file) != NULL)
         if (read_line(schema, line) != 0)
             status = fail(error, path, "not a line of a schema: ", line);
+    if (status == 0 && ferror(file))
+        status = fail(error, path, "cannot be read: ", strerror(errno));
     fclose(file);
     if (status == 0 && tern_schema_check(&schema->table) != TERN_OK)
         status = fail(error, path, "the table that it describes is not allowed", "");

@@ -13,6 +13,7 @@
 
 #include "../core/csv.h"
 #include "buffer.h"
+#include "journal_file.h"
 #include "import_turn.h"
 #include "rejects.h"
 
@@ -35,6 +36,7 @@ struct retry {
     size_t size;
     struct line *lines;
     size_t count;
+    int status; /* of the destination, where no record is at fault */
 };
 
 /* ---- The file ----------------------------------------------------------------------------------------------------------------------- */
@@ -95,9 +97,9 @@ static bool read_file(struct retry *retry, int descriptor)
     off_t size = lseek(descriptor, 0, SEEK_END);
     retry->text = size < 0 ? NULL : malloc((size_t)size + 1);
     retry->copy = size < 0 ? NULL : malloc((size_t)size + 1);
-    if (retry->text == NULL || retry->copy == NULL || pread(descriptor, retry->text, (size_t)size, 0) != size)
+    if (retry->text == NULL || retry->copy == NULL ||
+        tern_journal_pread(descriptor, retry->text, (size_t)size, 0, &retry->size) != 0)
         return false;
-    retry->size = (size_t)size;
     return read_lines(retry);
 }
 
@@ -120,9 +122,13 @@ static bool add_row(struct retry *retry, struct line *line, const char *device)
     text[line->sizes[6]] = '\n';
     struct tern_input input = {text, line->sizes[6] + 1, false};
     if (tern_csv_read(&input, &table, 1, &record, values, scratch) != TERN_OK || input.size != 0 ||
-        (record.op <= TERN_OP_DELETE && tern_row_check(table, record.op, values) != TERN_OK) ||
-        retry->import->sink->ops->prepare(retry->import->sink, table, hash, record.op == TERN_OP_DELETE) !=
-            TERN_HOST_OK)
+        (record.op <= TERN_OP_DELETE && tern_row_check(table, record.op, values) != TERN_OK))
+        return false;
+    struct tern_sink *sink = retry->import->sink;
+    int status = sink->ops->prepare(sink, table, hash, record.op == TERN_OP_DELETE);
+    if (status != TERN_HOST_OK && status != TERN_HOST_E_ARGUMENT)
+        retry->status = status;
+    if (status != TERN_HOST_OK)
         return false;
     line->row = turn->row_count;
     tern_turn_add(turn, (uint32_t)line->id, schema, hash, record.op, values);
@@ -270,9 +276,12 @@ static int retry_lines(struct retry *retry, const char *path)
         end = end_of_unit(retry, i);
         add_unit(retry, i, end);
     }
-    if (import->turn.unit_count == 0)
-        return TERN_HOST_OK;
-    int status = tern_import_apply(import);
+    int status = retry->status;
+    if (import->turn.failed)
+        status = tern_sink_fail(import->sink, TERN_HOST_E_SYSTEM, "out of memory");
+    if (status != TERN_HOST_OK || import->turn.unit_count == 0)
+        return status;
+    status = tern_import_apply(import);
     if (status == TERN_HOST_OK)
         status = settle(retry);
     if (status == TERN_HOST_OK && !write_rest(retry, path))
@@ -281,19 +290,24 @@ static int retry_lines(struct retry *retry, const char *path)
     return status;
 }
 
+static int cannot(struct tern_import *import, const char *what, const char *path)
+{
+    return tern_sink_fail(import->sink, TERN_HOST_E_SYSTEM, "cannot %s %s: %s", what, path, strerror(errno));
+}
+
 static int retry_file(struct tern_import *import, const char *path, struct tern_retry_result *result)
 {
     struct retry retry = {.import = import, .result = result};
     int descriptor = open(path, O_RDWR | O_CLOEXEC), status;
     if (descriptor < 0)
-        return tern_sink_fail(import->sink, TERN_HOST_E_SYSTEM, "cannot open %s: %s", path, strerror(errno));
+        return cannot(import, "open", path);
     /* A gateway that runs appends under the same lock. */
-    flock(descriptor, LOCK_EX);
-    if (read_file(&retry, descriptor))
+    if (flock(descriptor, LOCK_EX) != 0)
+        status = cannot(import, "lock", path);
+    else if (read_file(&retry, descriptor))
         status = retry_lines(&retry, path);
     else
-        status =
-            tern_sink_fail(import->sink, TERN_HOST_E_SYSTEM, "cannot read %s: %s", path, strerror(errno));
+        status = cannot(import, "read", path);
     close(descriptor);
     free(retry.text);
     free(retry.copy);
@@ -312,16 +326,21 @@ int tern_import_retry(struct tern_stage *stage, const char *url, const struct te
         return status;
     snprintf(folder, sizeof folder, "%.3900s/rejects", tern_stage_directory(stage));
     DIR *listing = opendir(folder);
-    status = listing == NULL ? TERN_HOST_OK : import->sink->ops->connect(import->sink);
+    if (listing == NULL && errno != ENOENT)
+        status = cannot(import, "list", folder);
+    else if (listing != NULL)
+        status = import->sink->ops->connect(import->sink);
     import->connected = status == TERN_HOST_OK && listing != NULL;
     for (struct dirent *entry;
-         listing != NULL && status == TERN_HOST_OK && (entry = readdir(listing)) != NULL;) {
+         listing != NULL && status == TERN_HOST_OK && (errno = 0, entry = readdir(listing)) != NULL;) {
         size_t size = strlen(entry->d_name);
         if (size < 5 || strcmp(entry->d_name + size - 4, ".csv") != 0)
             continue;
         snprintf(path, sizeof path, "%s/%.255s", folder, entry->d_name);
         status = retry_file(import, path, result);
     }
+    if (listing != NULL && status == TERN_HOST_OK && errno != 0)
+        status = cannot(import, "list", folder);
     if (listing != NULL)
         closedir(listing);
     if (status != TERN_HOST_OK)

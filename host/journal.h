@@ -46,8 +46,8 @@ struct tern_journal_config {
     bool
         read_only; /* for a look beside a gateway that runs: takes no lock, changes nothing, appends nothing */
     void *context; /* of the functions below */
-    /* Recovery: one entry, in order, its CRC right. */
-    void (*replay)(void *context, uint64_t position, const uint8_t *body, size_t size);
+    /* Recovery: one entry, in order, its CRC right. 0, or an error, which ends it and is passed on. */
+    int (*replay)(void *context, uint64_t position, const uint8_t *body, size_t size);
     /* A new file: gives everything that recovery must know to tern_journal_put_state(). 0 or an error, which is passed on. */
     int (*snapshot)(void *context, struct tern_journal_state *state);
     /* The new file is in place: what was appended at `from` or behind now stands `delta` bytes further on. */

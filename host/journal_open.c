@@ -169,7 +169,7 @@ static int list_files(struct tern_journal *journal)
     if (listing == NULL)
         return fail(journal, "", errno, "cannot list the staging folder", TERN_HOST_E_SYSTEM);
     int status = TERN_HOST_OK;
-    for (struct dirent *entry; status == TERN_HOST_OK && (entry = readdir(listing)) != NULL;) {
+    for (struct dirent *entry; status == TERN_HOST_OK && (errno = 0, entry = readdir(listing)) != NULL;) {
         unsigned number;
         char name[TERN_JOURNAL_NAME_MAX];
         if (sscanf(entry->d_name, "journal-%8u.tern", &number) != 1)
@@ -178,6 +178,9 @@ static int list_files(struct tern_journal *journal)
         if (strcmp(name, entry->d_name) == 0)
             status = add_number(journal, number);
     }
+    /* A list that broke off would make a new store over the old one. */
+    if (status == TERN_HOST_OK && errno != 0)
+        status = fail(journal, "", errno, "cannot list the staging folder", TERN_HOST_E_SYSTEM);
     closedir(listing);
     if (status == TERN_HOST_OK && journal->file_count != 0)
         qsort(journal->files, journal->file_count, sizeof *journal->files, by_number);
@@ -305,8 +308,10 @@ static int replay_scan(struct tern_journal *journal, struct tern_journal_scan *s
     for (;;) {
         int status = tern_journal_scan_next(scan, &found);
         if (status == 1) {
-            journal->config.replay(journal->config.context, found.position, found.body, found.size);
             replayed->synced = found.synced;
+            status = journal->config.replay(journal->config.context, found.position, found.body, found.size);
+            if (status != TERN_HOST_OK)
+                return status;
             continue;
         }
         replayed->end = scan->position;

@@ -115,9 +115,11 @@ int tern_csv_scan(struct tern_sink *sink, int folder, const struct tern_sink_sca
     int status = TERN_HOST_OK;
     if (listing == NULL)
         return tern_sink_fail(sink, TERN_HOST_E_SYSTEM, "cannot list the folder: %s", strerror(errno));
-    for (struct dirent *entry; status == TERN_HOST_OK && (entry = readdir(listing)) != NULL;)
+    for (struct dirent *entry; status == TERN_HOST_OK && (errno = 0, entry = readdir(listing)) != NULL;)
         if (is_segment(entry->d_name, scan->table))
             status = scan_file(sink, folder, entry->d_name, scan);
+    if (status == TERN_HOST_OK && errno != 0)
+        status = tern_sink_fail(sink, TERN_HOST_E_SYSTEM, "cannot list the folder: %s", strerror(errno));
     closedir(listing);
     return status;
 }

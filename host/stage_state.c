@@ -2,6 +2,7 @@
 /* Devices, ranges and schemas in memory; into a new journal file, and back at recovery. */
 #include "stage_state.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -476,14 +477,17 @@ static bool replay_record(struct tern_stage *stage, uint64_t position, const str
     }
 }
 
-void tern_stage_replay(void *context, uint64_t position, const uint8_t *body, size_t size)
+/* What memory is too small for must not be taken for what the store does not know. */
+int tern_stage_replay(void *context, uint64_t position, const uint8_t *body, size_t size)
 {
     struct tern_stage *stage = context;
     struct tern_record record;
     bool good = tern_record_decode(body, size, &record) && record.device < TERN_STAGE_DEVICES_MAX;
+    errno = 0;
     /* The number of a device whose own entry was lost must not be given to another one. */
     if (good && record.device >= stage->device_limit && reserve_number(stage, record.device))
         stage->device_limit = record.device + 1;
     if (!good || !replay_record(stage, position, &record))
         stage->strange++;
+    return errno == ENOMEM ? TERN_HOST_E_SYSTEM : TERN_HOST_OK;
 }

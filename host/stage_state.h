@@ -101,7 +101,7 @@ void tern_range_anchor(struct tern_range *range, const struct tern_record *recor
 void tern_stage_free_devices(struct tern_stage *stage);
 
 /* The journal's callbacks; context is the stage. */
-void tern_stage_replay(void *context, uint64_t position, const uint8_t *body, size_t size);
+int tern_stage_replay(void *context, uint64_t position, const uint8_t *body, size_t size);
 int tern_stage_snapshot(void *context, struct tern_journal_state *state);
 void tern_stage_moved(void *context, uint64_t from, uint64_t delta);
 

@@ -113,8 +113,9 @@ static int try_rows(struct tern_sql_engine *engine, const char *columns, const c
         else if (engine->client->ops->execute(engine->client, sql.text) != TERN_HOST_OK)
             status = TERN_HOST_E_DATABASE;
     }
-    if (status == TERN_HOST_E_DATABASE)
-        say(print, false, "permissions", "rows: ", engine->client->error);
+    if (status != TERN_HOST_OK)
+        say(print, false, "permissions",
+            "rows: ", status == TERN_HOST_E_DATABASE ? engine->client->error : engine->sink.error);
     tern_sql_free(&name);
     tern_sql_free(&sql);
     return status;
@@ -127,6 +128,8 @@ static int try_own(struct tern_sql_engine *engine, void (*print)(const char *tex
         bool has;
         const char *column, *name = tern_sql_own_name(i, &column);
         status = tern_sql_has_table(engine, name, &has);
+        if (status != TERN_HOST_OK)
+            say(print, false, name, "", engine->sink.error);
         tern_sql_clear(&engine->text);
         tern_sql_add_name(&engine->text, name);
         if (status == TERN_HOST_OK && has)
@@ -146,8 +149,11 @@ static int try_table(struct tern_sql_engine *engine, const struct tern_table *sc
     tern_sql_add(&columns, "%s", engine->text.text);
     tern_sql_clear(&engine->text);
     tern_sql_add_table(engine, "", schema);
-    int status = columns.failed ? tern_sink_fail(&engine->sink, TERN_HOST_E_SYSTEM, "out of memory")
-                                : try_rows(engine, columns.text, "tern_id", print);
+    int status = TERN_HOST_E_SYSTEM;
+    if (columns.failed)
+        say(print, false, schema->name, "", "out of memory");
+    else
+        status = try_rows(engine, columns.text, "tern_id", print);
     tern_sql_free(&columns);
     return status;
 }

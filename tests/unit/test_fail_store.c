@@ -68,6 +68,7 @@ static bool sync_stage(void)
     if (tern_stage_sync(stage) != TERN_HOST_OK)
         return false;
     epoch = range->epoch;
+    CHECK(range->durable.next >= acknowledged); /* or the store has forgotten what it acknowledged */
     acknowledged = range->durable.next;
     return true;
 }

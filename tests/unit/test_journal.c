@@ -85,18 +85,19 @@ static void hear(void *context, enum tern_level level, const char *event, const 
     snprintf(last_event, sizeof last_event, "%s", event);
 }
 
-static void replay(void *context, uint64_t position, const uint8_t *body, size_t size)
+static int replay(void *context, uint64_t position, const uint8_t *body, size_t size)
 {
     (void)context;
     if (body[0] == STATE) {
         replayed_state = tern_load32(body + 2);
         replayed_last = replayed_state;
-        return;
+        return 0;
     }
     CHECK(size >= 14);
     replayed_last = tern_load32(body + 10);
     replayed_count++;
     last_position = position;
+    return 0;
 }
 
 static int snapshot(void *context, struct tern_journal_state *state)

@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: MIT */
+/* The commands of tern-gateway: what each says to words and files that cannot be right, and to any call that fails under it. A command ends
+ * with status 0 and has done all of its work, or with another one and a reason. */
+#include "../test.h"
+
+#include <fcntl.h>
+
+#include "../../host/cmd.h"
+#include "../../host/import.h"
+#include "../fail/fail_each.h"
+
+#define WAIT 20000
+
+static const struct tern_report report;
+#include "../fail/fail_rig.h"
+
+/* ---- Running one ----------------------------------------------------------------------------------------------------------------------- */
+
+static char said[20000], complained[20000]; /* to standard output and error */
+
+static void read_back(const char *name, char *to, size_t room)
+{
+    FILE *file = fopen(folder_path(name), "rb");
+    to[0] = '\0';
+    if (!CHECK(file != NULL))
+        return;
+    to[fread(to, 1, room - 1, file)] = '\0';
+    fclose(file);
+}
+
+/* Standard output and error go to files from here on, and back. */
+static void redirect(bool away)
+{
+    static int kept[2];
+    fflush(stdout);
+    fflush(stderr);
+    for (int i = 0; i < 2; i++) {
+        if (away) {
+            kept[i] = dup(1 + i);
+            int file = open(folder_path(i == 0 ? "said" : "complained"),
+                            O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0600);
+            dup2(file, 1 + i);
+            close(file);
+        } else {
+            dup2(kept[i], 1 + i);
+            close(kept[i]);
+        }
+    }
+}
+
+/* `line`: the words after tern-gateway, with a blank between; @ stands for the folder. */
+static int run(const char *line)
+{
+    static const struct {
+        const char *name;
+        int (*call)(int argc, char **argv);
+    } commands[] = {{"status", tern_cmd_status},   {"sinks", tern_cmd_sinks}, {"replay", tern_cmd_replay},
+                    {"rejects", tern_cmd_rejects}, {"ddl", tern_cmd_ddl},     {"check", tern_cmd_check},
+                    {"import", tern_cmd_import},   {"audit", tern_cmd_audit}};
+    static char words[4000];
+    char *argv[40] = {NULL};
+    int argc = 0, status = -1;
+    size_t size = 0;
+    fail_off(true);
+    for (const char *at = line; *at != '\0' && size + 70 < sizeof words; at++)
+        size += (size_t)(*at == '@' ? snprintf(words + size, sizeof words - size, "%s", folder)
+                                    : snprintf(words + size, sizeof words - size, "%c", *at));
+    for (char *word = strtok(words, " "); word != NULL && argc < 39; word = strtok(NULL, " "))
+        argv[argc++] = word;
+    redirect(true);
+    fail_off(false);
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+        if (strcmp(commands[i].name, argv[0]) == 0)
+            status = commands[i].call(argc, argv);
+    fail_off(true);
+    redirect(false);
+    read_back("said", said, sizeof said);
+    read_back("complained", complained, sizeof complained);
+    fail_off(false);
+    return status;
+}
+
+#define EXPECT(line, status, text) expect(line, status, text, __LINE__)
+
+/* The command ends so, and says the text. */
+static void expect(const char *line, int status, const char *text, int where)
+{
+    int ended = run(line);
+    const char *spoken = status == 0 ? said : complained;
+    if (!test_check(ended == status && strstr(spoken, text) != NULL, line, __FILE__, where))
+        printf("    status %d, it said: %s%s\n", ended, said, complained);
+}
+
+static void write_file(const char *name, const char *text)
+{
+    FILE *file = fopen(folder_path(name), "wb");
+    if (CHECK(file != NULL)) {
+        fputs(text, file);
+        fclose(file);
+    }
+}
+
+/* ---- What is there --------------------------------------------------------------------------------------------------------------------- */
+
+static const char trigger[] =
+    "CREATE TABLE climate(device TEXT NOT NULL, tern_id INTEGER NOT NULL, at INTEGER NOT NULL, celsius "
+    "NUMERIC, "
+    "note TEXT, PRIMARY KEY(device, at)) WITHOUT ROWID; CREATE TRIGGER no BEFORE INSERT ON climate WHEN "
+    "NEW.note='poison' BEGIN SELECT RAISE(ABORT,'no'); END";
+
+static void drain(const char *to)
+{
+    char url[200];
+    struct tern_import *import;
+    struct tern_import_config config = {.segment_bytes = 400};
+    snprintf(url, sizeof url, "%s%s", strstr(to, ".db") != NULL ? "sqlite:" : "csv:", folder_path(to));
+    CHECK_EQ(tern_import_open(&import, stage, url, &config), TERN_HOST_OK);
+    CHECK_EQ(tern_import_drain(import, WAIT), TERN_HOST_OK);
+    tern_import_close(import);
+}
+
+/* A store with records of all kinds, brought into a database that refuses some, and into segments. */
+static void prepare(void)
+{
+    folder_fresh();
+    setenv("TMPDIR", folder, 1);
+    execute(trigger);
+    fill_store(true);
+    drain("out.db");
+    drain("out");
+    tern_stage_close(stage);
+    write_file("room.csv", "at,celsius,note\n1,2.5,a\n2,3.5,\"b \"\"c\"\"\"\n3,4.5,\n");
+}
+
+/* ---- Words ----------------------------------------------------------------------------------------------------------------------------- */
+
+static void every_command_shows_its_options_and_needs_a_folder(void)
+{
+    static const char *const names[] = {"status", "sinks", "replay", "rejects",
+                                        "ddl",    "check", "import", "audit"};
+    char line[100];
+    folder_fresh();
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        snprintf(line, sizeof line, "%s --help", names[i]);
+        EXPECT(line, 0, "--stage");
+        EXPECT(names[i], 2, "--stage DIR is missing");
+        snprintf(line, sizeof line, "%s --stage @/none --config @/none", names[i]);
+        EXPECT(line, 1, "cannot read");
+        snprintf(line, sizeof line, "%s --stage @/none --nonsense", names[i]);
+        EXPECT(line, 2, "nonsense");
+    }
+}
+
+static void what_is_missing_is_said(void)
+{
+    prepare();
+    EXPECT("replay --stage @/stage", 2, "--sink");
+    EXPECT("audit --stage @/stage", 2, "--sink");
+    EXPECT("ddl --stage @/stage", 2, "--sink");
+    EXPECT("check --stage @/stage", 2, "--sink");
+    EXPECT("rejects --stage @/stage --sink sqlite:@/out.db", 2, "--retry");
+    EXPECT("rejects --stage @/stage --retry", 2, "--sink");
+    EXPECT("import --stage @/sd", 2, "");
+    EXPECT("import --stage @/sd @/room.csv", 1, "--table NAME");
+    EXPECT("import --stage @/sd --table room @/room.csv", 1, "--key COLUMNS");
+    EXPECT("import --stage @/sd --table room --key at @/nothing.csv", 1, "nothing.csv");
+    EXPECT("import --stage @/sd --schema @/nothing.schema @/room.csv", 1, "nothing.schema");
+    EXPECT("import --stage @/no/parent --table room --key at @/room.csv", 1, "parent");
+    EXPECT("status --stage @/nothing", 1, "staging folder");
+    EXPECT("audit --stage @/nothing --sink csv:@/out", 1, "staging folder");
+    EXPECT("rejects --stage @/nothing --retry --sink sqlite:@/out.db", 1, "staging folder");
+}
+
+static void words_that_cannot_be_right_are_said(void)
+{
+    prepare();
+    EXPECT("audit --stage @/stage --sink ftp:x", 2, "");
+    EXPECT("audit --stage @/stage --sink csv:@/out --first x", 2, "--first must be a tern_id");
+    EXPECT("audit --stage @/stage --sink csv:@/out --first 8:", 2, "--first must be a tern_id");
+    EXPECT("audit --stage @/stage --sink csv:@/out --last 8:9x", 2, "--last must be a tern_id");
+    EXPECT("audit --stage @/stage --sink csv:@/out --last -3", 2, "--last must be a tern_id");
+    EXPECT("audit --stage @/stage --sink csv:@/out --since soon", 2, "--since must be a time");
+    EXPECT("audit --stage @/stage --sink csv:@/out --until 2026-13-01", 2, "--until must be a time");
+    EXPECT("replay --stage @/stage --sink csv:@/o --until soon", 2, "--until must be a time");
+    EXPECT("rejects --stage @/stage --retry --sink sqlite:@/out.db --name nonsense", 2, "");
+    EXPECT("sinks --stage @/stage --pause nonsense:x", 1, "nonsense");
+    EXPECT("sinks --stage @/stage --forget sqlite:@/never.db", 1, "never.db");
+}
+
+/* ---- Doing their work ------------------------------------------------------------------------------------------------------------------- */
+
+static void an_audit_tells_held_older_and_differing_rows(void)
+{
+    prepare();
+    EXPECT("audit --stage @/stage --sink csv:@/out", 0, "differences");
+    CHECK(strstr(said, " 0 differences") != NULL);
+    EXPECT("audit --stage @/stage --sink sqlite:@/out.db", 0, " 0 differences");
+    EXPECT("audit --stage @/stage --sink sqlite:@/out.db --device nobody", 0, "0 rows compared");
+    EXPECT("audit --stage @/stage --sink sqlite:@/out.db --first 8:1 --last 8:9", 0, " 0 differences");
+    execute("UPDATE log SET line='another'; DELETE FROM counters; INSERT INTO climate(device, tern_id, at) "
+            "VALUES('dev1', 34359738371, 77), ('dev9', 5, 78), ('dev1', 34359748371, 79)");
+    int status = run("audit --stage @/stage --sink sqlite:@/out.db");
+    CHECK_EQ(status, 1);
+    CHECK(strstr(said, "log: the row of dev1") != NULL && strstr(said, "has other values") != NULL);
+    CHECK(strstr(said, "counters: the row of dev1") != NULL && strstr(said, "is missing") != NULL);
+    CHECK(strstr(said, "climate: the row of dev") != NULL);
+}
+
+static void refused_records_are_retried_by_the_command(void)
+{
+    prepare();
+    int status = run("rejects --stage @/stage --retry --sink sqlite:@/out.db --sink csv:@/out");
+    CHECK_EQ(status, 1);
+    CHECK(strstr(said, "0 loaded") != NULL && strstr(said, "refused again") != NULL);
+    execute("DROP TRIGGER no");
+    EXPECT("rejects --stage @/stage --retry --sink sqlite:@/out.db", 0, "3 loaded");
+    EXPECT("rejects --stage @/stage --retry --sink sqlite:@/out.db", 0, "0 loaded");
+}
+
+/* A file of an SD card whose schema stands beside segments. */
+static void a_schema_file_says_what_a_files_columns_are(void)
+{
+    prepare();
+    EXPECT("import --stage @/sd --device card --table room --key at @/room.csv", 0, "3 rows are in");
+    write_file("kinds.schema",
+               "table kinds\nmode merge\nhash 0\ncolumn id unsigned(32) key\ncolumn at time_ms\ncolumn flag "
+               "boolean null\ncolumn note text(20) null\n");
+    write_file("bad.schema", "table kinds\nmode merge\ncolumn id volts key\n");
+    write_file("kinds.csv", "id,at,flag,note\n1,1700000000000,1,x\n2,1700000000001,,\"\"\n");
+    int status = run("import --stage @/sd --schema @/kinds.schema @/kinds.csv");
+    if (status != 0)
+        printf("    %s%s\n", said, complained);
+    CHECK_EQ(run("import --stage @/sd --schema @/bad.schema @/kinds.csv"), 1);
+    CHECK(strstr(complained, "bad.schema") != NULL);
+}
+
+static void damaged_segments_are_refused_with_a_reason(void)
+{
+    static const struct {
+        const char *text, *reason;
+    } cases[] = {
+        {"device,tern_id,tern_op,id,blob", "no TABLE-HASH.schema"},
+        {"device,tern_id,tern_op,id,other\n", "no TABLE-HASH.schema"},
+        {"device,tern_id,tern_op,id,blob\nd", "no record"},
+        {"device,tern_id,tern_op,id,blob\nd,5,put\n", "no record"},
+        {"device,tern_id,tern_op,id,blob\n,5,put,1,00\n", "no record"},
+        {"device,tern_id,tern_op,id,blob\nd,0,put,1,00\n", "no record"},
+        {"device,tern_id,tern_op,id,blob\nd,x,put,1,00\n", "no record"},
+        {"device,tern_id,tern_op,id,blob\nd,5,jump,1,00\n", "no record"},
+        {"device,tern_id,tern_op,id,blob\nd,5,put,1,\"00\n", "no record"},
+        {"device,tern_id,tern_op,id,blob\nd,34359738369,put,x,00\n", "does not fit its schema"},
+        {"device,tern_id,tern_op,id,blob\nd,34359738369,put,1,0\n", "does not fit its schema"},
+        {"device,tern_id,tern_op,id,blob\nd,34359738369,put,1,0g\n", "does not fit its schema"},
+        {"device,tern_id,tern_op,id,blob\nd,34359738369,put,1,+1\n", "does not fit its schema"},
+        {"device,tern_id,tern_op,id,blob\nd,34359738369,put,1\n", "does not fit its schema"},
+        {"device,tern_id,tern_op,id,blob\n12345678901234567890123456789012345678901234567890123456789012345,"
+         "5,put,1,00\n",
+         "no record"},
+    };
+    folder_fresh();
+    mkdir(folder_path("in"), 0700);
+    write_file("in/t-00000000.schema",
+               "table t\nmode merge\nhash 0\ncolumn id unsigned(32) key\ncolumn blob bytes(9)\n");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        write_file("in/t-00000001-20260101T000000Z.csv", cases[i].text);
+        int status = run("import --stage @/back @/in/t-00000001-20260101T000000Z.csv");
+        if (!CHECK(status == 1 && strstr(complained, cases[i].reason) != NULL))
+            printf("    case %zu: status %d, %s%s\n", i, status, said, complained);
+    }
+    write_file("in/t-00000001-20260101T000000Z.csv",
+               "device,tern_id,tern_op,id,blob\nd,34359738370,put,1,00ff\nd,34359738372,delete,1,\n");
+    EXPECT("import --stage @/back @/in/t-00000001-20260101T000000Z.csv", 0, "2 rows are in");
+    EXPECT("import --stage @/back @/in/t-00000001-20260101T000000Z.csv @/in/t-00000000.schema", 1,
+           "not imported together");
+}
+
+/* ---- Under failing calls ---------------------------------------------------------------------------------------------------------------- */
+
+static const char *line;
+static int ended;
+static char reference[20000];
+
+static void act(void)
+{
+    ended = run(line);
+}
+
+/* All of its work, or a reason; and the next attempt does all of it. */
+static void inspect(void)
+{
+    bool whole = ended == 0 && strcmp(said, reference) == 0;
+    if (!CHECK(whole || complained[0] != '\0' || strstr(said, "bad ") != NULL))
+        printf("    %s: status %d, it said: %s    not: %s\n", line, ended, said, reference);
+    ended = run(line);
+    if (!CHECK_EQ(ended, 0))
+        printf("    %s again: %s%s\n", line, said, complained);
+}
+
+static void each(const char *words, unsigned groups)
+{
+    struct fail_scenario scenario = {words, 0, FAIL_ONCE, true, prepare, act, inspect};
+    prepare();
+    line = words;
+    if (!CHECK_EQ(run(words), 0))
+        printf("    %s: %s%s\n", words, said, complained);
+    memcpy(reference, said, sizeof reference);
+    for (scenario.groups = 1; scenario.groups <= FAIL_SQLITE; scenario.groups *= 2)
+        if ((groups & scenario.groups) != 0)
+            fail_each(&scenario);
+}
+
+static void audits_have_compared_all_or_say_why_not(void)
+{
+    each("audit --stage @/stage --sink sqlite:@/out.db", FAIL_MEMORY | FAIL_READ | FAIL_WRITE | FAIL_SQLITE);
+    each("audit --stage @/stage --sink csv:@/out", FAIL_MEMORY | FAIL_READ);
+}
+
+static void replays_have_brought_all_in_or_say_why_not(void)
+{
+    each("replay --stage @/stage --sink sqlite:@/new.db --table log --repair", FAIL_MEMORY | FAIL_SQLITE);
+}
+
+static void listings_are_whole_or_not_there(void)
+{
+    each("sinks --stage @/stage", FAIL_MEMORY | FAIL_READ);
+    each("ddl --stage @/stage --sink sqlite:@/out.db", FAIL_MEMORY | FAIL_READ | FAIL_SQLITE);
+    each("check --stage @/stage --sink sqlite:@/out.db", FAIL_SQLITE);
+}
+
+/* What was refused is taken now. */
+static void prepare_mended(void)
+{
+    prepare();
+    execute("DROP TRIGGER no");
+}
+
+static char mended[4000];
+
+/* A record is in, or its line and its gap stay for the next attempt. */
+static void inspect_mended(void)
+{
+    inspect();
+    if (!CHECK(strcmp(read_database(true), mended) == 0))
+        printf("    %s    not\n%s", sums, mended);
+}
+
+static void retries_bring_each_record_in_once_or_leave_its_line(void)
+{
+    static const unsigned groups[] = {FAIL_MEMORY, FAIL_READ, FAIL_WRITE, FAIL_SQLITE};
+    struct fail_scenario scenario = {"retry", 0, FAIL_ONCE, true, prepare_mended, act, inspect_mended};
+    line = "rejects --stage @/stage --retry --sink sqlite:@/out.db";
+    prepare_mended();
+    CHECK_EQ(run(line), 0);
+    memcpy(reference, said, sizeof reference);
+    snprintf(mended, sizeof mended, "%s", read_database(true));
+    CHECK(strstr(mended, "poison") != NULL && strstr(mended, "rejected") == NULL);
+    for (size_t i = 0; i < 4; i++) {
+        scenario.groups = groups[i];
+        fail_each(&scenario);
+    }
+}
+
+static void imports_have_stored_all_or_say_why_not(void)
+{
+    each("import --stage @/sd --table room --key at @/room.csv", FAIL_MEMORY | FAIL_READ | FAIL_WRITE);
+}
+
+int main(void)
+{
+    fail_folder(folder);
+    api = fail_sqlite();
+#define RUN_OR_SKIP(test)                                                                                    \
+    (api != NULL ? (void)(RUN(test)) : (void)(SKIP(test, "SQLite's library is missing")))
+    RUN(every_command_shows_its_options_and_needs_a_folder);
+    RUN_OR_SKIP(what_is_missing_is_said);
+    RUN_OR_SKIP(words_that_cannot_be_right_are_said);
+    RUN_OR_SKIP(an_audit_tells_held_older_and_differing_rows);
+    RUN_OR_SKIP(refused_records_are_retried_by_the_command);
+    RUN_OR_SKIP(a_schema_file_says_what_a_files_columns_are);
+    RUN(damaged_segments_are_refused_with_a_reason);
+    RUN_OR_SKIP(audits_have_compared_all_or_say_why_not);
+    RUN_OR_SKIP(replays_have_brought_all_in_or_say_why_not);
+    RUN_OR_SKIP(listings_are_whole_or_not_there);
+    RUN_OR_SKIP(retries_bring_each_record_in_once_or_leave_its_line);
+    RUN_OR_SKIP(imports_have_stored_all_or_say_why_not);
+    folder_remove();
+    return test_report();
+}
