@@ -96,7 +96,7 @@ static void reject_record(struct tern_import_applying *applying, struct tern_tur
         unit->rejected = true;
 }
 
-/* A row that several records were folded into is refused for one of them or more: in the next try each is loaded by itself. */
+/* A row that several records were folded into is refused for one of them or more: tern_import_unfold() finds out. */
 void tern_import_reject(void *context, struct tern_sink_row *row, const char *reason)
 {
     struct tern_import_applying *applying = context;
@@ -110,10 +110,7 @@ void tern_import_reject(void *context, struct tern_sink_row *row, const char *re
     }
     row->rejected = true;
     applying->rejected++;
-    applying->unfolds = true;
-    for (size_t i = 0; i < turn->row_count; i++)
-        if (turn->rows[i].into == whole)
-            turn->rows[i].apart = true;
+    applying->refused_folds++;
 }
 
 /* ---- Loading ----------------------------------------------------------------------------------------------------------------------- */
@@ -136,14 +133,14 @@ static int load_all(struct tern_import_applying *applying)
     for (size_t i = 0, end; i < applying->count; i = end) {
         uint32_t schema = ((const struct tern_turn_row *)import->order[i])->schema;
         end = end_of_load(applying, i);
-        struct tern_sink_load load = {&turn->schemas[schema].schema->table,
-                                      turn->schemas[schema].hash,
-                                      import->order + i,
-                                      end - i,
-                                      applying->now,
-                                      i >= applying->count - applying->apart,
-                                      tern_import_reject,
-                                      applying};
+        struct tern_sink_load load = {.table = &turn->schemas[schema].schema->table,
+                                      .hash = turn->schemas[schema].hash,
+                                      .rows = import->order + i,
+                                      .count = end - i,
+                                      .at = applying->now,
+                                      .again = i >= applying->count - applying->apart,
+                                      .reject = tern_import_reject,
+                                      .context = applying};
         int status = import->sink->ops->load(import->sink, &load);
         if (status != TERN_HOST_OK)
             return status;
@@ -274,6 +271,7 @@ static int transact(struct tern_import_applying *applying)
     applying->rejected = 0;
     tern_import_check_snapshots(applying);
     applying->rejected = 0; /* nothing is to be rolled back yet */
+    applying->refused_folds = 0;
     tern_seen_begin(import->keys, applying->careful);
     int status = import->sink->ops->begin(import->sink);
     if (status == TERN_HOST_OK)
@@ -286,6 +284,8 @@ static int transact(struct tern_import_applying *applying)
     status = arrange_rows(applying);
     if (status == TERN_HOST_OK && applying->rejected == 0)
         status = load_all(applying);
+    if (status == TERN_HOST_OK && applying->refused_folds != 0)
+        status = tern_import_unfold(applying);
     if (status != TERN_HOST_OK || applying->rejected != 0)
         return status;
     status = write_marks(applying);

@@ -32,10 +32,11 @@ struct tern_import_applying {
         apart; /* of them, at the end: rows of one key stand beside each other, and are loaded one by one */
     struct tern_import_snapshot *snapshots;
     size_t snapshot_count;
-    size_t refused;  /* rows, in all tries */
-    size_t rejected; /* rows that are refused in this try */
-    bool unfolds;    /* some rows stand apart: what they were folded into was refused */
-    bool careful;    /* no row is taken for fresh */
+    size_t refused;       /* rows, in all tries */
+    size_t rejected;      /* rows that are refused in this try */
+    size_t refused_folds; /* rows that were folded, refused in this try */
+    bool unfolds; /* some rows stand apart: what they were folded into was refused, and none of them alone */
+    bool careful; /* no row is taken for fresh */
     uint32_t retries;
     int64_t now;
     int64_t begun;
@@ -43,6 +44,14 @@ struct tern_import_applying {
 
 /* The row is refused for good: the transaction is done again without it. */
 void tern_import_reject(void *applying, struct tern_sink_row *row, const char *reason);
+
+/* Records of one key, newest first, into one row by the rules. NULL: out of memory, or one was refused. */
+struct tern_sink_row *tern_import_combine(struct tern_import_applying *applying,
+                                          struct tern_turn_row *const *rows, size_t count);
+
+/* Looks for the records for which rows that were folded of several were refused, and refuses these, in a transaction that will be rolled
+ * back. A status of the sink. */
+int tern_import_unfold(struct tern_import_applying *applying);
 
 /* Writes what was refused in this turn to its files, durably; a record that is there already is not written again. */
 int tern_import_write_rejects(struct tern_import *import);

@@ -175,6 +175,29 @@ static bool combine(struct tern_import_applying *applying, const struct tern_tab
     return true;
 }
 
+/* The row that others are to be combined into, as the newest of them. NULL: out of memory. */
+static struct tern_turn_row *begin_fold(struct tern_import_applying *applying, struct tern_turn_row *newest,
+                                        const struct tern_table *table, struct tern_value **values)
+{
+    struct tern_turn_row *row = tern_turn_copy(&applying->import->turn, newest, table->column_count, values);
+    if (row != NULL)
+        memcpy(*values, newest->sink.values, table->column_count * sizeof **values);
+    newest->into = row;
+    return row;
+}
+
+struct tern_sink_row *tern_import_combine(struct tern_import_applying *applying,
+                                          struct tern_turn_row *const *rows, size_t count)
+{
+    const struct tern_table *table = &applying->import->turn.schemas[rows[0]->schema].schema->table;
+    struct tern_value *values;
+    struct tern_turn_row *row = count == 1 ? rows[0] : begin_fold(applying, rows[0], table, &values);
+    for (size_t i = 1; i < count && row != NULL; i++)
+        if (!combine(applying, table, row, values, rows[i]))
+            return NULL;
+    return row == NULL ? NULL : &row->sink;
+}
+
 /* The rows of one key, newest first, into one: by the rules, or the newest alone. NULL: out of memory, or one was rejected. */
 static struct tern_sink_row *fold_key(struct tern_import_applying *applying,
                                       const struct tern_import_item *items, size_t count)
@@ -185,15 +208,11 @@ static struct tern_sink_row *fold_key(struct tern_import_applying *applying,
     newest->into = NULL;
     if (count == 1 || !tern_has_rules(table))
         return items[0].row;
-    struct tern_turn_row *row = tern_turn_copy(&applying->import->turn, newest, table->column_count, &values);
-    if (row == NULL)
-        return NULL;
-    memcpy(values, newest->sink.values, table->column_count * sizeof *values);
-    newest->into = row;
-    for (size_t i = 1; i < count; i++)
+    struct tern_turn_row *row = begin_fold(applying, newest, table, &values);
+    for (size_t i = 1; i < count && row != NULL; i++)
         if (!combine(applying, table, row, values, (struct tern_turn_row *)items[i].row))
             return NULL;
-    return &row->sink;
+    return row == NULL ? NULL : &row->sink;
 }
 
 static size_t end_of_key(const struct tern_import_item *items, size_t count, size_t first)

@@ -20,10 +20,10 @@ struct tern_turn_row {
     uint32_t range;            /* index */
     uint32_t sequence;
     const struct tern_turn_row *into; /* of a table with merge rules: the row that it was folded into, NULL */
-    bool apart;                       /* what it was folded into was refused: it is loaded by itself */
-    const char *reason;               /* why it was rejected */
-    bool taken;                       /* it was new in the last try */
-    bool refused;                     /* it or its batch was */
+    bool apart;         /* what it was folded into was refused, but it is not: it is loaded by itself */
+    const char *reason; /* why it was rejected */
+    bool taken;         /* it was new in the last try */
+    bool refused;       /* it or its batch was */
 };
 
 struct tern_turn_schema {

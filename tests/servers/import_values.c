@@ -2,6 +2,8 @@
 /* The importer with a real server: values, refused rows, growing schemas, keys. import_values URL. */
 #include "server_rig.h"
 
+#include "../awkward.h"
+
 /* ---- Values --------------------------------------------------------------------------------------------------------------------- */
 
 static const struct tern_column all_columns[] = {{"n", TERN_I32, TERN_KEY},
@@ -16,66 +18,6 @@ static const struct tern_column all_columns[] = {{"n", TERN_I32, TERN_KEY},
                                                  {"ms", TERN_TIME_MS, TERN_NULLABLE},
                                                  {"d2", TERN_DECIMAL(2), TERN_NULLABLE}};
 static const struct tern_table all = TERN_TABLE("awkward", TERN_MERGE, all_columns);
-
-struct piece {
-    const char *bytes;
-    size_t size;
-};
-#define PIECE(text)                                                                                          \
-    {                                                                                                        \
-        text, sizeof(text) - 1                                                                               \
-    }
-
-/* As text and as bytes. */
-static const struct piece pieces[] = {PIECE(""),
-                                      PIECE(" "),
-                                      PIECE("NULL"),
-                                      PIECE("null"),
-                                      PIECE("\\N"),
-                                      PIECE("\\."),
-                                      PIECE("\\"),
-                                      PIECE("\\\\"),
-                                      PIECE("\\n"),
-                                      PIECE("\n"),
-                                      PIECE("\r"),
-                                      PIECE("\r\n"),
-                                      PIECE("\t"),
-                                      PIECE("a\tb\nc\rd\\e"),
-                                      PIECE("'"),
-                                      PIECE("''"),
-                                      PIECE("\""),
-                                      PIECE("\"\""),
-                                      PIECE(","),
-                                      PIECE(";--"),
-                                      PIECE("$1"),
-                                      PIECE("?1"),
-                                      PIECE("%s"),
-                                      PIECE("{1,2}"),
-                                      PIECE("\\x41"),
-                                      PIECE("\\000"),
-                                      PIECE("\x01"),
-                                      PIECE("\x7f"),
-                                      PIECE("\b\f\v"),
-                                      PIECE("caf\xc3\xa9"),
-                                      PIECE("e\xcc\x81"),
-                                      PIECE("\xe2\x82\xac"),
-                                      PIECE("\xf0\x9f\x8c\x8a"),
-                                      PIECE("\xef\xbb\xbf"
-                                            "bom"),
-                                      PIECE("\xef\xbf\xbf"),
-                                      PIECE("trail "),
-                                      PIECE(" lead"),
-                                      PIECE("0x10"),
-                                      PIECE("1e5"),
-                                      PIECE("\n\\.\n"),
-                                      PIECE("\\N\n\\N"),
-                                      PIECE("Robert'); DROP TABLE awkward;--")};
-#define PIECES (sizeof pieces / sizeof pieces[0])
-
-/* As bytes only: text cannot be these. */
-static const struct piece raw_pieces[] = {PIECE("\0"), PIECE("a\0b"), PIECE("\xff\xfe"), PIECE("\xc3"),
-                                          PIECE("\\\0\\")};
-#define RAW_PIECES (sizeof raw_pieces / sizeof raw_pieces[0])
 
 static void put_piece(int64_t n, const struct piece *piece, bool is_text)
 {
@@ -190,6 +132,31 @@ static void numbers_are_exact_at_their_ends(void)
     CHECK_TEXT(ask_times(2), "1969-12-31 23:59:59|1969-12-31 23:59:59.999");
     CHECK_TEXT(ask_seconds(3), by("253402300800", "253402300799"));
     CHECK_TEXT(ask_seconds(4), by("-62135596801", "-62135596800"));
+    CHECK_TEXT(ask("SELECT count(*) FROM tern_gap"), "0");
+    done();
+}
+
+static void every_type_of_numbers_holds_its_ends(void)
+{
+    struct tern_value row[13];
+    begin(&edges);
+    for (unsigned i = 0; i < EDGES; i++) {
+        edge_values(i, row);
+        send(&edges, row);
+    }
+    flush();
+    drain();
+    for (unsigned i = 0; i < EDGES; i++) {
+        char sql[200], expected[400], found[800];
+        snprintf(sql, sizeof sql, "SELECT i8,i16,i32,i64,u8,u16,u32 FROM edges WHERE n=%u", i + 1);
+        snprintf(found, sizeof found, "%s|", ask(sql));
+        snprintf(sql, sizeof sql, "SELECT u64,b,d0,d2,d18 FROM edges WHERE n=%u", i + 1);
+        snprintf(found + strlen(found), 400, "%s", ask(sql));
+        snprintf(expected, sizeof expected, "%s", edge_rows[i].text);
+        for (char *c = expected; *c != '\0'; c++)
+            *c = *c == ',' ? '|' : *c;
+        CHECK_TEXT(found, expected);
+    }
     CHECK_TEXT(ask("SELECT count(*) FROM tern_gap"), "0");
     done();
 }
@@ -472,6 +439,7 @@ int main(int argc, char **argv)
         return 1;
     RUN(awkward_texts_and_bytes_come_back_as_they_were);
     RUN(numbers_are_exact_at_their_ends);
+    RUN(every_type_of_numbers_holds_its_ends);
     RUN(each_refused_row_becomes_a_gap_and_the_others_go_in);
     RUN(a_refused_row_among_new_ones_is_found_too);
     RUN(a_constraint_of_the_users_refuses_only_its_rows);
