@@ -48,16 +48,60 @@ static void a_whole_config_passes(void)
 
 static void an_identity_keeps_to_its_grammar(void)
 {
-    static const char *const bad[] = {"",    ".a",  ":a",  "-a",  "_a",
-                                      "a b", "a/b", "a\n", "a\"", "abcdefghijklmnopqrstuvwxyz0123456"};
+    static const char *const bad[] = {
+        "",  ".a", ":a", "-a", "_a", "a b", "a/b", "a\n", "a\"", "`",  "{",
+        "@", "[",  "/",  "a`", "a{", "a@",  "a[",  "a;",  "a,",  "a^", "abcdefghijklmnopqrstuvwxyz0123456"};
+    static const char *const good[] = {"a",
+                                       "z",
+                                       "A",
+                                       "Z",
+                                       "0",
+                                       "9",
+                                       "aa",
+                                       "az",
+                                       "aA",
+                                       "aZ",
+                                       "a0",
+                                       "a9",
+                                       "a.",
+                                       "a_",
+                                       "a:",
+                                       "a-",
+                                       "0a",
+                                       "Za",
+                                       "abcdefghijklmnopqrstuvwxyz.12:45"};
     setup();
-    config.id = "abcdefghijklmnopqrstuvwxyz.12:45";
-    CHECK_EQ(tern_config_check(&config), TERN_OK);
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        config.id = good[i];
+        CHECK_EQ(tern_config_check(&config), TERN_OK);
+    }
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         config.id = bad[i];
         check_refused();
     }
     config.id = NULL;
+    check_refused();
+}
+
+/* Each bound itself is allowed, in both directions. */
+static void the_least_and_the_most_are_allowed(void)
+{
+    static struct tern_lane many[TERN_LANES_MAX];
+    setup();
+    for (int i = 0; i < TERN_LANES_MAX; i++)
+        many[i] = lanes[0];
+    config.lanes = many;
+    config.lane_count = TERN_LANES_MAX;
+    config.frame_size = TERN_FRAME_SIZE_MIN;
+    many[0].chunk_size = TERN_CHUNK_MIN;
+    many[1].chunk_size = TERN_CHUNK_MAX;
+    many[2].overflow = TERN_WAIT;
+    CHECK_EQ(tern_config_check(&config), TERN_OK);
+    config.frame_size = TERN_FRAME_SIZE_MAX;
+    config.lane_count = 1;
+    CHECK_EQ(tern_config_check(&config), TERN_OK);
+    config.lane_count = TERN_LANES_MAX;
+    many[TERN_LANES_MAX - 1].chunk_size = TERN_CHUNK_MIN - 1; /* the last is looked at as well */
     check_refused();
 }
 
@@ -106,6 +150,7 @@ int main(void)
 {
     RUN(a_whole_config_passes);
     RUN(an_identity_keeps_to_its_grammar);
+    RUN(the_least_and_the_most_are_allowed);
     RUN(a_field_that_is_missing_or_out_of_range_is_refused);
     RUN(a_lane_is_looked_at_too);
     return test_report();
