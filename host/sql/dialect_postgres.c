@@ -131,6 +131,7 @@ static const struct tern_sql_dialect postgres = {
     .groups = true,
     .setup = setup,
     .begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
+    .strict = "SET CONSTRAINTS ALL IMMEDIATE",
     .lock = " FOR UPDATE",
     .alone = "SELECT pg_advisory_xact_lock(8390322045806929252);", /* "tern tbl" */
     .type = type,

@@ -309,7 +309,10 @@ int tern_sql_find_batch(struct tern_sink *sink, uint64_t batch, bool *found)
 int tern_sql_begin(struct tern_sink *sink)
 {
     struct tern_sql_engine *engine = (struct tern_sql_engine *)sink;
-    return tern_sql_execute(engine, engine->dialect->begin, "cannot begin a transaction");
+    int status = tern_sql_execute(engine, engine->dialect->begin, "cannot begin a transaction");
+    if (status == TERN_HOST_OK && engine->strict)
+        status = tern_sql_execute(engine, engine->dialect->strict, "cannot begin a transaction");
+    return status;
 }
 
 int tern_sql_load(struct tern_sink *sink, const struct tern_sink_load *load)
@@ -358,7 +361,16 @@ int tern_sql_commit(struct tern_sink *sink, const struct tern_sink_commit *commi
 {
     struct tern_sql_engine *engine = (struct tern_sql_engine *)sink;
     int status = write_batch(engine, commit);
-    return status != TERN_HOST_OK ? status : tern_sql_execute(engine, "COMMIT", "cannot commit");
+    if (status != TERN_HOST_OK)
+        return status;
+    status = engine->client->ops->execute(engine->client, "COMMIT");
+    /* A constraint that is looked at only now: once more, and each row by itself. */
+    bool strict =
+        (status == TERN_SQL_E_ROW || status == TERN_SQL_E_DUPLICATE) && engine->dialect->strict != NULL;
+    if (strict && !engine->strict)
+        status = TERN_SQL_E_RETRY;
+    engine->strict = strict;
+    return status == TERN_HOST_OK ? status : tern_sql_fail(engine, status, "cannot commit");
 }
 
 void tern_sql_rollback(struct tern_sink *sink)

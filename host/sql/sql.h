@@ -120,6 +120,8 @@ struct tern_sql_dialect {
     /* Settings of a connection. Identifiers must then be quotable by ", backslashes be plain text, times be UTC, waits be bounded. */
     int (*setup)(struct tern_sql_engine *engine);
     const char *begin;
+    const char *
+        strict; /* behind begin, after a commit was refused for its rows: each is then refused by itself. May be NULL */
     const char *lock; /* behind a SELECT: " FOR UPDATE", or "" where begin has locked everything */
     /* The column's type in the database; keys with a binary collation. Also asked for tern's own columns. */
     const char *(*type)(const struct tern_sql_engine *engine, const struct tern_column *column);
@@ -190,6 +192,7 @@ struct tern_sql_engine {
     struct tern_sql_prepared *statements[TERN_SQL_STATEMENTS];
     struct tern_sql_prepared *groups[TERN_SQL_GROUPS][TERN_SQL_GROUP_SIZES];
     uint64_t batches; /* since the old ones were cleared away */
+    bool strict;      /* the last commit was refused for its rows */
 };
 
 /* Opens a sink of this dialect: the body of its tern_sink_ops.open. */

@@ -219,6 +219,63 @@ static void a_terminated_session_is_replaced(void)
     done();
 }
 
+/* ---- A long backlog --------------------------------------------------------------------------------------------------------------- */
+
+#define BACKLOG 30000u
+
+struct progress {
+    pthread_mutex_t mutex;
+    unsigned long long rate, bytes, seconds;
+    bool told;
+};
+
+static void take_progress(void *context, enum tern_level level, const char *event, const char *fields)
+{
+    struct progress *progress = context;
+    const char *rate = strstr(fields, "rows_per_second=");
+    if (level != TERN_INFO || strcmp(event, "progress") != 0 || rate == NULL)
+        return;
+    pthread_mutex_lock(&progress->mutex);
+    progress->told = sscanf(rate, "rows_per_second=%llu bytes_left=%llu seconds_left=%llu", &progress->rate,
+                            &progress->bytes, &progress->seconds) == 3;
+    pthread_mutex_unlock(&progress->mutex);
+}
+
+/* A row a transaction, so that the backlog lasts. What is told must agree with what is there. */
+static void a_long_backlog_tells_its_rate_and_the_time_left(void)
+{
+    struct progress progress = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+    struct tern_import_config config = {.report = {take_progress, &progress}, .rows = 1};
+    struct tern_import_status status;
+    char key[16];
+    bool told = false;
+    begin(&texts);
+    tern_import_close(import);
+    for (unsigned i = 0; i < BACKLOG; i++) {
+        snprintf(key, sizeof key, "k%u", i);
+        put_text(key, "v", 1);
+        if (i % 3 == 2)
+            flush();
+    }
+    flush();
+    CHECK_EQ(tern_stage_sync(stage), TERN_HOST_OK);
+    CHECK_EQ(tern_import_open(&import, stage, url, &config), TERN_HOST_OK);
+    for (unsigned i = 0; i < 400 && !told; i++) {
+        usleep(50000);
+        pthread_mutex_lock(&progress.mutex);
+        told = progress.told;
+        pthread_mutex_unlock(&progress.mutex);
+    }
+    tern_import_status(import, &status);
+    done();
+    if (!CHECK(told))
+        return;
+    uint64_t left = BACKLOG - status.rows;
+    CHECK(progress.rate > 0 && progress.bytes > 0 && progress.bytes < status.end);
+    CHECK(progress.rate > status.rows / 12 && progress.rate < status.rows);
+    CHECK(progress.seconds + 2 > left / progress.rate / 2 && progress.seconds < 2 * left / progress.rate + 2);
+}
+
 /* ---- A database that is set back ------------------------------------------------------------------------------------------------- */
 
 /* Keeps the tables as they are, or makes them as they were kept. */
@@ -363,6 +420,8 @@ int main(int argc, char **argv)
     RUN(a_deadlock_is_tried_again);
     RUN(workers_meet_new_tables_and_columns_at_once);
     RUN(a_terminated_session_is_replaced);
+    if (!is_mysql())
+        RUN(a_long_backlog_tells_its_rate_and_the_time_left);
     RUN(a_restored_database_is_filled_again);
     if (stop_command != NULL) {
         RUN(a_server_that_is_away_holds_only_its_own_destination);

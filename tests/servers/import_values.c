@@ -2,6 +2,7 @@
 /* The importer with a real server: values, refused rows, growing schemas, keys. import_values URL. */
 #include "server_rig.h"
 
+#include "../../host/import_retry.h"
 #include "../awkward.h"
 
 /* ---- Values --------------------------------------------------------------------------------------------------------------------- */
@@ -231,6 +232,68 @@ static void a_constraint_of_the_users_refuses_only_its_rows(void)
     done();
 }
 
+/* PostgreSQL looks at it when the transaction ends. */
+static void a_constraint_that_waits_for_the_commit_refuses_only_its_rows(void)
+{
+    begin(&texts);
+    put_text("a", "one", 3);
+    flush();
+    drain();
+    CHECK(database_execute(&database, "CREATE TABLE allowed(v text PRIMARY KEY);"
+                                      "INSERT INTO allowed VALUES('one'),('two');"
+                                      "ALTER TABLE texts ADD FOREIGN KEY(v) REFERENCES allowed "
+                                      "DEFERRABLE INITIALLY DEFERRED"));
+    put_text("b", "two", 3);
+    put_text("c", "three", 5);
+    put_text("d", "two", 3);
+    put_text("a", "four", 4);
+    flush();
+    drain();
+    CHECK_TEXT(ask_all("concat(k,'=',v)", "k", "texts"), "a=one b=two d=two");
+    CHECK_TEXT(ask_all("concat(first,'-',last,':',reason)", "first", "tern_gap"),
+               "3-3:rejected 5-5:rejected");
+    CHECK_TEXT(ask("SELECT max(retries) FROM tern_batch"), "1");
+    done();
+}
+
+static const struct tern_column shown_columns[] = {{"k", TERN_I32, TERN_KEY}, {"v", TERN_I32, 0}};
+static const struct tern_table shown = TERN_TABLE("shown", TERN_OVERWRITE, shown_columns);
+
+static void send_snapshot(int64_t first, int64_t end, int64_t bad)
+{
+    flush();
+    send_op(&shown, TERN_OP_SNAPSHOT_BEGIN, NULL);
+    for (int64_t k = first; k < end; k++) {
+        struct tern_value row[2] = {tern_int(k), tern_int(k == bad ? 999 : k)};
+        send(&shown, row);
+    }
+    send_op(&shown, TERN_OP_SNAPSHOT_END, NULL);
+    flush();
+}
+
+/* The one before stays, and is replaced once the other is mended. */
+static void a_snapshot_of_which_a_row_is_refused_goes_whole(void)
+{
+    struct tern_import_config config = {.report = report};
+    struct tern_retry_result result;
+    begin(&shown);
+    send_snapshot(0, 5, -1);
+    drain();
+    CHECK(database_execute(&database, "ALTER TABLE shown ADD CONSTRAINT low CHECK (v<500)"));
+    send_snapshot(3, 9, 7);
+    drain();
+    CHECK_TEXT(ask_all("concat(k,'=',v)", "k", "shown"), "0=0 1=1 2=2 3=3 4=4");
+    CHECK_TEXT(ask_all("concat(first,'-',last,':',reason)", "first", "tern_gap"), "8-15:rejected");
+    CHECK_EQ(tern_import_retry(stage, url, &config, &result), TERN_HOST_OK);
+    CHECK_EQ(result.refused, 8);
+    CHECK(database_execute(&database, "ALTER TABLE shown DROP CONSTRAINT low"));
+    CHECK_EQ(tern_import_retry(stage, url, &config, &result), TERN_HOST_OK);
+    CHECK_EQ(result.loaded, 8);
+    CHECK_TEXT(ask_all("concat(k,'=',v)", "k", "shown"), "3=3 4=4 5=5 6=6 7=999 8=8");
+    CHECK_TEXT(ask("SELECT count(*) FROM tern_gap"), "0");
+    done();
+}
+
 /* What goes in by a straight path or none. */
 static void a_constraint_refuses_appended_rows_too(void)
 {
@@ -443,6 +506,9 @@ int main(int argc, char **argv)
     RUN(each_refused_row_becomes_a_gap_and_the_others_go_in);
     RUN(a_refused_row_among_new_ones_is_found_too);
     RUN(a_constraint_of_the_users_refuses_only_its_rows);
+    if (!is_mysql())
+        RUN(a_constraint_that_waits_for_the_commit_refuses_only_its_rows);
+    RUN(a_snapshot_of_which_a_row_is_refused_goes_whole);
     RUN(a_constraint_refuses_appended_rows_too);
     RUN(a_row_that_another_path_has_made_impossible_is_refused);
     RUN(of_combined_records_only_the_refused_ones_are_left_out);
