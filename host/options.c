@@ -293,10 +293,12 @@ static bool take_word(struct tern_options *options, int argc, char **argv, int *
         return false;
     }
     if (table[option].value == URL && has_password(value)) {
-        snprintf(options->error, sizeof options->error,
-                 "--%s holds a password, which every user of this machine can read; put the URL into a file "
-                 "for --config",
-                 name);
+        snprintf(
+            options->error, sizeof options->error,
+            "--%s holds a password, which every user of this machine can read, and logs too; leave it out: "
+            "the "
+            "database's client finds it in its environment variable or password file (PGPASSFILE, ~/.my.cnf)",
+            name);
         return false;
     }
     return add_value(options, option, value);
