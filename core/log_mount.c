@@ -116,6 +116,7 @@ static void read_newest(struct tern_log *log)
     uint8_t kind = ENTRY_END;
     uint32_t hash = 0;
     cursor.ceiling = 0xFFFFFFFFu;
+    cursor.wanted = 0;
     log->write = log->newest + log->flash->sector_size;
     tern_log_enter(&cursor, log, log->newest);
     for (;;) {

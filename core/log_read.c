@@ -187,6 +187,7 @@ int tern_log_find_schema(const struct tern_log *log, uint32_t hash, uint32_t *ad
     uint8_t kind;
     if (start == TERN_NO_ADDRESS)
         return TERN_AGAIN;
+    cursor.ceiling = cursor.wanted = 0;
     do {
         tern_log_enter(&cursor, log, sector);
         while ((kind = tern_log_scan(&cursor)) != ENTRY_END)

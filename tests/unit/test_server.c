@@ -402,7 +402,6 @@ static void a_device_that_never_reads_is_not_read_either(void)
     int held_up = 0;
     setup();
     dial_with(&one, "deaf", 16384);
-    dial(&two, "good");
     push_rows(&one, 1, 5);
     again.size = 0;
     while (again.size < 60000)
@@ -414,6 +413,7 @@ static void a_device_that_never_reads_is_not_read_either(void)
         tern_server_step(rig.server, 0);
     }
     CHECK_EQ(held_up, 100);
+    dial(&two, "good");
     push_rows(&two, 1, 20);
     hang_up(&one);
     hang_up(&two);
