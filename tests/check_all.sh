@@ -51,7 +51,9 @@ step "freestanding" sh tests/freestanding.sh
 step "clang builds it without a warning" $make -s -j2 B=build/clang CC=clang all tests
 step "layout" $make -s format-check
 step "lint" sh tests/lint.sh
-step "sanitizers" $make -s sanitize
+step "sanitizers" $make -s -j2 sanitize
+step "threads" $make -s -j2 threads
+step "memory" $make -s memcheck
 for property in build/tests/property/*; do
     [ -x "$property" ] && [ ! -d "$property" ] && case $property in *.o | *.d) ;; *) step "property: $(basename "$property")" "$property" ;; esac
 done

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Runs tests (programs, or scripts ending in .sh), each of which closes with `N passed, N failed[, N skipped]`, and closes with the sum.
+# UNDER="valgrind ..." runs the programs under it.
 # A test that ends without that line, or with a status that does not agree with it, counts as a failure.
 passed=0 failed=0 skipped=0
 log=$(mktemp)
@@ -9,7 +10,7 @@ for test in "$@"; do
     echo "== $test"
     case $test in
     *.sh) sh "$test" >"$log" 2>&1 ;;
-    *) "$test" >"$log" 2>&1 ;;
+    *) ${UNDER:-} "$test" >"$log" 2>&1 ;;
     esac
     status=$?
     grep -v -E '^[0-9]+ passed, [0-9]+ failed' "$log"
