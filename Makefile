@@ -24,7 +24,7 @@ sims      := $(patsubst tests/%.c,$(B)/tests/%,$(filter-out $(sim_src),$(wildcar
 benches   := $(patsubst tests/%.c,$(B)/tests/%,$(filter-out tests/bench/bench_wire.c,$(wildcard tests/bench/*.c)))
 e2e_tools := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/e2e/*.c))
 servers   := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/servers/*.c))
-replays   := $(patsubst fuzz/%.c,$(B)/fuzz/%,$(wildcard fuzz/fuzz_*.c))
+replays   := $(patsubst fuzz/%.c,$(B)/fuzz/%,$(wildcard fuzz/*.c))
 
 core_obj  := $(core_src:%.c=$(B)/%.o)
 host_obj  := $(host_src:%.c=$(B)/%.o)
@@ -115,7 +115,7 @@ tests: all $(units) $(props) $(sims) $(e2e_tools) $(servers) $(replays) $(B)/tes
 
 # make check                  what needs libc alone (and SQLite's library where it is there)
 check: tests
-	@sh tests/run.sh $(units) $(wildcard tests/e2e/e2e_*.sh)
+	@sh tests/run.sh $(units) tests/replay/corpora.sh $(wildcard tests/e2e/e2e_*.sh)
 
 # make check-all              everything; a missing tool is a failure
 check-all: tests
@@ -190,9 +190,11 @@ mutants:
 
 # make fuzz SECONDS=60        each target with libFuzzer
 SECONDS ?= 60
-fuzz:
+fuzz: $(replays)
 	@sh tests/fuzz.sh $(SECONDS)
 
+$(B)/fuzz/seed_%: $(B)/fuzz/seed_%.o $(B)/tests/nor.o $(B)/libtern.a
+	$(CC) $(CFLAGS) $^ -o $@
 $(B)/fuzz/%: $(B)/fuzz/%.o $(B)/tests/replay/replay.o $(B)/libtern_host.a
 	$(CC) $(CFLAGS) $^ $(LIBS) -o $@
 

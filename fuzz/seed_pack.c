@@ -96,7 +96,7 @@ static void write_seed(FILE *file)
 int main(int argc, char **argv)
 {
     char path[4096];
-    for (unsigned i = 0; argc == 2 && i < SEEDS; i++) {
+    for (unsigned i = 0; argc > 1 && i < SEEDS; i++) {
         snprintf(path, sizeof path, "%s/seed-%u", argv[1], i);
         FILE *file = fopen(path, "wb");
         if (file == NULL)

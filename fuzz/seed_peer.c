@@ -47,7 +47,7 @@ int main(int argc, char **argv)
         if (i % 3 != 0)
             client_put_table(&stream);
         if (i % 5 == 0)
-            client_put_gap(&stream, 0, 2 + i % 5, 9, 1 + i % 3);
+            client_put_gap(&stream, 0, 2 + i % 5, 9, (uint8_t)(1 + i % 3));
         client_put_chunk(&stream, 10, 3, 200);
         put_frames(&stream);
         save(argv[1], i);

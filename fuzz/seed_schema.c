@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Seeds for fuzz_schema, fuzz_csv, fuzz_chunk and fuzz_frame, made by the encoders: the program's name says for which.
- * Usage: seed_TARGET DIR */
+/* Seeds for fuzz_schema, fuzz_csv, fuzz_chunk and fuzz_frame, made by the encoders.
+ * Usage: seed_schema DIR TARGET */
 #include <stdio.h>
 
 #include "../tests/unit/client.h"
@@ -20,14 +20,14 @@ int main(int argc, char **argv)
     static struct client_stream stream;
     struct tern_output out = {bytes, 0, sizeof bytes, false};
     struct tern_value row[3] = {tern_int(1700000000), tern_int(-2150), tern_text("a,\"b\"\n")};
-    if (argc < 2)
+    if (argc < 3)
         return 2;
-    if (strstr(argv[0], "schema") != NULL) {
+    if (strstr(argv[2], "schema") != NULL) {
         tern_schema_encode(&client_table, client_collect, &out);
         save(argv[1], 0, bytes, out.size);
-    } else if (strstr(argv[0], "csv") != NULL) {
+    } else if (strstr(argv[2], "csv") != NULL) {
         save(argv[1], 0, bytes, tern_csv_record(bytes, sizeof bytes, &client_table, 0, TERN_OP_PUT, row));
-    } else if (strstr(argv[0], "chunk") != NULL) {
+    } else if (strstr(argv[2], "chunk") != NULL) {
         for (unsigned i = 1; i < 8; i++)
             save(argv[1], i, bytes, client_chunk(bytes, 512, i * 100, i));
     } else {

@@ -1,33 +1,34 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Each fuzz target for so many seconds with libFuzzer, or with AFL++ where FUZZER=afl: from seeds that the project's own encoders make. Prints
-# executions a second a target. An input that breaks something is kept under fuzz/regressions/, and replayed by every run before.
+# Each fuzz target for so many seconds with libFuzzer, or with AFL++ where FUZZER=afl, two at a time: from seeds that the project's own
+# encoders make. Prints executions a second a target. An input that breaks something is kept under fuzz/regressions/, and replayed by every run
+# before, and by make check. Usage: fuzz.sh [SECONDS [TARGET]]
 seconds=${1:-60}
-out=${B:-build}/${FUZZER:-libfuzzer}
-mkdir -p "$out" fuzz/regressions
-passed=0 failed=0
-host=$(ls host/*.c host/sql/*.c | grep -v -E 'host/(gateway|cmd).*\.c')
-core=$(ls core/*.c)
-fast=$(ls core/*.c | grep -v crc32c) # the host has a faster CRC of its own
+fuzzer=${FUZZER:-libfuzzer}
+build=${B:-build}
+out=$build/$fuzzer
 
-# Seeds of the target, in a folder.
-seed() { # name, folder
-    source=fuzz/seed_${1#fuzz_}.c
-    case $1 in fuzz_csv | fuzz_chunk | fuzz_frame) source=fuzz/seed_schema.c ;; esac
-    # shellcheck disable=SC2086
-    ${CC:-cc} -std=gnu11 -O1 "$source" tests/nor.c $core -o "$out/seed_$1" && "$out/seed_$1" "$2"
-}
-
-build() { # name: the target with its sanitizers
-    sources=$core
-    [ "$1" = fuzz_peer ] && sources="$fast $host"
-    if [ "${FUZZER:-libfuzzer}" = afl ]; then
+# The target with its sanitizers.
+build() { # name
+    sources=$(ls core/*.c)
+    [ "$1" = fuzz_peer ] && sources="$(ls core/*.c | grep -v crc32c) $(ls host/*.c host/sql/*.c | grep -v -E 'host/(gateway|cmd).*\.c')"
+    if [ "$fuzzer" = afl ]; then
         # shellcheck disable=SC2086
         AFL_QUIET=1 AFL_USE_ASAN=1 afl-clang-fast -std=gnu11 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer "fuzz/$1.c" $sources -pthread -ldl -lm -o "$out/$1"
     else
         # shellcheck disable=SC2086
         clang -std=gnu11 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined "fuzz/$1.c" $sources -pthread -ldl -lm -o "$out/$1"
     fi
+}
+
+seed() { # name: the encoders' inputs into the corpus
+    seed=$build/fuzz/seed_${1#fuzz_}
+    [ -x "$seed" ] || seed=$build/fuzz/seed_schema
+    mkdir -p "$out/corpus/$1" && "$seed" "$out/corpus/$1" "$1"
+}
+
+replay() { # name: what once broke it
+    [ -z "$(ls fuzz/regressions/"$1"-* 2>/dev/null)" ] || "$out/$1" fuzz/regressions/"$1"-* >"$out/$1.log" 2>&1
 }
 
 run_afl() { # name
@@ -46,18 +47,16 @@ run_libfuzzer() { # name
     awk -v name="$1" '/average_exec_per_sec/ { printf "%s %d executions/s\n", name, $2 }' "$out/$1.log"
 }
 
-for source in fuzz/fuzz_*.c; do
-    name=$(basename "$source" .c)
-    mkdir -p "$out/corpus/$name"
-    if build "$name" && seed "$name" "$out/corpus/$name" && { [ -z "$(ls fuzz/regressions/"$name"-* 2>/dev/null)" ] ||
-        "$out/$name" fuzz/regressions/"$name"-* >"$out/$name.log" 2>&1; } && "run_${FUZZER:-libfuzzer}" "$name"; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAIL $name"
-        tail -n 30 "$out/$name.log" 2>/dev/null
-    fi
-done
+if [ $# -gt 1 ]; then
+    build "$2" && seed "$2" && replay "$2" && "run_$fuzzer" "$2" && exit 0
+    echo "FAIL $2"
+    tail -n 30 "$out/$2.log" 2>/dev/null
+    exit 1
+fi
+mkdir -p "$out" fuzz/regressions
+targets=$(ls fuzz/fuzz_*.c | xargs -n 1 basename -s .c)
+echo "$targets" | xargs -P 2 -I {} sh "$0" "$seconds" {} | tee "$out/lines"
 rmdir fuzz/regressions 2>/dev/null
+passed=$(grep -c 'executions/s$' "$out/lines") failed=$(($(echo "$targets" | wc -l) - $(grep -c 'executions/s$' "$out/lines")))
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
