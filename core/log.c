@@ -137,23 +137,23 @@ bool tern_log_has_schema(const struct tern_log *log, uint32_t hash)
 /* Gathers an entry that is not in one piece. */
 struct gather {
     struct tern_log *log;
+    int status; /* the first that was not TERN_OK */
     uint8_t fill;
     uint8_t piece[PIECE];
 };
 
-static int gather_bytes(void *context, const void *data, size_t size)
+static void gather_bytes(void *context, const void *data, size_t size)
 {
     struct gather *gather = context;
     const uint8_t *byte = data;
-    int status = TERN_OK;
-    for (; size != 0 && status == TERN_OK; size--) {
+    for (; size != 0; size--) {
         gather->piece[gather->fill++] = *byte++;
         if (gather->fill < PIECE)
             continue;
         gather->fill = 0;
-        status = emit(gather->log, gather->piece, PIECE);
+        if (gather->status == TERN_OK)
+            gather->status = emit(gather->log, gather->piece, PIECE);
     }
-    return status;
 }
 
 static int emit_schema(struct tern_log *log, const struct tern_table *table)
@@ -164,20 +164,18 @@ static int emit_schema(struct tern_log *log, const struct tern_table *table)
     if (tern_log_has_schema(log, hash))
         return TERN_OK;
     gather.log = log;
+    gather.status = TERN_OK;
     gather.fill = 0;
-    int status =
-        gather_bytes(&gather, bytes, 1 + tern_store_varint(bytes + 1, (uint32_t)tern_schema_size(table)));
-    if (status == TERN_OK)
-        status = tern_schema_encode(table, gather_bytes, &gather);
+    gather_bytes(&gather, bytes, 1 + tern_store_varint(bytes + 1, (uint32_t)tern_schema_size(table)));
+    tern_schema_encode(table, gather_bytes, &gather);
     tern_store32(bytes, hash);
-    if (status == TERN_OK)
-        status = gather_bytes(&gather, bytes, CRC_SIZE);
+    gather_bytes(&gather, bytes, CRC_SIZE);
     memset(gather.piece + gather.fill, 0xFF, PIECE - gather.fill);
-    if (status == TERN_OK && gather.fill != 0)
-        status = emit(log, gather.piece, tern_log_align(log, gather.fill));
-    if (status == TERN_OK)
+    if (gather.status == TERN_OK && gather.fill != 0)
+        gather.status = emit(log, gather.piece, tern_log_align(log, gather.fill));
+    if (gather.status == TERN_OK)
         tern_log_note_schema(log, hash);
-    return status;
+    return gather.status;
 }
 
 /* ---- Placing a chunk ----------------------------------------------------------------------------------------------------- */

@@ -170,7 +170,7 @@ enum tern_push_taken tern_push_take(struct tern *tern, size_t size)
     if (kind != TERN_WANT)
         return TERN_PUSH_BAD;
     tern->want = fields[WANT_HASH];
-    tern->want_offset = fields[WANT_OFFSET];
+    tern->want_offset = (uint16_t)fields[WANT_OFFSET];
     tern->want_lane = byte;
     return TERN_PUSH_TAKEN;
 }

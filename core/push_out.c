@@ -197,7 +197,7 @@ static int send_schema(struct tern *tern)
     int32_t sent = 0;
     if (tern_log_find_schema(&lane->log, tern->want, &address, &size) == TERN_OK && tern->want_offset < size)
         sent = send_bytes(tern, lane, TERN_SCHEMA, tern->want, tern->want_offset, size, address);
-    tern->want_offset += (uint32_t)sent;
+    tern->want_offset = (uint16_t)(tern->want_offset + sent);
     if (sent > 0)
         return TERN_OK;
     tern->want = 0;

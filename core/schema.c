@@ -17,33 +17,30 @@ uint8_t tern_schema_name_size(const char *name)
 /* ---- Encoding ----------------------------------------------------------------------------------------------------------- */
 
 /* Four bytes, of which the last is the length of the name behind them. */
-static int encode_named(uint8_t *head, const char *name, tern_schema_sink *sink, void *context)
+static void encode_named(uint8_t *head, const char *name, tern_schema_sink *sink, void *context)
 {
     head[3] = tern_schema_name_size(name);
-    int status = sink(context, head, 4);
-    return status != TERN_OK ? status : sink(context, name, head[3]);
+    sink(context, head, 4);
+    sink(context, name, head[3]);
 }
 
-int tern_schema_encode(const struct tern_table *table, tern_schema_sink *sink, void *context)
+void tern_schema_encode(const struct tern_table *table, tern_schema_sink *sink, void *context)
 {
     uint8_t head[4] = {SCHEMA_VERSION, table->mode, table->flags, 0};
-    int status = encode_named(head, table->name, sink, context);
-    if (status == TERN_OK)
-        status = sink(context, &table->column_count, 1);
     const struct tern_column *column = table->columns;
-    for (uint8_t i = table->column_count; status == TERN_OK && i != 0; i--, column++) {
+    encode_named(head, table->name, sink, context);
+    sink(context, &table->column_count, 1);
+    for (uint8_t i = table->column_count; i != 0; i--, column++) {
         tern_store16(head, column->type);
         head[2] = column->flags;
-        status = encode_named(head, column->name, sink, context);
+        encode_named(head, column->name, sink, context);
     }
-    return status;
 }
 
-static int add_size(void *context, const void *data, size_t size)
+static void add_size(void *context, const void *data, size_t size)
 {
     (void)data;
     *(size_t *)context += size;
-    return TERN_OK;
 }
 
 size_t tern_schema_size(const struct tern_table *table)
@@ -53,11 +50,10 @@ size_t tern_schema_size(const struct tern_table *table)
     return size;
 }
 
-static int add_crc(void *context, const void *data, size_t size)
+static void add_crc(void *context, const void *data, size_t size)
 {
     uint32_t *crc = context;
     *crc = tern_crc32c(*crc, data, size);
-    return TERN_OK;
 }
 
 uint32_t tern_schema_hash(const struct tern_table *table)

@@ -9,11 +9,11 @@
 /* Bytes of a name, ended by NUL; TERN_NAME_MAX + 1 when there are more than TERN_NAME_MAX. */
 uint8_t tern_schema_name_size(const char *name);
 
-/* Takes the next bytes of an encoded schema. Returns 0, or an error that ends the encoding. */
-typedef int tern_schema_sink(void *context, const void *data, size_t size);
+/* Takes the next bytes of an encoded schema. */
+typedef void tern_schema_sink(void *context, const void *data, size_t size);
 
-/* Gives the schema's bytes to `sink` in order. Returns what the sink returned last. The table must be valid. */
-int tern_schema_encode(const struct tern_table *table, tern_schema_sink *sink, void *context);
+/* Gives the schema's bytes to `sink` in order. The table must be valid. */
+void tern_schema_encode(const struct tern_table *table, tern_schema_sink *sink, void *context);
 
 /* Bytes of the encoded schema. */
 size_t tern_schema_size(const struct tern_table *table);

@@ -344,3 +344,13 @@ uint32_t tern_backlog(const struct tern *tern)
         records += tern->config->lanes[i].log.next - tern->config->lanes[i].log.acked;
     return records;
 }
+
+uint32_t tern_committed(const struct tern *tern, uint8_t lane)
+{
+    return tern->config->lanes[lane].log.next - 1;
+}
+
+uint32_t tern_acknowledged(const struct tern *tern, uint8_t lane)
+{
+    return tern->config->lanes[lane].log.acked - 1;
+}

@@ -441,8 +441,8 @@ struct tern {
     uint8_t received;     /* bytes in receive */
     uint16_t frame_next;  /* the frame being sent: where in config->frame its next byte is */
     uint16_t frame_end;   /* and where it ends; the same: none */
+    uint16_t want_offset; /* next byte of the schema asked for */
     uint32_t want;        /* hash of the schema asked for, 0: none */
-    uint32_t want_offset; /* its next byte */
     uint32_t session;     /* of the link */
     uint32_t since;       /* the clock when the gateway was last heard, or last called */
     uint32_t wait;        /* milliseconds after it: the next HELLO; or how long not to send */
@@ -506,6 +506,11 @@ int32_t tern_poll(struct tern *tern);
 
 /* How many committed records have not been acknowledged, over all lanes. */
 uint32_t tern_backlog(const struct tern *tern);
+
+/* The number of the lane's newest committed record, and of the newest one that a gateway has acknowledged with all before it; 0: none.
+ * Records count from 1 since the flash was new, refused ones too. */
+uint32_t tern_committed(const struct tern *tern, uint8_t lane);
+uint32_t tern_acknowledged(const struct tern *tern, uint8_t lane);
 
 #ifdef __cplusplus
 }

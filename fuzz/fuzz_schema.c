@@ -12,14 +12,13 @@ struct bytes {
     size_t size;
 };
 
-static int collect(void *context, const void *data, size_t size)
+static void collect(void *context, const void *data, size_t size)
 {
     struct bytes *bytes = context;
     if (size > sizeof(bytes->data) - bytes->size)
         abort();
     memcpy(bytes->data + bytes->size, data, size);
     bytes->size += size;
-    return TERN_OK;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -53,10 +53,9 @@ bool tern_bring_begin(struct tern_bring *bring, const char *device, uint32_t epo
     return true;
 }
 
-static int collect(void *context, const void *data, size_t size)
+static void collect(void *context, const void *data, size_t size)
 {
     tern_write_bytes(context, data, size);
-    return 0;
 }
 
 bool tern_bring_table(struct tern_bring *bring, const struct tern_table *table)

@@ -156,11 +156,10 @@ static void kill_import(struct rig *rig, struct gateway *gateway)
     rig->kills--;
 }
 
-static int collect(void *context, const void *data, size_t size)
+static void collect(void *context, const void *data, size_t size)
 {
     struct tern_output *output = context;
     tern_write_bytes(output, data, size);
-    return 0;
 }
 
 static void give_schemas(struct gateway *gateway, struct tern_device *device)

@@ -83,7 +83,7 @@ int main(void)
     if (tern_open(&tern, &config) != TERN_OK)
         return 1; /* another format version in flash; nothing was touched */
     /* Each reading is one record, and records are numbered from 1: the log knows how many there are. */
-    kept = recorded = lane.log.next - 1;
+    kept = recorded = tern_committed(&tern, 0);
     uint32_t due = board_clock.milliseconds(0);
     for (;;) {
         int32_t left = (int32_t)(due - board_clock.milliseconds(0));

@@ -48,11 +48,10 @@ static inline void chunks_fill(struct chunk_bytes *made, uint32_t first, uint32_
     tern_chunk_finish(&made->chunk, true, false);
 }
 
-static inline int chunks_collect(void *context, const void *data, size_t size)
+static inline void chunks_collect(void *context, const void *data, size_t size)
 {
     struct tern_output *output = context;
     tern_write_bytes(output, data, size);
-    return 0;
 }
 
 /* Gives a table's schema to the store. */

@@ -121,10 +121,9 @@ static inline void client_put_schema(struct client_stream *stream, uint32_t hash
     client_frame(stream, bare, out.size);
 }
 
-static inline int client_collect(void *context, const void *data, size_t size)
+static inline void client_collect(void *context, const void *data, size_t size)
 {
     tern_write_bytes(context, data, size);
-    return 0;
 }
 
 /* The whole schema of client_table. */

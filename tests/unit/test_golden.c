@@ -37,12 +37,11 @@ struct bytes {
     size_t size;
 };
 
-static int collect(void *context, const void *data, size_t size)
+static void collect(void *context, const void *data, size_t size)
 {
     struct bytes *bytes = context;
     memcpy(bytes->data + bytes->size, data, size);
     bytes->size += size;
-    return TERN_OK;
 }
 
 static void the_schema_has_its_golden_bytes(void)

@@ -17,6 +17,7 @@ static void first_contact_gives_the_epoch_and_then_everything_goes(void)
     run(100);
     CHECK_EQ(assemble(0, &crc), 50);
     CHECK_EQ(tern_backlog(&bench.tern), 50);
+    CHECK(tern_committed(&bench.tern, 0) == 50 && tern_acknowledged(&bench.tern, 0) == 0);
     CHECK_EQ(bench.lanes[0].log.epochs[0].epoch, EPOCH);
     ack(0, 51);
     run(100);
@@ -126,6 +127,9 @@ static void an_ack_above_what_was_sent_is_dropped(void)
     ack(0x80, 6);
     run(10);
     CHECK_EQ(tern_backlog(&bench.tern), 5);
+    CHECK_EQ(tern_committed(&bench.tern, 0) - tern_acknowledged(&bench.tern, 0) +
+                 (tern_committed(&bench.tern, 1) - tern_acknowledged(&bench.tern, 1)),
+             5);
     CHECK(bench.tern.bad_frames >= 1);
     ack(0, 4);
     ack(0, 2);

@@ -19,12 +19,11 @@ struct bytes {
     size_t size;
 };
 
-static int collect(void *context, const void *data, size_t size)
+static void collect(void *context, const void *data, size_t size)
 {
     struct bytes *bytes = context;
     memcpy(bytes->data + bytes->size, data, size);
     bytes->size += size;
-    return TERN_OK;
 }
 
 static struct bytes encode(const struct tern_table *schema)
@@ -44,31 +43,6 @@ static void a_schema_comes_back(void)
     struct bytes again = encode(&decoded.table);
     CHECK(again.size == bytes.size && memcmp(again.data, bytes.data, bytes.size) == 0);
     CHECK(strcmp(decoded.table.name, "climate") == 0 && strcmp(decoded.columns[2].name, "note") == 0);
-}
-
-/* A sink that fails is asked no more, and what it said is passed on. */
-struct failing {
-    int calls, fail_at;
-};
-
-static int fail(void *context, const void *data, size_t size)
-{
-    struct failing *failing = context;
-    (void)data;
-    (void)size;
-    return ++failing->calls == failing->fail_at ? TERN_E_FLASH : TERN_OK;
-}
-
-static void a_sink_that_fails_ends_the_encoding(void)
-{
-    struct failing whole = {0, 0};
-    CHECK_EQ(tern_schema_encode(&table, fail, &whole), TERN_OK);
-    CHECK_EQ(whole.calls, 2 + 1 + 3 * 2);
-    for (int i = 1; i <= whole.calls; i++) {
-        struct failing failing = {0, i};
-        CHECK_EQ(tern_schema_encode(&table, fail, &failing), TERN_E_FLASH);
-        CHECK_EQ(failing.calls, i);
-    }
 }
 
 static int check_columns(const struct tern_column *list, uint8_t count, uint8_t mode)
@@ -337,7 +311,6 @@ static void integers_fit_from_their_least_to_their_greatest_value(void)
 int main(void)
 {
     RUN(a_schema_comes_back);
-    RUN(a_sink_that_fails_ends_the_encoding);
     RUN(wrong_tables_are_refused);
     RUN(a_name_keeps_to_its_alphabet_and_length);
     RUN(each_type_takes_its_parameters_and_no_other);

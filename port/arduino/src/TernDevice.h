@@ -53,7 +53,7 @@ class TernDevice
     /* How many records have been committed since the EEPROM was new: where a counter goes on after a reset. */
     uint32_t recorded() const
     {
-        return _lane.log.next - 1;
+        return tern_committed(&_tern, 0);
     }
 
   private:
