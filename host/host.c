@@ -79,6 +79,7 @@ static const char *known_tool(const char *tool)
 static int open_sink(struct tern_host *host, const struct tern_host_config *config, const char *url)
 {
     struct tern_import_config import = host->style;
+    import.held_seconds = (int64_t)config->held_hours * 3600;
     import.segment_seconds = config->segment_seconds;
     import.segment_bytes = config->segment_bytes;
     import.segment_tool = known_tool(config->segment_tool);
@@ -112,7 +113,8 @@ static int open_keeper(struct tern_host *host, const struct tern_host_config *co
 
 static int open_parts(struct tern_host *host, const struct tern_host_config *config)
 {
-    struct tern_stage_config stage = {.directory = config->stage, .report = report_of(host)};
+    struct tern_stage_config stage = {
+        .directory = config->stage, .report = report_of(host), .file_bytes = config->journal_bytes};
     int error = tern_stage_open(&host->stage, &stage);
     if (error != TERN_HOST_OK)
         return error;

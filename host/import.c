@@ -9,9 +9,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "deadline.h"
 #include "import_turn.h"
 #include "log.h"
-#include "deadline.h"
 
 #define ROWS          100000u
 #define MILLISECONDS  1000u
@@ -111,35 +111,6 @@ static int open_reader(struct tern_import *import)
     return TERN_HOST_OK;
 }
 
-/* Looks for the batch that was committed last, and for one whose commit had no answer. Where the first is missing, the database was
- * restored, failed over, or lost a commit; it tells itself by its cursor from where on it must be filled again. */
-static int look_back(struct tern_import *import)
-{
-    struct tern_remember *remember = &import->remember;
-    bool found = true;
-    int status = TERN_HOST_OK;
-    if (import->sink->ops->find_batch == NULL)
-        return status;
-    if (remember->unsure != 0 && remember->unsure != remember->batch)
-        status = import->sink->ops->find_batch(import->sink, remember->unsure, &found);
-    if (status == TERN_HOST_OK && found && remember->unsure != 0)
-        tern_remember_batch(remember, remember->unsure);
-    remember->unsure = status == TERN_HOST_OK ? 0 : remember->unsure;
-    if (status == TERN_HOST_OK && remember->batch != 0)
-        status = import->sink->ops->find_batch(import->sink, remember->batch, &found);
-    if (status != TERN_HOST_OK || found || remember->batch == 0)
-        return status;
-    tern_import_report(
-        import, TERN_WARN, "sink-restored", NULL,
-        "the destination has lost a batch that was committed: it was restored or failed over; what the "
-        "staging store holds behind its cursor is brought in again");
-    pthread_mutex_lock(&import->mutex);
-    import->status.restored++;
-    pthread_mutex_unlock(&import->mutex);
-    tern_remember_batch(remember, 0);
-    return status;
-}
-
 static int connect_sink(struct tern_import *import)
 {
     if (import->connected)
@@ -147,8 +118,8 @@ static int connect_sink(struct tern_import *import)
     int status = import->sink->ops->connect(import->sink);
     if (status != TERN_HOST_OK)
         return status;
-    import->connected = true;
-    status = look_back(import);
+    import->connected = import->asks = true;
+    status = tern_import_look_back(import);
     return status == TERN_HOST_OK ? open_reader(import) : status;
 }
 
@@ -224,7 +195,14 @@ static int be_idle(struct tern_import *import)
     int status = import->sink->ops->tick == NULL
                      ? TERN_HOST_OK
                      : import->sink->ops->tick(import->sink, draining && caught_up);
-    if (status != TERN_HOST_OK)
+    bool restored = false;
+    if (status == TERN_HOST_OK && caught_up)
+        status = tern_import_ask_devices(import);
+    if (status == TERN_HOST_OK && caught_up)
+        status = tern_import_look_again(import, &restored);
+    if (restored)
+        disconnect(import);
+    if (status != TERN_HOST_OK || restored)
         return status;
     show(import, false);
     if (draining && caught_up) {

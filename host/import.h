@@ -41,6 +41,8 @@ struct tern_import_config {
         from; /* where a destination without a cursor begins; records before are no gap unless later ones follow */
     uint32_t
         workers; /* that share the devices, each with a connection, 0: 1; a destination with one writer has 1 */
+    int64_t
+        held_seconds; /* a gap `held` waits so long for the other store, then the device is asked; 0: a day, negative: not waited for */
     bool soft_delete; /* as in struct tern_sink_config, with the three below */
     bool no_ddl;
     const struct tern_sink_name *names; /* must outlive the import */

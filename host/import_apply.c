@@ -170,6 +170,8 @@ static int write_marks(struct tern_import_applying *applying)
             return tern_sink_fail(import->sink, TERN_HOST_E_SYSTEM, "out of memory");
         if (mark->changed)
             applying->marks[count++] = mark;
+        for (size_t k = 0; k < mark->gaps.count; k++)
+            import->asks = import->asks || tern_mark_may_come(mark->gaps.list[k].reason);
     }
     return count == 0 ? TERN_HOST_OK : import->sink->ops->write_marks(import->sink, applying->marks, count);
 }

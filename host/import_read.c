@@ -255,13 +255,19 @@ static bool stands_before(const struct tern_entry *entry, uint32_t first)
     return entry->first < first || (entry->first == first && entry->last + 1 == entry->first);
 }
 
-/* Follows the run back to its beginning. The number of its entries, or an error. */
-static int64_t find_chain(struct tern_import *import, const struct tern_entry *last)
+/* Follows the run back to its beginning. The number of its entries, or an error. `*kept` is the first record that the journal has of it:
+ * what every destination had may have been removed, and one was set back. */
+static int64_t find_chain(struct tern_import *import, const struct tern_entry *last, uint32_t *kept)
 {
     size_t count = 0;
     uint64_t position = last->run_before;
     uint32_t run_first = last->run_first, first = last->first;
+    *kept = run_first;
     while (position != 0 && first > run_first) {
+        if (position < tern_stage_oldest(import->stage)) {
+            *kept = first;
+            break;
+        }
         struct tern_entry entry;
         int found = tern_stage_fetch(import->reader, position, &entry);
         if (found != TERN_HOST_OK && found != TERN_HOST_E_CORRUPT)
@@ -288,10 +294,13 @@ static int read_run(struct tern_import *import, const struct tern_entry *entry)
 {
     struct tern_turn *turn = &import->ahead;
     uint32_t range = tern_turn_find_range(turn, entry->device, entry->lane, entry->epoch, entry->base);
-    int64_t count = find_chain(import, entry);
+    uint32_t kept;
+    int64_t count = find_chain(import, entry, &kept);
     if (turn->failed || count < 0)
         return turn->failed ? STOP_MEMORY : (int)count;
     tern_turn_begin(turn, range, entry->run_first);
+    if (kept > entry->run_first)
+        tern_turn_miss(turn, entry->run_first, kept - 1, TERN_GAP_RETENTION);
     int status = decode_chain(import, (size_t)count, entry->run_first);
     if (status == TERN_OK)
         status = decode_entry(import, entry, entry->run_first);

@@ -88,6 +88,9 @@ struct tern_import {
     size_t order_room;
     int64_t holds_tried, tables_tried; /* monotonic milliseconds */
     bool only_gaps;                    /* brings in what open gaps miss, and nothing else: a retry */
+    bool asks;                         /* devices may have to be asked for what the destination lacks */
+    int64_t
+        looked; /* monotonic milliseconds when it was last seen to have the batch that was committed last */
     bool connected;
     bool alarmed; /* the failure has been reported */
     uint32_t backoff;
@@ -116,6 +119,15 @@ int tern_import_read(struct tern_import *import);
 
 /* Brings the turn in, and moves the destination's cursor. */
 int tern_import_apply(struct tern_import *import);
+
+/* Looks whether the batch that was committed last is there, and reports if not. To be called when connected. */
+int tern_import_look_back(struct tern_import *import);
+
+/* The same, once in a while: a destination may be set back while there is nothing to do, and nothing else would show it. */
+int tern_import_look_again(struct tern_import *import, bool *restored);
+
+/* Tells the store which records the destination lacks that it cannot get from there. To be called when everything that is there is in. */
+int tern_import_ask_devices(struct tern_import *import);
 
 /* The cursor that the destination may have: before everything that is held. */
 uint64_t tern_import_cursor(const struct tern_import *import);

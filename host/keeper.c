@@ -23,6 +23,7 @@ struct tern_keeper {
     struct tern_import *imports[TERN_FANOUT_MAX]; /* by entry; NULL: not open */
     uint64_t rows[TERN_FANOUT_MAX];               /* of the import, that are counted already */
     uint64_t rejected[TERN_FANOUT_MAX];
+    uint32_t restored[TERN_FANOUT_MAX];
     unsigned ticks;
     bool alarmed; /* the disk is more than 80 % full */
     bool holding;
@@ -52,7 +53,8 @@ static void look_at_import(struct tern_keeper *keeper, size_t index)
     struct tern_fanout_entry *entry = &keeper->fanout.entries[index];
     struct tern_import_status status;
     tern_import_status(keeper->imports[index], &status);
-    if (status.cursor > entry->cursor) {
+    /* What a destination that was set back is to be filled with must stay. */
+    if (status.cursor > entry->cursor || status.restored != keeper->restored[index]) {
         entry->cursor = status.cursor;
         entry->at = now_seconds() * 1000;
         keeper->changed = true;
@@ -62,6 +64,7 @@ static void look_at_import(struct tern_keeper *keeper, size_t index)
     entry->rows += status.rows - keeper->rows[index];
     entry->rejected += status.rejected - keeper->rejected[index];
     keeper->rows[index] = status.rows;
+    keeper->restored[index] = status.restored;
     keeper->rejected[index] = status.rejected;
     bool caught_up = entry->cursor >= tern_stage_oldest(keeper->config.stage);
     if (entry->state == TERN_FANOUT_DETACHED && caught_up && !keeper->holding) {

@@ -123,10 +123,57 @@ bool tern_mark_take(struct tern_mark *mark, uint32_t sequence, int64_t now)
     return true;
 }
 
-/* A gap from the watermark to `last`, which is the new watermark. */
-static void miss_to(struct tern_mark *mark, uint32_t last, uint8_t reason, int64_t now)
+bool tern_mark_may_come(uint8_t reason)
 {
-    uint32_t first = mark->applied + 1;
+    return reason == TERN_GAP_RETENTION || reason == TERN_GAP_HELD;
+}
+
+/* The part of the gap from `first` to `last` has another reason. */
+static void change_reason(struct tern_mark *mark, size_t index, struct tern_gap part)
+{
+    struct tern_gap whole = mark->gaps.list[index];
+    mark->changed = true;
+    mark->gaps.list[index] = part;
+    if (whole.last > part.last) {
+        struct tern_gap rest = whole;
+        rest.first = part.last + 1;
+        insert(mark, &mark->gaps, index + 1, rest);
+    }
+    if (whole.first < part.first) {
+        struct tern_gap rest = whole;
+        rest.last = part.first - 1;
+        insert(mark, &mark->gaps, index, rest);
+        index++;
+    }
+    struct tern_gap *before = index == 0 ? NULL : &mark->gaps.list[index - 1];
+    if (before != NULL && before->last == part.first - 1 && before->reason == part.reason) {
+        before->last = part.last;
+        remove_at(&mark->gaps, index);
+    }
+}
+
+/* Gaps whose records will not come after all. */
+static void give_up(struct tern_mark *mark, uint32_t first, uint32_t last, uint8_t reason, int64_t now)
+{
+    for (size_t i = mark->gaps.count; i-- > 0 && !tern_mark_may_come(reason) && !mark->failed;) {
+        const struct tern_gap *gap = &mark->gaps.list[i];
+        struct tern_gap part = {gap->first > first ? gap->first : first, gap->last < last ? gap->last : last,
+                                reason, now};
+        bool gives_way = tern_mark_may_come(gap->reason) ||
+                         (reason == TERN_GAP_REJECTED && gap->reason != TERN_GAP_REJECTED);
+        if (gives_way && part.first <= part.last)
+            change_reason(mark, i, part);
+    }
+}
+
+void tern_mark_miss(struct tern_mark *mark, uint32_t first, uint32_t last, uint8_t reason, int64_t now)
+{
+    give_up(mark, first, last, reason, now);
+    if (last <= mark->applied)
+        return;
+    if (first > mark->applied + 1)
+        tern_mark_miss(mark, mark->applied + 1, first - 1, skip_reason(mark), now);
+    first = mark->applied + 1;
     mark->applied = last;
     mark->changed = true;
     struct tern_gap *newest = mark->gaps.count == 0 ? NULL : &mark->gaps.list[mark->gaps.count - 1];
@@ -134,15 +181,6 @@ static void miss_to(struct tern_mark *mark, uint32_t last, uint8_t reason, int64
         newest->last = last;
     else
         insert(mark, &mark->gaps, mark->gaps.count, (struct tern_gap){first, last, reason, now});
-}
-
-void tern_mark_miss(struct tern_mark *mark, uint32_t first, uint32_t last, uint8_t reason, int64_t now)
-{
-    if (last <= mark->applied)
-        return;
-    if (first > mark->applied + 1)
-        miss_to(mark, first - 1, skip_reason(mark), now);
-    miss_to(mark, last, reason, now);
 }
 
 static bool is_same(const struct tern_gap *a, const struct tern_gap *b)

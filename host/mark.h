@@ -54,7 +54,12 @@ bool tern_mark_misses(const struct tern_mark *mark, uint32_t sequence);
 /* Whether the record is there: at or below `applied` and in no open gap. */
 bool tern_mark_has(const struct tern_mark *mark, uint32_t sequence);
 
-/* Records first..last are missing. What is there already, or in a gap already, stays as it is. */
+/* Whether the reason says that the device was not asked yet: it may still hold what is missing. */
+bool tern_mark_may_come(uint8_t reason);
+
+/* Records first..last are missing. What is there already, or in a gap already, stays as it is; but where the gap's records might have come
+ * from the device, and this reason says that they will not, it takes the place of the gap's. So does `rejected`: a record that
+ * came after all and was refused. */
 void tern_mark_miss(struct tern_mark *mark, uint32_t first, uint32_t last, uint8_t reason, int64_t now);
 
 /* Calls `remove_gap` for each gap that was read and is no more, then `add` for each that is new; both return 0 or an error, which ends it. */

@@ -57,6 +57,12 @@ static const struct option {
                                false, 1, 36500, 0},
     [TERN_OPTION_KEEP_BYTES] = {"keep-bytes", "N", "but at most so many bytes of it (no limit)", NUMBER,
                                 false, 1 << 20, (uint64_t)1 << 60, 0},
+    [TERN_OPTION_JOURNAL_BYTES] = {"journal-bytes", "N", "a journal file is closed at this size (67108864)",
+                                   NUMBER, false, 1 << 16, (uint64_t)1 << 40, 0},
+    [TERN_OPTION_HELD_HOURS] = {"held-hours", "N",
+                                "what another gateway's store holds is waited for so long; then the\n"
+                                "device is asked for it (24)",
+                                NUMBER, false, 0, 87600, 0},
     [TERN_OPTION_DISK_RESERVE] = {"disk-reserve", "BYTES", "of the disk that stay free (16777216)", NUMBER,
                                   false, 4096, (uint64_t)1 << 60, 0},
     [TERN_OPTION_WHEN_FULL] = {"when-full", "RULE",

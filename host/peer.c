@@ -574,8 +574,19 @@ static bool give_welcome(struct tern_peer *peer, struct tern_peer_range *range, 
         return false;
     range->welcome = WELCOME_NONE;
     range->open = true;
+    range->moves = range->stage->moves;
     remember_said(range);
     return true;
+}
+
+/* The first WELCOME of a session shows whether device and store still have one history; only then is the device asked to go back. */
+static void look_back(const struct tern_peer *peer, struct tern_peer_range *range, int64_t wall)
+{
+    if (!range->open || range->is_stalled || range->welcome != WELCOME_NONE)
+        return;
+    (void)tern_stage_go_back(peer->config->stage, range->stage, wall);
+    if (range->moves != range->stage->moves)
+        range->welcome = tern_stage_waits(peer->device) ? WELCOME_WAITS_FOR_SYNC : WELCOME_DUE;
 }
 
 static bool is_ack_due(const struct tern_peer_range *range)
@@ -632,7 +643,10 @@ size_t tern_peer_give(struct tern_peer *peer, const struct tern_moment *now, uin
         struct tern_peer_range *range = &peer->ranges[i];
         if (range->welcome == WELCOME_DUE)
             room = give_welcome(peer, range, &giver, now->wall);
-        else if (is_ack_due(range))
+        look_back(peer, range, now->wall);
+        if (room && range->welcome == WELCOME_DUE)
+            room = give_welcome(peer, range, &giver, now->wall);
+        else if (room && is_ack_due(range))
             room = give_ack(peer, range, &giver);
     }
     if (room && peer->want)

@@ -51,6 +51,7 @@ struct tern_server {
     int64_t tick_at;   /* when to call the owner's tick, NEVER: it wants none */
     void (*tick)(void *context);
     void *tick_context;
+    uint32_t wants; /* of the stage, that sessions were looked at for */
     bool is_stopped;
     struct tern_moment now;
     struct tern_deadlines greeting, idle, lingering, untimed;
@@ -444,6 +445,18 @@ static void sync_and_answer(struct tern_server *server)
     }
 }
 
+/* A destination lacks what a device may have, whose session may be silent. */
+static void look_for_wants(struct tern_server *server)
+{
+    const struct tern_deadlines *lists[] = {&server->idle, &server->untimed};
+    uint32_t wants = tern_stage_wants(server->peers.stage);
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0] && wants != server->wants; i++)
+        for (struct tern_connection *one = lists[i]->first; one != NULL; one = one->after)
+            if (one->peer.device != NULL)
+                touch(server, one);
+    server->wants = wants;
+}
+
 static void end_overdue(struct tern_server *server, struct tern_deadlines *list, const char *why)
 {
     while (due(list) <= server->now.monotonic)
@@ -499,6 +512,7 @@ int tern_server_step(struct tern_server *server, int milliseconds)
             serve(server, what, events[i].events, size);
     }
     keep_deadlines(server);
+    look_for_wants(server);
     sync_and_answer(server);
     keep_house(server);
     set_timer(server);

@@ -127,6 +127,10 @@ struct tern_sink_ops {
     int (*begin)(struct tern_sink *sink);
     /* Reads and locks the marks, in this order, which is that of device, lane and epoch. They were reset. */
     int (*read_marks)(struct tern_sink *sink, struct tern_mark *const *marks, size_t count);
+    /* Calls for each open gap whose records may still come (tern_mark_may_come()). Outside of a transaction. May be NULL: nobody is asked. */
+    int (*list_gaps)(struct tern_sink *sink,
+                     void (*call)(void *context, const struct tern_mark *mark, const struct tern_gap *gap),
+                     void *context);
     /* For destinations that fold, NULL for others. The tern_id with which the device's newest snapshot of the table began, 0: none. */
     int (*read_snapshot)(struct tern_sink *sink, const struct tern_table *table, const char *device,
                          int64_t *begin);

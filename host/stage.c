@@ -297,10 +297,12 @@ int tern_stage_hello(struct tern_stage *stage, struct tern_device *device, const
     if (is_new || is_news(known, hello, now))
         write_anchor(stage, known, hello, now);
     *out = &known->face;
-    if (range->store == tern_stage_id(stage) && range->acked > known->face.taken.next)
-        report_set_back(stage, device, range, known->face.taken.next);
+    if (range->store == tern_stage_id(stage) && range->acked > tern_range_end(known))
+        report_set_back(stage, device, range, tern_range_end(known));
     bool held =
-        range->store != 0 && range->store != tern_stage_id(stage) && range->acked > known->face.taken.next;
+        range->store != 0 && range->store != tern_stage_id(stage) && range->acked > tern_range_end(known);
+    if (held)
+        tern_range_return(known, true);
     if (held && tern_journal_has_room(stage->journal))
         status = tern_stage_gap(stage, &known->face, known->face.taken.next, range->acked - 1, TERN_GAP_HELD);
     return status;

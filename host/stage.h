@@ -62,6 +62,8 @@ struct tern_stage_range {
     uint8_t lane;
     struct tern_stage_position taken;
     struct tern_stage_position durable;
+    uint32_t
+        moves; /* how often the position has changed other than by records: then the device is told where to go on */
 };
 
 /* A HELLO's range. */
@@ -120,6 +122,26 @@ bool tern_stage_waits(const struct tern_device *device);
 /* One write and one fdatasync for everything taken since the last; then durable = taken. On an error nothing new may
  * be acknowledged, and the next call tries again. Writes nothing when there is nothing new. */
 int tern_stage_sync(struct tern_stage *stage);
+
+/* ---- What destinations lack ------------------------------------------------------------------------------------------------ */
+
+/* Records that a destination lacks and this store cannot give it: a device may still have them. */
+struct tern_stage_want {
+    uint8_t lane;
+    uint32_t epoch, first, last;
+    int64_t due;       /* Unix milliseconds, not before that; 0: now */
+    uint64_t position; /* the destination has everything before it */
+};
+
+/* Remembers it until the device is asked; kept in memory only, for the destination's gap says it again. From any thread. */
+void tern_stage_want(struct tern_stage *stage, const char *device, const struct tern_stage_want *want);
+
+/* Changes with each want. From any thread. */
+uint32_t tern_stage_wants(struct tern_stage *stage);
+
+/* True: the range expects records again that it has had, for a destination's sake. It comes back to where it was behind the last of them. Not
+ * while anything waits for a sync, or for the end of its batch. `now` is Unix milliseconds, 0 when unknown. */
+bool tern_stage_go_back(struct tern_stage *stage, struct tern_stage_range *range, int64_t now);
 
 /* ---- Retention ------------------------------------------------------------------------------------------------------------ */
 

@@ -3,18 +3,20 @@
 
 #include <string.h>
 
-enum { FLAG_COMMITS = 1, FLAG_GRANTED = 2, FLAG_LOST = 4 };
+enum { FLAG_COMMITS = 1, FLAG_GRANTED = 2, FLAG_LOST = 4, FLAG_HIGHEST = 8 };
 
 static void write_place(struct tern_output *output, const struct tern_record *record)
 {
     tern_write8(output,
                 (uint8_t)((record->commits ? FLAG_COMMITS : 0) | (record->granted ? FLAG_GRANTED : 0) |
-                          (record->lost != 0 ? FLAG_LOST : 0)));
+                          (record->lost != 0 ? FLAG_LOST : 0) | (record->highest != 0 ? FLAG_HIGHEST : 0)));
     tern_write8(output, record->lane);
     tern_write_varint(output, record->epoch);
     tern_write_varint(output, record->base);
     if (record->lost != 0)
         tern_write_varint64(output, record->lost);
+    if (record->highest != 0)
+        tern_write_varint(output, record->highest);
 }
 
 static void read_place(struct tern_input *input, struct tern_record *record)
@@ -26,6 +28,7 @@ static void read_place(struct tern_input *input, struct tern_record *record)
     record->epoch = tern_read_varint(input);
     record->base = tern_read_varint(input);
     record->lost = (flags & FLAG_LOST) != 0 ? tern_read_varint64(input) : 0;
+    record->highest = (flags & FLAG_HIGHEST) != 0 ? tern_read_varint(input) : 0;
 }
 
 static void write_fields(struct tern_output *output, const struct tern_record *record)

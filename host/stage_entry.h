@@ -26,6 +26,8 @@ struct tern_record {
     uint32_t chunk_offset;
     uint32_t hash; /* SCHEMA: its hash; STATE: last_crc */
     uint64_t lost; /* STATE: records that are in gaps */
+    uint32_t
+        highest; /* STATE: behind the newest record that was ever committed, while records come again; else 0 */
     uint32_t boot; /* ANCHOR */
     uint64_t uptime;
     int64_t received; /* Unix milliseconds; STATE: when the device was heard last */

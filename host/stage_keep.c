@@ -16,7 +16,7 @@ void tern_stage_list(struct tern_stage *stage,
                                              range->face.lane,
                                              range->face.epoch,
                                              range->face.base,
-                                             range->face.taken.next,
+                                             tern_range_end(range),
                                              range->lost,
                                              range->run < range->face.taken.next,
                                              range->heard};

@@ -134,9 +134,10 @@ static int write_growth(struct tern_stage *stage, struct tern_range *range, uint
     if (position == 0)
         return TERN_HOST_E_SYSTEM;
     range->heard = record.received;
-    range->entry = position;
+    range->entry = range->newest = position;
     range->written = (uint16_t)range->walk.offset;
     range->run_entry = range->run < face->taken.next ? position : 0;
+    tern_range_rise(range);
     return TERN_HOST_OK;
 }
 
@@ -152,6 +153,7 @@ static int take_segments(struct tern_stage *stage, struct tern_range *range, uin
     } else if (walked != TERN_OK) {
         tern_range_begin(range, 0);
     }
+    tern_range_return(range, false);
     /* A repeat of what is durable leaves nothing that waits for the disk. */
     if (memcmp(&range->face.taken, &range->face.durable, sizeof range->face.taken) != 0)
         tern_range_mark(range);
@@ -224,12 +226,15 @@ int tern_stage_gap(struct tern_stage *stage, struct tern_stage_range *face, uint
     if (position == 0)
         return TERN_HOST_E_SYSTEM;
     range->heard = record.received;
-    range->lost += last + 1 - next;
+    range->newest = position;
+    range->lost += tern_range_loss(range, next, last + 1);
     face->taken.next = last + 1;
     face->taken.last_crc = 0;
     range->run = in_run ? range->run : last + 1;
     range->run_entry = in_run ? position : 0;
     tern_range_begin(range, 0);
+    tern_range_rise(range);
+    tern_range_return(range, false);
     tern_range_mark(range);
     return TERN_HOST_OK;
 }

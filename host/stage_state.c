@@ -60,6 +60,7 @@ struct tern_device *tern_stage_add_device(struct tern_stage *stage, const char *
         stage->devices[number] = device;
         if (stage->device_limit <= number)
             stage->device_limit = number + 1;
+        tern_stage_adopt(stage, device);
     }
     pthread_mutex_unlock(&stage->mutex);
     if (!room) {
@@ -77,6 +78,7 @@ static void free_device(struct tern_device *device)
     }
     free(device->ranges);
     free(device->schemas);
+    free(device->wants);
     free(device->arriving);
     free(device);
 }
@@ -87,6 +89,7 @@ void tern_stage_free_devices(struct tern_stage *stage)
         if (stage->devices[i] != NULL)
             free_device(stage->devices[i]);
     free(stage->devices);
+    free(stage->early);
     while (stage->schemas != NULL) {
         struct tern_stage_schema *schema = stage->schemas;
         stage->schemas = schema->next;
@@ -288,6 +291,7 @@ static bool put_range(struct tern_journal_state *state, struct tern_range *range
         .next = face->taken.next,
         .run = range->run,
         .lost = range->lost,
+        .highest = range->highest > range->run ? range->highest : 0,
         .received = range->heard,
         .hash = face->taken.last_crc,
         .chunk_first = whole != 0 ? face->taken.first : 0,
@@ -389,6 +393,11 @@ static bool replay_chunk(struct tern_stage *stage, uint64_t position, const stru
     struct tern_range *range = replay_range(stage, record);
     if (range == NULL)
         return false;
+    if (record->first < range->face.taken.next) { /* records that came again */
+        range->face.taken.next = record->first;
+        range->face.taken.last_crc = 0;
+        range->run = record->run;
+    }
     uint32_t run = range->run;
     if (!replay_bytes(range, position, record))
         run = record->commits ? record->next : record->run;
@@ -397,6 +406,7 @@ static bool replay_chunk(struct tern_stage *stage, uint64_t position, const stru
     range->face.taken.next = record->next;
     range->run = run;
     range->run_entry = run < record->next ? position : 0;
+    tern_range_rise(range);
     tern_range_mark(range);
     return true;
 }
@@ -407,11 +417,12 @@ static bool replay_gap(struct tern_stage *stage, uint64_t position, const struct
     if (range == NULL)
         return false;
     bool in_run = record->run < record->first;
-    range->lost += record->next - record->first;
+    range->lost += tern_range_loss(range, record->first, record->next);
     range->face.taken.next = record->next;
     range->face.taken.last_crc = 0;
     range->run = in_run ? record->run : record->next;
     range->run_entry = in_run ? position : 0;
+    tern_range_rise(range);
     tern_range_begin(range, 0);
     tern_range_mark(range);
     return true;
@@ -428,6 +439,8 @@ static bool replay_state(struct tern_stage *stage, uint64_t position, const stru
     range->run = record->run;
     range->run_entry = record->run_before;
     range->lost = record->lost;
+    range->highest = record->highest;
+    tern_range_rise(range);
     tern_range_mark(range);
     return good;
 }

@@ -40,9 +40,14 @@ struct tern_range {
     uint32_t run;          /* behind the newest committed record */
     uint64_t run_entry;    /* the newest entry with records from `run` on, 0: none */
     uint64_t lost;         /* records in gaps */
-    uint32_t anchor_boot;  /* of the newest time anchor */
-    int64_t anchor_start;  /* Unix milliseconds when, by it, the device started; 0: there is none */
-    int64_t heard;         /* Unix milliseconds when anything came last, 0: not known */
+    uint32_t
+        highest; /* the greatest `run` that there was: above it while records come again that a destination lacks */
+    uint64_t newest;      /* entry of it */
+    uint64_t returned;    /* the newest one when records had come again last */
+    uint32_t again;       /* the last of these, 0: none come again */
+    uint32_t anchor_boot; /* of the newest time anchor */
+    int64_t anchor_start; /* Unix milliseconds when, by it, the device started; 0: there is none */
+    int64_t heard;        /* Unix milliseconds when anything came last, 0: not known */
 };
 
 struct tern_device {
@@ -54,8 +59,15 @@ struct tern_device {
     size_t range_count;
     struct tern_stage_schema **schemas; /* guarded by the stage's mutex */
     size_t schema_count;
+    struct tern_stage_want *wants; /* guarded by the stage's mutex */
+    size_t want_count;
     uint8_t *arriving; /* a schema in pieces, NULL: none */
     uint32_t arriving_hash, arriving_size;
+};
+
+struct tern_stage_early {
+    char device[TERN_ID_MAX + 1];
+    struct tern_stage_want want;
 };
 
 struct tern_stage {
@@ -69,6 +81,11 @@ struct tern_stage {
     struct tern_stage_schema *schemas;
     struct tern_range *dirty;
     uint64_t strange; /* entries that recovery could not use */
+    struct tern_stage_early
+        *early; /* wants of devices that have not come yet; guarded by the mutex, as the next two */
+    size_t early_count;
+    size_t want_count;  /* of all devices */
+    uint32_t want_news; /* how often one was added */
 };
 
 /* ---- stage_state.c --------------------------------------------------------------------------------------------------------- */
@@ -119,6 +136,23 @@ bool tern_range_is_bare(const struct tern_range *range);
 /* Walks over what is whole. With `schemas` false every schema counts as known (recovery). Stops at an unknown one: *want.
  * TERN_OK, or an error of the walk. */
 int tern_range_walk(struct tern_range *range, bool schemas, uint32_t *want);
+
+/* ---- stage_want.c ----------------------------------------------------------------------------------------------------------- */
+
+/* The device gets what was wanted of it before it was known. The mutex is held. */
+void tern_stage_adopt(struct tern_stage *stage, struct tern_device *device);
+
+/* To be called when the range's run has moved. */
+void tern_range_rise(struct tern_range *range);
+
+/* Records that came again are all there: the range goes on where it was. `anyway`: also if they are not. */
+void tern_range_return(struct tern_range *range, bool anyway);
+
+/* How many of the records `first` to before `next`, which are missing, were never here. */
+uint32_t tern_range_loss(const struct tern_range *range, uint32_t first, uint32_t next);
+
+/* Behind everything that the range has had. */
+uint32_t tern_range_end(const struct tern_range *range);
 
 /* ---- stage.c --------------------------------------------------------------------------------------------------------------- */
 

@@ -67,7 +67,10 @@ struct tern_host_config {
     const char *segment_tool;  /* csv: closed segments are compressed by "gzip" or "zstd", NULL: not */
     uint32_t keep_days;        /* what every destination has stays in the staging folder so long, 0: 7 */
     uint64_t keep_bytes;       /* but at most so many bytes, 0: no limit */
-    uint64_t reserve_bytes;    /* of the disk that stay free, 0: 16 MiB */
+    uint64_t journal_bytes;    /* a journal file is closed at this size, 0: 64 MiB */
+    int32_t
+        held_hours; /* what another store holds is waited for so long, then the device is asked for it; 0: 24, negative: not waited for */
+    uint64_t reserve_bytes; /* of the disk that stay free, 0: 16 MiB */
     const char
         *when_full; /* NULL, "hold": takes no more records then; "detach=URL": gives that destination up */
     struct tern_host_style style;

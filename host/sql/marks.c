@@ -166,6 +166,35 @@ static int take_gap(void *context, const struct tern_sql_value *values, size_t c
     return 0;
 }
 
+struct listing {
+    void (*call)(void *context, const struct tern_mark *mark, const struct tern_gap *gap);
+    void *context;
+};
+
+static int list_gap(void *context, const struct tern_sql_value *values, size_t count)
+{
+    const struct listing *listing = context;
+    char device[TERN_ID_MAX + 1] = {0};
+    if (count < 7 || values[0].kind != TERN_SQL_TEXT || values[0].size > TERN_ID_MAX ||
+        values[3].integer < 1 || values[3].integer > values[4].integer || values[4].integer > UINT32_MAX)
+        return 0;
+    memcpy(device, values[0].data, values[0].size);
+    struct tern_mark mark = {
+        .device = device, .lane = (uint8_t)values[1].integer, .epoch = (uint32_t)values[2].integer};
+    struct tern_gap gap = {(uint32_t)values[3].integer, (uint32_t)values[4].integer, find_reason(&values[5]),
+                           values[6].integer};
+    listing->call(listing->context, &mark, &gap);
+    return 0;
+}
+
+int tern_sql_list_gaps(struct tern_sink *sink,
+                       void (*call)(void *context, const struct tern_mark *mark, const struct tern_gap *gap),
+                       void *context)
+{
+    struct listing listing = {call, context};
+    return tern_sql_run((struct tern_sql_engine *)sink, TERN_SQL_LIST_GAPS, NULL, 0, list_gap, &listing);
+}
+
 static bool is_any(const struct tern_mark *mark)
 {
     (void)mark;

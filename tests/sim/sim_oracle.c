@@ -143,9 +143,9 @@ void sim_each_ack(unsigned gateway, const struct tern_stage *stage)
         if (range == NULL && (device == NULL || device->range_count < TERN_STAGE_RANGES_MAX))
             sim_violate("gateway %u acknowledged device %s, epoch %u, and does not know it any more", gateway,
                         told[i].device, told[i].epoch);
-        else if (range != NULL && range->face.durable.next < told[i].next)
+        else if (range != NULL && tern_range_end(range) < told[i].next)
             sim_violate("gateway %u acknowledged device %s, epoch %u up to %u and holds it up to %u", gateway,
-                        told[i].device, told[i].epoch, told[i].next, range->face.durable.next);
+                        told[i].device, told[i].epoch, told[i].next, tern_range_end(range));
     }
 }
 
@@ -204,8 +204,8 @@ static bool is_excused(uint32_t number, uint8_t reason)
     const struct sim_record *record = &sim_records[number];
     const struct sim_life *life = &sim_lives[record->life];
     switch (reason) {
-    case TERN_GAP_OVERFLOW:
-        return life->may_drop[record->lane];
+    case TERN_GAP_OVERFLOW: /* or it was asked for again, and its space had been needed */
+        return life->may_drop[record->lane] || sim_groups[record->group].is_split;
     case TERN_GAP_REJECTED:
         return is_poisoned(number);
     case TERN_GAP_REFUSED: /* a batch with a refused record in it is left out whole */

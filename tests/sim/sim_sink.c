@@ -218,6 +218,25 @@ static int sink_read_marks(struct tern_sink *sink, struct tern_mark *const *mark
     return status;
 }
 
+static int sink_list_gaps(struct tern_sink *sink,
+                          void (*call)(void *context, const struct tern_mark *mark,
+                                       const struct tern_gap *gap),
+                          void *context)
+{
+    struct sim_sink *one = (struct sim_sink *)sink;
+    int status = enter(one);
+    const struct sim_state *now = &one->destination->now;
+    for (uint32_t i = 0; i < now->gap_count && status == TERN_HOST_OK; i++) {
+        const struct sim_gap *gap = &now->gaps[i];
+        const struct sim_mark *mark = &now->marks[gap->mark];
+        if (tern_mark_may_come(gap->reason))
+            call(context,
+                 &(struct tern_mark){.device = mark->device, .lane = mark->lane, .epoch = mark->epoch},
+                 &(struct tern_gap){gap->first, gap->last, gap->reason, 0});
+    }
+    return status;
+}
+
 struct writing {
     struct sim_sink *one;
     int mark;
@@ -377,6 +396,7 @@ static const struct tern_sink_ops sink_ops = {
     .prepare = sink_prepare,
     .begin = sink_begin,
     .find_batch = sink_find_batch,
+    .list_gaps = sink_list_gaps,
     .read_marks = sink_read_marks,
     .is_above = sink_is_above,
     .load = sink_load,

@@ -24,6 +24,17 @@ static void miss(struct model *model, uint32_t first, uint32_t last, uint8_t rea
         model->applied = last;
 }
 
+/* A reason that is final takes the place of one that is not. */
+static void give_up(struct model *model, uint32_t first, uint32_t last, uint8_t reason)
+{
+    for (uint32_t i = first; i <= last && i <= model->applied && reason < TERN_GAP_HELD; i++) {
+        bool may_come = model->reason[i] == TERN_GAP_RETENTION || model->reason[i] == TERN_GAP_HELD;
+        bool refused = model->reason[i] != 0 && reason == TERN_GAP_REJECTED;
+        if (reason != TERN_GAP_RETENTION && (may_come || refused))
+            model->reason[i] = reason;
+    }
+}
+
 static bool take(struct model *model, uint32_t sequence)
 {
     bool is_new = sequence > model->applied || model->reason[sequence] != 0;
@@ -98,6 +109,7 @@ static void random_orders_agree_with_a_model(void)
             if (test_random(&seed) % 5 == 0) {
                 uint8_t reason = (uint8_t)(1 + test_random(&seed) % 6);
                 tern_mark_miss(&mark, first, last, reason, 0);
+                give_up(&model, first, last, reason);
                 miss(&model, first, last, reason);
             } else {
                 for (uint32_t i = first; i <= last; i++)

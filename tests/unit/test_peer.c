@@ -504,6 +504,36 @@ static void what_was_acknowledged_is_there_after_a_restart(void)
     teardown();
 }
 
+static void promise_4_a_device_is_asked_back_only_when_it_is_welcomed(void)
+{
+    setup();
+    greet_with_schema("dev1");
+    client_put_chunk(&rig.out, 2, 40, 512);
+    send_and_hear();
+    const struct tern_stage_want want = {0, rig.answers.epoch, 10, 20, 0, UINT64_MAX};
+    uint32_t end = rig.answers.next;
+    tern_stage_want(rig.stage, "dev1", &want);
+    connect_peer();
+    greet_as("dev1");
+    /* The first WELCOME can be compared with the log; the second one says where to go on. */
+    CHECK_EQ(rig.answers.welcomes, 2);
+    CHECK_EQ(rig.answers.next, 10);
+    CHECK_EQ(rig.answers.last_crc, 0);
+    client_put_chunk(&rig.out, 10, 20, 512);
+    send_out();
+    hear();
+    CHECK_EQ(rig.answers.next, 10); /* not before it is durable */
+    CHECK(sync_and_hear());
+    CHECK_EQ(rig.answers.welcomes, 3);
+    CHECK_EQ(rig.answers.next, end);
+    /* And in the middle of a session. */
+    tern_stage_want(rig.stage, "dev1", &want);
+    CHECK(sync_and_hear());
+    CHECK_EQ(rig.answers.welcomes, 4);
+    CHECK_EQ(rig.answers.next, 10);
+    teardown();
+}
+
 static void a_gap_counts_when_it_is_durable(void)
 {
     setup();
@@ -805,6 +835,7 @@ int main(void)
     RUN(an_ack_never_comes_before_the_sync);
     RUN(a_welcome_never_comes_before_the_sync);
     RUN(what_was_acknowledged_is_there_after_a_restart);
+    RUN(promise_4_a_device_is_asked_back_only_when_it_is_welcomed);
     RUN(a_gap_counts_when_it_is_durable);
     RUN(a_gap_that_a_device_may_not_report_is_dropped);
     RUN(a_hole_is_answered_once_with_the_way_back);

@@ -442,6 +442,141 @@ static void a_store_that_was_set_back_says_so(void)
     tern_stage_close(stage);
 }
 
+/* ---- Records that come again -------------------------------------------------------------------------------------------------- */
+
+static uint32_t hundred(struct tern_stage_range *range, struct chunk_bytes made[10])
+{
+    for (uint32_t i = 0; i < 10; i++) {
+        chunks_fill(&made[i], 1 + 10 * i, 10);
+        chunks_send(stage, range, &made[i], 0);
+    }
+    CHECK_EQ(tern_stage_sync(stage), TERN_HOST_OK);
+    return range->durable.last_crc;
+}
+
+static void promise_4_a_range_goes_back_for_what_a_destination_lacks_and_returns(void)
+{
+    static struct chunk_bytes made[10];
+    const struct tern_stage_want want = {0, 0, 25, 44, 0, UINT64_MAX};
+    fresh();
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    struct tern_stage_want mine = want;
+    mine.epoch = range->epoch;
+    uint32_t crc = hundred(range, made), news = tern_stage_wants(stage);
+    CHECK(!tern_stage_go_back(stage, range, 0));
+    tern_stage_want(stage, "dev1", &mine);
+    CHECK(tern_stage_wants(stage) != news);
+    CHECK(tern_stage_go_back(stage, range, 0));
+    CHECK_EQ(range->durable.next, 25);
+    CHECK_EQ(range->durable.last_crc, 0);
+    CHECK(!tern_stage_go_back(stage, range, 0)); /* once */
+    tern_stage_want(stage, "dev1", &mine);
+    CHECK(!tern_stage_go_back(stage, range, 0)); /* it is under way */
+    uint32_t moves = range->moves;
+    chunks_send(stage, range, &made[2], 0);
+    CHECK_EQ(range->taken.next, 31);
+    CHECK_EQ(tern_stage_gap(stage, range, 31, 40, TERN_GAP_OVERFLOW), TERN_HOST_OK);
+    CHECK_EQ(range->moves, moves);
+    chunks_send(stage, range, &made[4], 0);
+    tern_stage_sync(stage);
+    /* Behind the last that was wanted it goes on where it was. */
+    CHECK_EQ(range->durable.next, 101);
+    CHECK_EQ(range->durable.last_crc, crc);
+    CHECK(range->moves != moves);
+    /* A destination that has not read that yet lacks it still. */
+    mine.position = range->base;
+    tern_stage_want(stage, "dev1", &mine);
+    CHECK(!tern_stage_go_back(stage, range, 0));
+    mine.position = tern_stage_end(stage);
+    tern_stage_want(stage, "dev1", &mine);
+    CHECK(tern_stage_go_back(stage, range, 0));
+    tern_stage_close(stage);
+}
+
+static void what_waits_for_its_time_or_its_device_is_not_forgotten(void)
+{
+    static struct chunk_bytes made[10];
+    struct tern_stage_want want = {0, 0, 1, 10, 5000, UINT64_MAX};
+    fresh();
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    want.epoch = range->epoch;
+    hundred(range, made);
+    tern_stage_want(stage, "dev1", &want);
+    CHECK(!tern_stage_go_back(stage, range, 4999));
+    CHECK(!tern_stage_go_back(stage, range, 0)); /* no clock */
+    want.first = 5;
+    want.last = 20;
+    want.due = 0;
+    tern_stage_want(stage, "dev1", &want);
+    CHECK(tern_stage_go_back(stage, range, 0));
+    CHECK_EQ(range->durable.next, 1); /* one request for both */
+    /* A device that was never here. */
+    want = (struct tern_stage_want){0, range->epoch, 1, 100, 0, UINT64_MAX};
+    tern_stage_want(stage, "dev2", &want);
+    range = again("dev2", want.epoch);
+    hundred(range, made); /* schema or not */
+    chunks_schema(stage, range->device, &chunks_table);
+    hundred(range, made);
+    CHECK(tern_stage_go_back(stage, range, 0));
+    tern_stage_close(stage);
+}
+
+static void records_that_come_again_survive_a_crash_on_the_way(void)
+{
+    static struct chunk_bytes made[10];
+    struct tern_stage_want want = {0, 0, 1, 90, 0, UINT64_MAX};
+    for (uint32_t cut = 0; cut < 9; cut++) {
+        folder_fresh();
+        open_stage(cut % 2 == 0 ? 0 : 1024); /* with new files on the way */
+        struct tern_stage_range *range = chunks_device(stage, "dev1");
+        want.epoch = range->epoch;
+        hundred(range, made);
+        tern_stage_want(stage, "dev1", &want);
+        CHECK(tern_stage_go_back(stage, range, 0));
+        for (uint32_t i = 0; i <= cut; i++) {
+            chunks_send(stage, range, &made[i], 0);
+            tern_stage_sync(stage);
+        }
+        CHECK_EQ(range->durable.next, cut < 8 ? 11 + 10 * cut : 101);
+        reopen();
+        range = again("dev1", want.epoch);
+        /* It may have forgotten why it went back, and goes on from there. */
+        CHECK(range->durable.next == 11 + 10 * cut || range->durable.next == 101);
+        for (uint32_t i = 0; i < 10; i++)
+            chunks_send(stage, range, &made[i], 0);
+        tern_stage_sync(stage);
+        CHECK_EQ(range->durable.next, 101);
+        reopen();
+        CHECK_EQ(again("dev1", want.epoch)->durable.next, 101);
+        tern_stage_close(stage);
+    }
+}
+
+static void an_open_batch_is_not_left_for_what_comes_again(void)
+{
+    static struct chunk_bytes made[10];
+    struct chunk_bytes batch;
+    struct tern_stage_want want = {0, 0, 1, 50, 0, UINT64_MAX};
+    fresh();
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    want.epoch = range->epoch;
+    hundred(range, made);
+    chunks_open(&batch, 101);
+    chunks_put(&batch, &chunks_table, 101, "x");
+    tern_chunk_finish(&batch.chunk, false, true);
+    uint32_t sent = batch.chunk.size;
+    chunks_send(stage, range, &batch, 0);
+    tern_stage_sync(stage);
+    tern_stage_want(stage, "dev1", &want);
+    CHECK(!tern_stage_go_back(stage, range, 0));
+    chunks_put(&batch, &chunks_table, 102, "y");
+    tern_chunk_finish(&batch.chunk, true, true);
+    chunks_send(stage, range, &batch, sent);
+    tern_stage_sync(stage);
+    CHECK(tern_stage_go_back(stage, range, 0));
+    tern_stage_close(stage);
+}
+
 static void fresh_stores_without_a_clock_give_different_epochs(void)
 {
     fresh();
@@ -541,6 +676,10 @@ int main(void)
     RUN(an_older_epoch_that_was_never_seen_is_not_merged);
     RUN(records_that_another_store_acknowledged_become_a_gap);
     RUN(a_store_that_was_set_back_says_so);
+    RUN(promise_4_a_range_goes_back_for_what_a_destination_lacks_and_returns);
+    RUN(what_waits_for_its_time_or_its_device_is_not_forgotten);
+    RUN(records_that_come_again_survive_a_crash_on_the_way);
+    RUN(an_open_batch_is_not_left_for_what_comes_again);
     RUN(fresh_stores_without_a_clock_give_different_epochs);
     RUN(a_hello_is_written_down_only_when_it_says_something_new);
     RUN(contradicting_ranges_are_refused);
