@@ -74,7 +74,7 @@ static void write_lane(struct tern_output *output, struct tern_lane *lane)
                               log->epochs[0].epoch};
     uint8_t state = (uint8_t)((old ? OLD_EPOCH : 0u) | (sender->state & ACK_IS_EXACT));
     /* Where the position is known from this boot, records go out right behind. */
-    if (state & ACK_IS_EXACT && range[0] != 0)
+    if ((state & ACK_IS_EXACT) != 0)
         state |= WELCOMED | ON_TRUST;
     tern_push_begin(sender, log->acked);
     sender->state = state;

@@ -37,6 +37,7 @@ TESTS = [
     ("unit/test_dedup", [], "dedup"),
     ("unit/test_config", [], "tern"),
     ("unit/test_tern", [], "tern"),
+    ("unit/test_answers", [], "push push_in push_out"),
     ("unit/test_bytes", [], "bytes crc32c"),
     ("unit/test_frame", [], "frame"),
     ("unit/test_pack", [], "pack pack_model unpack"),

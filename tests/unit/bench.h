@@ -286,7 +286,8 @@ static inline void welcome(uint8_t lane, uint32_t epoch, uint32_t next, uint32_t
 
 static inline void ack(uint8_t lane, uint32_t next)
 {
-    say(TERN_ACK, answer_to(lane, tern_push_epoch(&bench.lanes[lane]), next));
+    const struct tern_lane *about = &bench.lanes[lane < bench.config.lane_count ? lane : 0];
+    say(TERN_ACK, answer_to(lane, tern_push_epoch(about), next));
 }
 
 /* The nth frame of that kind since `from`, or NULL. */

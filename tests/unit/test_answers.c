@@ -1,0 +1,527 @@
+/* SPDX-License-Identifier: MIT */
+/* What a gateway may answer, at the edges of what a device takes: continuity that is lost, frames of a wrong form, links that lie. */
+#include "../test.h"
+
+#include "bench.h"
+
+#define EPOCH_LAST 0x7FFFFFFFu
+
+/* A device that has pushed so many records, all of them acknowledged. Returns the CRC of the last segment. */
+static uint32_t open_pushed(int rows)
+{
+    uint32_t crc = 0;
+    open_bench(1);
+    put_rows(&climate, 1, rows);
+    run(10);
+    welcome(0, EPOCH, 1, 0);
+    run(100);
+    CHECK_EQ(assemble(0, &crc), rows);
+    ack(0, (uint32_t)rows + 1);
+    run(10);
+    CHECK_EQ(tern_backlog(&bench.tern), 0);
+    return crc;
+}
+
+static struct tern_epoch epoch_now(void)
+{
+    return bench.lanes[0].log.epochs[0];
+}
+
+/* A connection later: the device says HELLO, and hears that WELCOME. */
+static size_t meet_again(uint32_t next, uint32_t back, uint32_t crc)
+{
+    size_t before = bench.ups;
+    bench.session++;
+    run(10);
+    struct answer answer = answer_to(0, EPOCH, next);
+    answer.back[0] = back;
+    answer.crc[0] = crc;
+    say(TERN_WELCOME, answer);
+    run(100);
+    return before;
+}
+
+/* ---- Continuity ---------------------------------------------------------------------------------------------------------------- */
+
+static void a_store_that_is_ahead_without_proof_shares_nothing(void)
+{
+    open_pushed(30);
+    size_t before = meet_again(90, 0, 0);
+    CHECK_EQ(count_sent(TERN_HELLO, before), 2);
+    CHECK(epoch_now().epoch == EPOCH + 8 && epoch_now().base == 1);
+    CHECK_EQ(bench.lanes[0].log.acked, 1); /* all of it goes again, under the new name */
+}
+
+static void a_store_that_is_ahead_shares_what_it_can_prove(void)
+{
+    uint32_t crc = open_pushed(30);
+    size_t before = meet_again(90, 59, crc);
+    CHECK_EQ(count_sent(TERN_HELLO, before), 2);
+    CHECK(epoch_now().epoch == EPOCH + 8 && epoch_now().base == 31);
+    CHECK_EQ(bench.lanes[0].log.acked, 31);
+}
+
+/* What is gone cannot be compared, and is believed: here all that has been erased. */
+static void what_has_been_erased_is_believed(void)
+{
+    uint32_t oldest;
+    open_pushed(30);
+    put_rows(&climate, 100, 600);
+    oldest = tern_log_oldest(&bench.lanes[0].log);
+    CHECK(oldest > 31);
+    meet_again(31, 0, 0x12345678);
+    CHECK_EQ(epoch_now().epoch, EPOCH);
+    meet_again(oldest, 0, 0x12345678);
+    CHECK_EQ(epoch_now().epoch, EPOCH);
+    meet_again(oldest + 1, 0, 0x12345678);
+    CHECK(epoch_now().epoch == EPOCH + 8 && epoch_now().base == oldest);
+}
+
+static void a_store_behind_the_epochs_base_goes_on_at_its_base(void)
+{
+    open_bench(1);
+    put_rows(&climate, 1, 30);
+    CHECK_EQ(tern_log_set_epoch(&bench.lanes[0].log, EPOCH, 21), TERN_OK);
+    tern_log_acknowledge(&bench.lanes[0].log, 21, STORE);
+    run(10);
+    welcome(0, EPOCH, 5, 0);
+    run(100);
+    CHECK(epoch_now().epoch == EPOCH + 8 && epoch_now().base == 21);
+    welcome(0, EPOCH + 8, 21, 0);
+    run(100);
+    CHECK(epoch_now().epoch == EPOCH + 8 && count_sent(TERN_PART, 0) > 0);
+}
+
+/* A tail that proves more than the log holds cannot be ours: the shared point is the log's end at most. */
+static void a_tail_in_what_was_erased_ahead_is_cut_to_the_log(void)
+{
+    open_bench(1);
+    put_rows(&climate, 1, 30);
+    CHECK_EQ(tern_log_set_epoch(&bench.lanes[0].log, EPOCH, 1), TERN_OK);
+    CHECK_EQ(tern_log_set_epoch(&bench.lanes[0].log, EPOCH + 8, 11), TERN_OK);
+    run(10);
+    /* The session is about the old epoch, which ends at 11; the store has 31, with our own CRC. */
+    uint32_t crc;
+    CHECK_EQ(tern_log_segment_crc(&bench.lanes[0].log, 31, &crc), TERN_OK);
+    struct answer answer = answer_to(0, EPOCH, 31);
+    answer.crc[0] = crc;
+    say(TERN_WELCOME, answer);
+    run(100);
+    CHECK(epoch_now().epoch == EPOCH + 16 && epoch_now().base == 11);
+}
+
+static void a_tail_that_is_cut_off_opens_no_epoch(void)
+{
+    uint8_t bare[128];
+    for (int cut = 0; cut < 2; cut++) {
+        uint32_t crc = open_pushed(30);
+        size_t before = bench.ups;
+        bench.session++;
+        run(10);
+        struct answer answer = answer_to(0, EPOCH, cut ? 31 : 90);
+        answer.crc[0] = crc ^ 1;
+        size_t size = write_answer(bare, TERN_WELCOME, &answer) - 4 - 1;
+        send_down(bare, tern_frame_seal(bare, size, EPOCH));
+        run(100);
+        CHECK_EQ(count_sent(TERN_HELLO, before), 1);
+        CHECK_EQ(epoch_now().epoch, EPOCH);
+    }
+}
+
+/* The lane's last epoch but one has not been acknowledged, and no third can be kept: the device stays where it is. */
+static void an_epoch_that_flash_does_not_take_is_not_opened(void)
+{
+    open_bench(1);
+    put_rows(&climate, 1, 30);
+    CHECK_EQ(tern_log_set_epoch(&bench.lanes[0].log, EPOCH_LAST & ~7u, 1), TERN_OK);
+    run(10);
+    welcome(0, EPOCH_LAST & ~7u, 90, 0); /* there is no epoch above */
+    run(100);
+    CHECK(epoch_now().epoch == (EPOCH_LAST & ~7u) && count_sent(TERN_HELLO, 0) == 1);
+}
+
+static void the_greatest_epoch_is_taken_and_no_greater(void)
+{
+    open_bench(1);
+    put_rows(&climate, 1, 3);
+    run(10);
+    welcome(0, (EPOCH_LAST & ~7u) + 8, 1, 0);
+    run(10);
+    CHECK_EQ(epoch_now().epoch, 0);
+    welcome(0, EPOCH_LAST & ~7u, 1, 0);
+    run(10);
+    CHECK_EQ(epoch_now().epoch, EPOCH_LAST & ~7u);
+}
+
+static void a_welcome_about_another_epoch_than_ours_is_not_followed(void)
+{
+    open_pushed(30);
+    put_rows(&climate, 100, 10);
+    size_t before = bench.ups;
+    bench.session++;
+    bench.lanes[0].sender.state = 0; /* as after a start: nothing goes out on trust */
+    run(10);
+    welcome(0, EPOCH + 8, 1, 0);
+    run(100);
+    CHECK_EQ(epoch_now().epoch, EPOCH);
+    CHECK_EQ(count_sent(TERN_PART, before), 0);
+    CHECK_EQ(bench.lanes[0].log.acked, 31);
+}
+
+/* Records that went out right behind the HELLO: the WELCOME may be behind them, in them or ahead. */
+static void records_sent_on_trust_are_called_back_only_where_they_do_not_fit(void)
+{
+    static const struct {
+        uint32_t next;
+        bool again;
+    } cases[] = {{31, false}, {36, false}, {41, false}, {21, true}, {1, true}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        open_pushed(30);
+        put_rows(&climate, 100, 10);
+        size_t before = bench.ups;
+        bench.session++;
+        run(10);
+        CHECK(count_sent(TERN_PART, before) == 1); /* all of it */
+        before = bench.ups;
+        welcome(0, EPOCH, cases[i].next, 0);
+        run(100);
+        CHECK_EQ(count_sent(TERN_PART, before) != 0, cases[i].again);
+        CHECK_EQ(bench.lanes[0].log.acked, cases[i].next);
+    }
+}
+
+/* What went out on trust ends at the first window: a store that has more already goes on from there. */
+static void a_store_ahead_of_what_went_out_on_trust_is_followed(void)
+{
+    open_pushed(10);
+    put_rows(&climate, 100, 200);
+    size_t before = bench.ups;
+    bench.session++;
+    run(10);
+    uint32_t sent_on_trust = bench.lanes[0].sender.sequence;
+    CHECK(sent_on_trust > 11 && sent_on_trust < 211);
+    welcome(0, EPOCH, 211, 0);
+    run(100);
+    CHECK_EQ(tern_backlog(&bench.tern), 0);
+    CHECK_EQ(bench.lanes[0].sender.sequence, 211);
+    CHECK_EQ(count_sent(TERN_HELLO, before), 1);
+}
+
+/* ---- Form ------------------------------------------------------------------------------------------------------------------------ */
+
+static void every_cut_of_an_answer_is_bad(void)
+{
+    uint8_t bare[128];
+    static const uint8_t kinds[] = {TERN_WELCOME, TERN_ACK};
+    for (int kind = 0; kind < 2; kind++) {
+        open_bench(1);
+        put_rows(&climate, 1, 5);
+        run(10);
+        struct answer answer = answer_to(0, EPOCH, 1);
+        if (kind == 1) {
+            say(TERN_WELCOME, answer);
+            run(10);
+            answer.next = 6;
+        }
+        size_t whole = write_answer(bare, kinds[kind], &answer) - 4;
+        uint16_t bad = 0;
+        for (size_t size = 1; size < whole; size++, bad++) {
+            send_down(bare, tern_frame_seal(bare, size, EPOCH));
+            write_answer(bare, kinds[kind], &answer);
+            run(10);
+        }
+        CHECK_EQ(bench.tern.bad_frames, bad);
+        CHECK_EQ(tern_backlog(&bench.tern), 5);
+        CHECK(kind == 1 || epoch_now().epoch == 0);
+        send_down(bare, whole + 4);
+        run(10);
+        CHECK_EQ(bench.tern.bad_frames, bad);
+        CHECK_EQ(tern_backlog(&bench.tern), kind == 1 ? 0 : 5);
+    }
+}
+
+static void a_welcome_says_where_to_go_on(void)
+{
+    open_bench(1);
+    put_rows(&climate, 1, 5);
+    run(10);
+    welcome(0, EPOCH, 0, 0);
+    run(10);
+    CHECK(bench.tern.bad_frames == 1 && epoch_now().epoch == 0);
+    welcome(0, EPOCH, 1, 0);
+    run(10);
+    CHECK(bench.tern.bad_frames == 1 && epoch_now().epoch == EPOCH);
+}
+
+/* Between a HELLO that is due and one that is out: there is no session that it could be about. */
+static void a_welcome_to_nobody_is_dropped(void)
+{
+    uint8_t bare[128];
+    open_bench(1);
+    put_rows(&climate, 1, 5);
+    run(10);
+    struct tern_output output = message(bare, TERN_REFUSED, TERN_REFUSED_BUSY);
+    finish(&output);
+    run(10);
+    welcome(0, EPOCH, 1, 0);
+    run(10);
+    CHECK(bench.tern.bad_frames == 1 && epoch_now().epoch == 0);
+    CHECK_EQ(bench.tern.refused, TERN_REFUSED_BUSY);
+}
+
+static void an_answer_of_unknown_kind_or_lane_is_bad(void)
+{
+    uint8_t bare[128];
+    open_pushed(5);
+    struct tern_output output = message(bare, 0x45, 0);
+    for (int i = 0; i < 5; i++)
+        tern_write8(&output, 0);
+    finish(&output);
+    run(10);
+    CHECK_EQ(bench.tern.bad_frames, 1);
+    output = message(bare, TERN_WANT, 1);
+    tern_write_varint(&output, tern_schema_hash(&climate));
+    tern_write_varint(&output, 0);
+    finish(&output);
+    run(10);
+    CHECK_EQ(bench.tern.bad_frames, 2);
+    CHECK_EQ(count_sent(TERN_SCHEMA, 0), 0);
+}
+
+static void an_ack_before_any_welcome_changes_nothing(void)
+{
+    open_bench(1);
+    put_rows(&climate, 1, 5);
+    CHECK_EQ(tern_log_set_epoch(&bench.lanes[0].log, EPOCH, 1), TERN_OK);
+    run(10);
+    ack(0, 6);
+    run(10);
+    CHECK_EQ(tern_backlog(&bench.tern), 5);
+    CHECK_EQ(bench.tern.bad_frames, 0);
+}
+
+static void bad_frames_are_counted_to_the_end(void)
+{
+    open_pushed(5);
+    bench.tern.bad_frames = UINT16_MAX - 1;
+    for (int i = 0; i < 3; i++) {
+        ack(0, 100);
+        run(10);
+        CHECK_EQ(bench.tern.bad_frames, UINT16_MAX);
+    }
+}
+
+static void a_device_refused_for_ever_asks_every_ten_minutes_at_the_latest(void)
+{
+    uint8_t bare[128];
+    open_bench(1);
+    put_rows(&climate, 1, 1);
+    run(10);
+    for (int i = 0; i < 12; i++) {
+        struct tern_output output = message(bare, TERN_REFUSED, TERN_REFUSED_IDENTITY);
+        finish(&output);
+        size_t before = bench.ups;
+        run(16000u * 32 + 4096 + 100);
+        CHECK(count_sent(TERN_HELLO, before) >= 1);
+    }
+}
+
+/* ---- Schemas that are wanted ------------------------------------------------------------------------------------------------------- */
+
+static void want(uint32_t hash, uint32_t offset)
+{
+    uint8_t bare[128];
+    struct tern_output output = message(bare, TERN_WANT, 0);
+    tern_write_varint(&output, hash);
+    tern_write_varint(&output, offset);
+    finish(&output);
+}
+
+static void a_schema_is_sent_from_where_it_is_wanted_and_not_from_its_end(void)
+{
+    uint32_t size = (uint32_t)tern_schema_size(&climate);
+    open_pushed(5);
+    want(tern_schema_hash(&climate), size - 1);
+    run(100);
+    CHECK_EQ(count_sent(TERN_SCHEMA, 0), 1);
+    const struct frame *frame = sent(TERN_SCHEMA, 0, 0);
+    CHECK(frame != NULL && frame->data[frame->size - 5] == 's'); /* celsius */
+    want(tern_schema_hash(&climate), size);
+    want(tern_schema_hash(&climate), size + 1);
+    want(tern_schema_hash(&climate), UINT32_MAX);
+    want(tern_schema_hash(&climate) ^ 1, 0);
+    want(0, 0);
+    run(100);
+    CHECK_EQ(count_sent(TERN_SCHEMA, 0), 1);
+    CHECK_EQ(bench.tern.bad_frames, 0);
+}
+
+static int fail_read(void *context, uint32_t address, void *data, uint32_t size)
+{
+    (void)context;
+    (void)address;
+    (void)data;
+    (void)size;
+    return -1;
+}
+
+/* Flash that cannot be read now: nothing false is sent, and all of it later. */
+static void what_cannot_be_read_is_sent_when_it_can(void)
+{
+    uint32_t crc;
+    open_pushed(5);
+    put_rows(&climate, 100, 20);
+    size_t before = bench.ups;
+    struct tern_log_chunk chunk = {.address = TERN_NO_ADDRESS};
+    CHECK_EQ(tern_log_find(&bench.lanes[0].log, 6, &chunk), TERN_OK);
+    bench.lanes[0].sender.chunk = chunk; /* found, and then not to be read */
+    bench.lanes[0].sender.offset = 0;
+    bench.lanes[0].sender.first = chunk.first;
+    bench.flash[0].read = fail_read;
+    want(tern_schema_hash(&climate), 0);
+    run(100);
+    CHECK_EQ(bench.ups, before);
+    bench.flash[0].read = flash_read;
+    run(100);
+    CHECK(assemble(before, &crc) >= 20);
+}
+
+/* ---- Links that lie ---------------------------------------------------------------------------------------------------------------- */
+
+static int32_t takes_more;
+
+static int32_t lying_send(void *context, const uint8_t *data, uint32_t size)
+{
+    (void)context;
+    (void)data;
+    return takes_more == 0 ? -1 : (int32_t)size + takes_more;
+}
+
+static int32_t lying_receive(void *context, uint8_t *data, uint32_t size)
+{
+    (void)context;
+    (void)data;
+    return (int32_t)size + 1;
+}
+
+static void a_link_that_takes_more_than_it_was_given_has_taken_nothing(void)
+{
+    for (takes_more = 0; takes_more < 2; takes_more++) {
+        open_bench(1);
+        bench.link.send = lying_send;
+        put_rows(&climate, 1, 5);
+        run(100);
+        CHECK_EQ(bench.tern.frame_next, 0);
+        bench.link.send = link_send;
+        run(100);
+        CHECK_EQ(count_sent(TERN_HELLO, 0), 1);
+    }
+}
+
+static void a_datagram_longer_than_its_buffer_is_none(void)
+{
+    open_bench(1);
+    bench.link.datagram = 200;
+    bench.link.receive = lying_receive;
+    put_rows(&climate, 1, 5);
+    run(100);
+    CHECK_EQ(bench.tern.bad_frames, 0);
+    CHECK_EQ(count_sent(TERN_HELLO, 0), 1);
+}
+
+/* The largest frame that a device takes, and one byte more, as datagrams and in a stream. */
+static void a_frame_that_is_too_long_is_bad_and_the_next_one_is_taken(void)
+{
+    uint8_t bare[200] = {TERN_WELCOME};
+    for (int is_stream = 0; is_stream < 2; is_stream++) {
+        open_bench(1);
+        bench.link.datagram = is_stream ? 0 : 200;
+        put_rows(&climate, 1, 5);
+        run(10);
+        for (size_t size = TERN_RECEIVE_SIZE; size <= TERN_RECEIVE_SIZE + 20; size++) {
+            memset(bare + 1, 7, sizeof(bare) - 1);
+            tern_frame_seal(bare, size - 4, 0);
+            bench.down_at = bench.down_size = 0;
+            if (is_stream)
+                send_down(bare, size);
+            else
+                memcpy(bench.down, bare, bench.down_size = size);
+            run(10);
+        }
+        CHECK(bench.tern.bad_frames > 0 && epoch_now().epoch == 0);
+        bench.down_at = bench.down_size = 0;
+        struct answer answer = answer_to(0, EPOCH, 1);
+        size_t size = write_answer(bare, TERN_WELCOME, &answer);
+        if (is_stream)
+            send_down(bare, size);
+        else
+            memcpy(bench.down, bare, bench.down_size = size);
+        run(10);
+        CHECK_EQ(epoch_now().epoch, EPOCH);
+    }
+}
+
+/* A frame buffer smaller than the link's datagrams is filled, and no more. */
+static void frames_are_as_long_as_buffer_and_datagram_allow(void)
+{
+    for (uint16_t datagram = TERN_DATAGRAM_MIN; datagram <= 200; datagram += 8) {
+        size_t longest = 0;
+        open_bench(1);
+        bench.link.datagram = datagram;
+        bench.config.frame_size = 120;
+        put_rows(&climate, 1, 40);
+        run(10);
+        uint8_t bare[128];
+        struct answer answer = answer_to(0, EPOCH, 1);
+        memcpy(bench.down, bare, bench.down_size = write_answer(bare, TERN_WELCOME, &answer));
+        run(100);
+        for (size_t i = 0; i < bench.ups; i++)
+            longest = bench.up[i].size > longest ? bench.up[i].size : longest;
+        CHECK_EQ(longest, datagram < 116 ? datagram : 116);
+    }
+}
+
+static void without_random_numbers_no_two_nonces_are_alike(void)
+{
+    uint64_t nonces[6];
+    open_bench(1);
+    bench.clock.random = NULL;
+    put_rows(&climate, 1, 1);
+    for (int i = 0; i < 6; i++) {
+        bench.session++;
+        run(10);
+        nonces[i] = last_nonce();
+        for (int k = 0; k < i; k++)
+            CHECK(nonces[k] != nonces[i]);
+    }
+}
+
+int main(void)
+{
+    RUN(a_store_that_is_ahead_without_proof_shares_nothing);
+    RUN(a_store_that_is_ahead_shares_what_it_can_prove);
+    RUN(what_has_been_erased_is_believed);
+    RUN(a_store_behind_the_epochs_base_goes_on_at_its_base);
+    RUN(a_tail_in_what_was_erased_ahead_is_cut_to_the_log);
+    RUN(a_tail_that_is_cut_off_opens_no_epoch);
+    RUN(an_epoch_that_flash_does_not_take_is_not_opened);
+    RUN(the_greatest_epoch_is_taken_and_no_greater);
+    RUN(a_welcome_about_another_epoch_than_ours_is_not_followed);
+    RUN(records_sent_on_trust_are_called_back_only_where_they_do_not_fit);
+    RUN(a_store_ahead_of_what_went_out_on_trust_is_followed);
+    RUN(every_cut_of_an_answer_is_bad);
+    RUN(a_welcome_says_where_to_go_on);
+    RUN(a_welcome_to_nobody_is_dropped);
+    RUN(an_answer_of_unknown_kind_or_lane_is_bad);
+    RUN(an_ack_before_any_welcome_changes_nothing);
+    RUN(bad_frames_are_counted_to_the_end);
+    RUN(a_device_refused_for_ever_asks_every_ten_minutes_at_the_latest);
+    RUN(a_schema_is_sent_from_where_it_is_wanted_and_not_from_its_end);
+    RUN(what_cannot_be_read_is_sent_when_it_can);
+    RUN(a_link_that_takes_more_than_it_was_given_has_taken_nothing);
+    RUN(a_datagram_longer_than_its_buffer_is_none);
+    RUN(a_frame_that_is_too_long_is_bad_and_the_next_one_is_taken);
+    RUN(frames_are_as_long_as_buffer_and_datagram_allow);
+    RUN(without_random_numbers_no_two_nonces_are_alike);
+    return test_report();
+}
