@@ -29,7 +29,7 @@ static int open_size(const char *url)
     user = user == NULL ? url : user + 3;
     const char *end = user + strcspn(user, ":/?"), *at = strchr(end, '@');
     if (*end != ':' || at == NULL)
-        end = url + strlen(url);
+        end = url + strcspn(url, "?");
     return (int)((password != NULL && password < end ? password : end) - url);
 }
 

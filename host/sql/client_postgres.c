@@ -515,6 +515,15 @@ static int64_t connect_milliseconds(const struct tern_postgres_option *options)
     return (seconds > CONNECT_SECONDS_MAX ? CONNECT_SECONDS_MAX : seconds) * 1000;
 }
 
+/* libpq marks what must not be shown: the password, and that of a key file. */
+static bool has_password(const struct tern_postgres_option *options)
+{
+    for (; options->keyword != NULL; options++)
+        if (options->val != NULL && options->dispchar != NULL && strchr(options->dispchar, '*') != NULL)
+            return true;
+    return false;
+}
+
 /* The URL goes into logs and process lists, so that a password must stand elsewhere. */
 static int read_url(struct postgres_client *client, const char *url, char error[256])
 {
@@ -522,13 +531,18 @@ static int read_url(struct postgres_client *client, const char *url, char error[
     int status = TERN_HOST_OK;
     struct tern_postgres_option *options = client->api->conninfoParse(url, &why);
     if (options == NULL) {
-        snprintf(error, 256, "not an URL as psql takes them, as postgresql://user@host/database: %s",
-                 why == NULL ? "out of memory" : why);
+        /* Its words repeat a part of the URL. */
+        bool hides = strstr(url, "pass") != NULL || strchr(url, '@') != NULL;
+        snprintf(error, 256, "not an URL as psql takes them, as postgresql://user@host/database%s%s",
+                 hides ? "" : ": ",
+                 hides         ? ""
+                 : why == NULL ? "out of memory"
+                               : why);
         flatten(error);
         client->api->freemem(why);
         return TERN_HOST_E_ARGUMENT;
     }
-    if (find_option(options, "password") != NULL) {
+    if (has_password(options)) {
         snprintf(error, 256,
                  "no password in the URL, where logs would show it: put it into ~/.pgpass, into a file that "
                  "PGPASSFILE names, or into the environment variable PGPASSWORD");
