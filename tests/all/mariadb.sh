@@ -33,11 +33,6 @@ empty() {
 }
 . tests/e2e/database.sh
 
-# finds LINE [URL]: check prints it, and does not end well.
-finds() {
-    "$BUILD/tern-gateway" check --stage "$WORK/stage2" --sink "${2:-$URL}" --name room=rooms --name room.v=value >"$WORK/said" 2>&1 && return 1
-    grep -q -e "$1" "$WORK/said" || { cat "$WORK/said"; return 1; }
-}
 WEAK="mysql://weak@/tern?socket=$FOLDER/data/socket"
 check "check finds that this server does not wait for its disk" finds '^bad  innodb_flush_log_at_trx_commit: 2'
 check "that the doublewrite buffer is there" grep -q '^good innodb_doublewrite: 1' "$WORK/said"

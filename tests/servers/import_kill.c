@@ -5,7 +5,8 @@
  *
  *     import_kill URL KILLS WORKERS [SEED [RESTART COMMAND ...]]
  *
- * Each further argument is a command that kills and starts the server; they take turns, 20 times in all. With several workers another
+ * Each further argument is a command that kills and starts the server; they take turns, after every
+ * fifth kill, or 20 times in all. With several workers another
  * program changes the same rows, in any order: deadlocks.
  */
 #include "../test.h"
@@ -402,7 +403,7 @@ static void kills_leave_what_a_model_expects(void)
         devices[i].next = 1;
     }
     pid_t other = workers > 1 ? start_disturbing() : 0;
-    unsigned every = kills / RESTARTS == 0 ? 1 : kills / RESTARTS;
+    unsigned every = kills / RESTARTS < 5 ? 5 : kills / RESTARTS;
     for (unsigned round = 0; killed < kills; round++) {
         add_records();
         import_and_kill(&killed);
