@@ -10,6 +10,7 @@
 
 #include "fanout.h"
 #include "stage.h"
+#include "log.h"
 
 /* What a destination has not got yet. */
 struct lag {
@@ -172,6 +173,8 @@ int tern_cmd_status(int argc, char **argv)
         view->json = tern_options_text(&options, TERN_OPTION_JSON) != NULL;
         status = show(view);
         tern_stage_close(view->stage);
+    } else if (view == NULL) {
+        tern_report_no_start(&report, "status");
     }
     free(view);
     tern_options_free(&options);

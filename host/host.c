@@ -145,7 +145,7 @@ int tern_host_open(struct tern_host **out, const struct tern_host_config *config
         return error;
     struct tern_host *host = calloc(1, sizeof *host);
     if (host == NULL)
-        return TERN_HOST_E_SYSTEM;
+        return tern_report_no_start(&config->report, "gateway");
     host->report = config->report;
     pthread_mutex_init(&host->report_lock, NULL);
     host->style.report = report_of(host);

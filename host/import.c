@@ -419,7 +419,7 @@ static int open_worker(struct tern_import **out, struct tern_stage *stage, const
 {
     struct tern_import *import = allocate(stage, url, config);
     if (import == NULL)
-        return TERN_HOST_E_SYSTEM;
+        return tern_report_no_start(&config->report, "importer");
     struct tern_sink_config sink = {.url = import->url,
                                     .report = config->report,
                                     .segment_seconds = config->segment_seconds,

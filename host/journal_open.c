@@ -504,7 +504,7 @@ int tern_journal_open(struct tern_journal **out, const struct tern_journal_confi
     if (journal == NULL || journal->directory == NULL) {
         tern_journal_close(journal);
         *out = NULL;
-        return TERN_HOST_E_SYSTEM;
+        return tern_report_no_start(&config->report, "journal");
     }
     int status = open_folder(journal);
     /* The version first: a folder of another format is not even locked. */

@@ -275,7 +275,7 @@ static int open_keeper(struct tern_keeper *keeper, const struct tern_keeper_conf
         return TERN_HOST_E_ARGUMENT;
     }
     if (keeper->directory == NULL || (config->when_full != NULL && keeper->when_full == NULL))
-        return TERN_HOST_E_SYSTEM;
+        return tern_report_no_start(&config->report, "keeper");
     return tern_fanout_read(&keeper->fanout, keeper->directory, &config->report);
 }
 
@@ -283,7 +283,8 @@ int tern_keeper_open(struct tern_keeper **out, const struct tern_keeper_config *
 {
     struct tern_keeper *keeper = calloc(1, sizeof *keeper);
     *out = NULL;
-    int status = keeper == NULL ? TERN_HOST_E_SYSTEM : open_keeper(keeper, config);
+    int status =
+        keeper == NULL ? tern_report_no_start(&config->report, "keeper") : open_keeper(keeper, config);
     if (status != TERN_HOST_OK) {
         tern_keeper_close(keeper);
         return status;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "log.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -136,6 +137,18 @@ void tern_report_event(const struct tern_report *report, enum tern_level level, 
 {
     if (report != NULL && report->call != NULL)
         report->call(report->context, level, event, fields == NULL ? "" : fields->text);
+}
+
+int tern_report_no_start(const struct tern_report *report, const char *what)
+{
+    struct tern_fields fields;
+    const char *error = strerror(errno);
+    tern_fields_begin(&fields);
+    tern_fields_text(&fields, "what", what);
+    tern_fields_text(&fields, "error", error);
+    tern_fields_text(&fields, "msg", "memory or descriptors are used up: this cannot be begun");
+    tern_report_event(report, TERN_ERROR, "no-start", &fields);
+    return TERN_HOST_E_SYSTEM;
 }
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};

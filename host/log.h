@@ -33,6 +33,9 @@ void tern_fields_format(struct tern_fields *fields, const char *name, const char
 void tern_report_event(const struct tern_report *report, enum tern_level level, const char *event,
                        const struct tern_fields *fields);
 
+/* Reports that `what` cannot be begun, with what errno says. Returns TERN_HOST_E_SYSTEM. */
+int tern_report_no_start(const struct tern_report *report, const char *what);
+
 /* The name of a level, as in a log line; "debug" to "error". */
 const char *tern_level_name(enum tern_level level);
 

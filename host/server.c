@@ -549,7 +549,7 @@ int tern_server_open(struct tern_server **out, const struct tern_server_config *
 {
     struct tern_server *server = calloc(1, sizeof *server);
     if (server == NULL)
-        return TERN_HOST_E_SYSTEM;
+        return tern_report_no_start(&config->report, "server");
     configure(server, config);
     bool claims = tern_claims_open(&server->claims, server->connections_max);
     server->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -557,8 +557,9 @@ int tern_server_open(struct tern_server **out, const struct tern_server_config *
     look_at_clock(server);
     if (!claims || server->epoll < 0 || server->timer < 0 ||
         !watch(server, EPOLL_CTL_ADD, server->timer, EPOLLIN, server)) {
+        int status = tern_report_no_start(&config->report, "server");
         tern_server_close(server);
-        return TERN_HOST_E_SYSTEM;
+        return status;
     }
     *out = server;
     return TERN_HOST_OK;

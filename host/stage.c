@@ -67,7 +67,7 @@ int tern_stage_open(struct tern_stage **out, const struct tern_stage_config *con
     struct tern_stage *stage = calloc(1, sizeof *stage);
     *out = NULL;
     if (stage == NULL)
-        return TERN_HOST_E_SYSTEM;
+        return tern_report_no_start(&config->report, "staging store");
     stage->report = config->report;
     pthread_mutex_init(&stage->mutex, NULL);
     struct tern_journal_config journal = {.directory = config->directory,

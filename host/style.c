@@ -44,12 +44,12 @@ int tern_style_apply(const struct tern_host_style *style, struct tern_import_con
     config->workers = style->workers;
     config->names = names;
     if (names == NULL)
-        return TERN_HOST_E_SYSTEM;
+        return tern_report_no_start(&config->report, "names");
     for (size_t i = 0; i < style->name_count; i++) {
         char *from = strdup(style->names[i]), *equals = from == NULL ? NULL : strchr(from, '=');
         names[config->name_count++].from = from;
         if (from == NULL)
-            return TERN_HOST_E_SYSTEM;
+            return tern_report_no_start(&config->report, "names");
         if (equals == NULL || equals == from || !is_allowed(equals + 1))
             return refuse(config, style->names[i],
                           "a name is given as table=name or table.column=name, with at most 63 characters, "

@@ -21,7 +21,7 @@
 
 #include "../test.h"
 #include "../../host/hold.h"
-#include "client.h"
+#include "dial.h"
 
 #define TURNS_MAX 20000
 
@@ -115,71 +115,15 @@ static int64_t now_ms(void)
 
 /* ---- Devices ------------------------------------------------------------------------------------------------------------------ */
 
-struct device {
-    int socket;
-    bool ended; /* the server closed */
-    char id[24];
-    struct client_answers answers;
-    struct client_stream out;
-    size_t sent;
-};
-
-static void attach(struct device *device, int descriptor, const char *id)
-{
-    memset(device, 0, sizeof *device);
-    client_forget(&device->answers);
-    snprintf(device->id, sizeof device->id, "%s", id);
-    device->socket = descriptor;
-}
-
 static void dial_with(struct device *device, const char *id, int receive_buffer)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons(tern_server_port(rig.server)),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    attach(device, socket(AF_INET, SOCK_STREAM, 0), id);
-    if (receive_buffer != 0)
-        setsockopt(device->socket, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
-    if (!CHECK(connect(device->socket, (struct sockaddr *)&address, sizeof address) == 0))
+    if (!CHECK(dial_port(device, tern_server_port(rig.server), id, receive_buffer)))
         exit(1);
-    fcntl(device->socket, F_SETFL, O_NONBLOCK);
 }
 
 static void dial(struct device *device, const char *id)
 {
     dial_with(device, id, 0);
-}
-
-static void hang_up(struct device *device)
-{
-    close(device->socket);
-    device->socket = -1;
-}
-
-static void say_hello(struct device *device)
-{
-    struct client_hello hello = client_good_hello;
-    hello.id = device->id;
-    client_put_hello(&device->out, &hello);
-}
-
-/* Sends what it can and hears what there is. */
-static void pump(struct device *device)
-{
-    uint8_t bytes[4096];
-    ssize_t size;
-    while (device->sent < device->out.size) {
-        size = write(device->socket, device->out.bytes + device->sent, device->out.size - device->sent);
-        if (size <= 0)
-            break;
-        device->sent += (size_t)size;
-    }
-    if (device->sent == device->out.size)
-        device->sent = device->out.size = 0;
-    while ((size = read(device->socket, bytes, sizeof bytes)) > 0)
-        client_read(&device->answers, bytes, (size_t)size);
-    if (size == 0 || (errno != EAGAIN && errno != EIO))
-        device->ended = true;
 }
 
 /* Turns until the device is told `next`. */
