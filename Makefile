@@ -108,6 +108,9 @@ fail_wraps := $(shell sed -n 's/^WRAP.[^,]*, \([a-z_0-9]*\),.*/\1/p' tests/fail/
 $(B)/tests/unit/test_fail_%: $(B)/tests/unit/test_fail_%.o $(fail_obj) $(filter-out $(B)/host/gateway.o,$(main_obj)) $(help_obj) \
     $(B)/libtern_posix.a $(B)/libtern_host.a
 	$(CC) $(CFLAGS) $^ $(fail_wraps:%=-Wl,--wrap=%) $(LIBS) -o $@
+$(B)/tests/servers/import_fail: $(B)/tests/servers/import_fail.o $(fail_obj) $(help_obj) \
+    $(B)/libtern_posix.a $(B)/libtern_host.a
+	$(CC) $(CFLAGS) $^ $(fail_wraps:%=-Wl,--wrap=%) $(LIBS) -o $@
 
 # ---- Tests ----------------------------------------------------------------------------------------------------------------
 

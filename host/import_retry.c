@@ -186,7 +186,7 @@ static void add_unit(struct retry *retry, size_t from, size_t end)
         uint32_t range = tern_turn_find_range(turn, device, (uint8_t)(epoch & 7), epoch, 1);
         tern_turn_begin(turn, range, first);
         for (size_t i = from; i < end && good; i++)
-            good = add_row(retry, &retry->lines[i], device);
+            good = !turn->failed && add_row(retry, &retry->lines[i], device);
         if (good)
             tern_turn_commit(turn, first + (uint32_t)(end - from), line->fields[4][0] != '\0');
         tern_turn_end(turn);

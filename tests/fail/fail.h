@@ -15,9 +15,10 @@ enum fail_group {
     FAIL_WRITE = 4,    /* ENOSPC: making, writing, syncing, renaming, removing */
     FAIL_SOCKET = 8,   /* EMFILE or ENOBUFS: sockets, epoll, timers */
     FAIL_PROCESS = 16, /* EAGAIN: threads, pipes, other programs */
+    FAIL_SQLITE = 32,  /* a function of the library behind fail_sqlite() */
     FAIL_FOLDER =
-        64, /* EIO: fsync, which is what makes names durable; the part of FAIL_WRITE that a test may want alone */
-    FAIL_SQLITE = 32 /* a function of the library behind fail_sqlite() */
+        64, /* EIO: fsync, which makes names durable: the part of FAIL_WRITE that a test may want alone */
+    FAIL_SERVER = 128 /* a function of libpq or libmariadb: fail_server.h */
 };
 
 enum fail_how {

@@ -11,6 +11,7 @@
 
 static struct tern_import *import;
 static char url[200];
+static const char *tool; /* that compresses segments, NULL: none */
 static unsigned errors;
 static bool patient; /* the fault ends by itself: the import is to converge before it is closed */
 
@@ -33,7 +34,8 @@ static bool has_all;
 
 static int open_import(void)
 {
-    struct tern_import_config config = {.report = report, .rows = 4, .segment_bytes = 300};
+    struct tern_import_config config = {
+        .report = report, .rows = 4, .segment_bytes = 300, .segment_tool = tool};
     return tern_import_open(&import, stage, url, &config);
 }
 
@@ -45,26 +47,24 @@ static void close_all(void)
     stage = NULL;
 }
 
-static void begin(const char *name, bool all)
+static void begin(const char *scheme, const char *name, bool all)
 {
     folder_fresh();
     errors = 0;
     has_all = all;
-    snprintf(url, sizeof url, "%s", folder_path(name));
-    memmove(url + (name[0] == 'o' && name[3] == '.' ? 7 : 4), url, strlen(url) + 1);
-    memcpy(url, strchr(name, '.') != NULL ? "sqlite:" : "csv:", strchr(name, '.') != NULL ? 7 : 4);
+    snprintf(url, sizeof url, "%s%s", scheme, folder_path(name));
 }
 
 static void prepare_first(void)
 {
-    begin("out.db", false);
+    begin("sqlite:", "out.db", false);
     fill_store(false);
 }
 
 /* A destination that has something, and a trigger that refuses some rows. */
 static void prepare_rest(void)
 {
-    begin("out.db", true);
+    begin("sqlite:", "out.db", true);
     fill_store(true);
     execute(
         "CREATE TABLE climate(device TEXT NOT NULL, tern_id INTEGER NOT NULL, at INTEGER NOT NULL, celsius "
@@ -140,6 +140,76 @@ static void sqlite_has_everything_once_whatever_file_or_thread_is_refused(void)
     each("halves", FAIL_READ | FAIL_WRITE, FAIL_HALF, true);
 }
 
+/* ---- Segments -------------------------------------------------------------------------------------------------------------------------- */
+
+static char expected_lines[8000], found_lines[8000];
+
+static void prepare_csv(void)
+{
+    begin("csv:", "out", true);
+    fill_store(true);
+}
+
+/* The records of all closed segments, sorted: each once. */
+static void read_segments(char *to)
+{
+    char command[500];
+    snprintf(command, sizeof command,
+             "cd %s/out && { cat *.csv 2>/dev/null; for f in *.gz; do gzip -dc $f 2>/dev/null; done; } | "
+             "grep '^dev1' | "
+             "sort",
+             folder);
+    FILE *pipe = popen(command, "r");
+    to[0] = '\0';
+    if (!CHECK(pipe != NULL))
+        return;
+    to[fread(to, 1, sizeof found_lines - 1, pipe)] = '\0';
+    pclose(pipe);
+}
+
+static void inspect_segments(void)
+{
+    finish_import();
+    close_all();
+    read_segments(found_lines);
+    if (!CHECK(strcmp(found_lines, expected_lines) == 0))
+        printf("    found\n%s    expected\n%s", found_lines, expected_lines);
+}
+
+static void each_csv(const char *name, unsigned groups, enum fail_how how)
+{
+    patient = how != FAIL_ON;
+    fail_each(&(struct fail_scenario){name, groups, how, true, prepare_csv, run_import, inspect_segments});
+}
+
+static void segments_hold_every_record_once_whatever_call_fails(void)
+{
+    tool = NULL;
+    prepare_csv();
+    finish_import();
+    close_all();
+    read_segments(expected_lines);
+    CHECK(strstr(expected_lines, ",wide,") != NULL && strstr(expected_lines, "poison") != NULL);
+    each_csv("memory", FAIL_MEMORY, FAIL_ONCE);
+    each_csv("reading", FAIL_READ, FAIL_ONCE);
+    each_csv("writing", FAIL_WRITE, FAIL_ONCE);
+    each_csv("a full disk", FAIL_WRITE, FAIL_ON);
+    each_csv("syncing that worked", FAIL_WRITE, FAIL_UNHEARD);
+    each_csv("halves", FAIL_READ | FAIL_WRITE, FAIL_HALF);
+    each_csv("signals", FAIL_READ | FAIL_WRITE, FAIL_INTERRUPT);
+}
+
+static void compressed_segments_do_too(void)
+{
+    tool = "gzip";
+    each_csv("compressed, memory", FAIL_MEMORY, FAIL_ONCE);
+    each_csv("compressed, reading", FAIL_READ, FAIL_ONCE);
+    each_csv("compressed, writing", FAIL_WRITE, FAIL_ONCE);
+    each_csv("compressed, programs", FAIL_PROCESS, FAIL_ONCE);
+    each_csv("compressed, signals", FAIL_READ | FAIL_WRITE | FAIL_PROCESS, FAIL_INTERRUPT);
+    tool = NULL;
+}
+
 int main(void)
 {
     fail_folder(folder);
@@ -150,6 +220,11 @@ int main(void)
     RUN_OR_SKIP(sqlite_has_everything_once_whatever_call_of_its_library_fails);
     RUN_OR_SKIP(sqlite_has_everything_once_whatever_memory_is_refused);
     RUN_OR_SKIP(sqlite_has_everything_once_whatever_file_or_thread_is_refused);
+    RUN(segments_hold_every_record_once_whatever_call_fails);
+    if (system("gzip --version >/dev/null 2>&1") == 0)
+        RUN(compressed_segments_do_too);
+    else
+        SKIP(compressed_segments_do_too, "gzip is not installed");
     folder_remove();
     return test_report();
 }
