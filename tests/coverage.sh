@@ -34,11 +34,22 @@ tests=$(echo "$tests" | tr ' ' '\n' | grep -E "$only" | sed "s|^|$out/|; s|\.c\$
 # What is measured, in the libraries, taken into a test whole or in tern.h, is built as it is written; the rest of the tests may be fast. A child
 # process writes its counts as it exits, and only then.
 make=${MAKE:-make}
+# The gateway's own program, its commands, and the clients of servers are taken by scripts: where a server is installed.
+scripts= tools=
+case "$*" in
+*host* | '')
+    scripts="tests/e2e/e2e_bad_input.sh tests/e2e/e2e_gateway.sh tests/e2e/e2e_occupancy.sh tests/e2e/e2e_store.sh tests/all/segments.sh"
+    command -v pg_config >/dev/null 2>&1 && scripts="$scripts tests/all/postgres.sh"
+    command -v mariadbd >/dev/null 2>&1 && scripts="$scripts tests/all/mariadb.sh"
+    scripts=$(echo "$scripts" | tr ' ' '\n' | grep -E "$only")
+    [ -z "$scripts" ] || tools=$(ls tests/e2e/*.c tests/servers/*.c | sed "s|^|$out/|; s|\.c\$||")
+    ;;
+esac
 including=$(grep -l -E '#include "../../(core|host)/(.*\.c|tern\.h)"' tests/unit/*.c | sed "s|^|$out/|; s|c$|o|")
 # shellcheck disable=SC2086
 {
-    $make -s -j2 B="$out" CC=gcc CFLAGS="-O0 -g --coverage" "$out/libtern.a" "$out/libtern_host.a" $including &&
-        $make -s -j2 B="$out" CC=gcc CFLAGS="-O1 -g -D_exit=exit" LIBS="-pthread -ldl -lm --coverage" $tests
+    $make -s -j2 B="$out" CC=gcc CFLAGS="-O0 -g --coverage" "$out/libtern.a" "$out/libtern_host.a" "$out/tern-gateway" "$out/tern-device" $including &&
+        $make -s -j2 B="$out" CC=gcc CFLAGS="-O1 -g -D_exit=exit" LIBS="-pthread -ldl -lm --coverage" $tests $tools
 } || exit 1
 find "$out" -name '*.gcda' -delete
 
@@ -53,12 +64,17 @@ arguments() {
     */pack_random) echo 1 100000 ;;
     esac
 }
+[ -n "${FULL:-}" ] || export FAIL_STRIDE="${FAIL_STRIDE:-5}" KILLS=2 SCHEDULES=1
+export BUILD="$out"
 runs=$(mktemp)
 trap 'rm -f "$runs"' EXIT
 slow='import|powercut|sink_csv|server|bloom|keeper|replay|stage'
 for test in $(echo "$tests" | grep -E "$slow") $(echo "$tests" | grep -v -E "$slow"); do
     echo "$test" "$(arguments "$test")"
 done >"$runs"
+for script in $scripts; do
+    echo "sh $script"
+done >>"$runs"
 # Two at a time: the counts are files, and are added to under a lock.
 xargs -P 2 -I '{}' sh -c 'log=$(mktemp)
     {} >"$log" 2>&1 </dev/null || { echo "coverage: {} failed"; tail -n 5 "$log"; rm -f "$log"; exit 1; }

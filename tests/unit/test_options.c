@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The gateway's options and its log lines. */
+/* The gateway's options, the names that it gives to tables, and its log lines. */
 #include "../../host/options.h"
 
 #include <string.h>
 #include <unistd.h>
 
 #include "../../host/log.h"
+#include "../../host/style.h"
 #include "../test.h"
 
 static struct tern_options options;
@@ -130,6 +131,147 @@ static void fields_stay_on_one_line_whatever_they_hold(void)
                  "f=\"\\x00\\xff\\xc0\\x80\" g=-5") == 0);
 }
 
+/* What a terminal could take for a command, or a parser for two characters, is escaped; every other character of UTF-8 passes. */
+static void only_whole_and_harmless_characters_pass(void)
+{
+    static const char *const good[] = {"\xC2\xA0",     "\xDF\xBF",         "\xE0\xA0\x80",    "\xED\x9F\xBF",
+                                       "\xEF\xBF\xBD", "\xF0\x90\x80\x80", "\xF4\x8F\xBF\xBF"};
+    static const char *const bad[] = {"\x80",
+                                      "\xC1\xBF",
+                                      "\xC2\x80",
+                                      "\xC2\x9F",
+                                      "\xC2",
+                                      "\xC3x",
+                                      "\xE0\x9F\x80",
+                                      "\xE2\x82",
+                                      "\xE2\x82x",
+                                      "\xED\xA0\x80",
+                                      "\xF0\x8F\x80\x80",
+                                      "\xF4\x90\x80\x80",
+                                      "\xF5\x80\x80\x80",
+                                      "\xF0\x90\x80"};
+    struct tern_fields fields;
+    char expected[40];
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        tern_fields_begin(&fields);
+        tern_fields_text(&fields, "a", good[i]);
+        snprintf(expected, sizeof expected, "a=\"%s\"", good[i]);
+        CHECK(strcmp(fields.text, expected) == 0);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        tern_fields_begin(&fields);
+        tern_fields_text(&fields, "a", bad[i]);
+        snprintf(expected, sizeof expected, "a=\"\\x%02x", (unsigned char)bad[i][0]);
+        CHECK(strncmp(fields.text, expected, strlen(expected)) == 0);
+    }
+    static const char *const words[] = {"a=b", "a\"b", "a\\b", "a b", "a\x7F", "\x1b"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        tern_fields_begin(&fields);
+        tern_fields_text(&fields, "a", words[i]);
+        CHECK(fields.text[2] == '"');
+    }
+}
+
+static void levels_have_names(void)
+{
+    enum tern_level level;
+    CHECK(tern_level_find("warn", &level) && level == TERN_WARN);
+    CHECK(strcmp(tern_level_name(TERN_ERROR), "error") == 0);
+    CHECK(!tern_level_find("loud", &level) && !tern_level_find("", &level));
+}
+
+/* Where nobody listens, and where what is said has no fields. */
+static void an_event_without_a_listener_or_fields_is_none_the_worse(void)
+{
+    char line[100] = "";
+    int ends[2];
+    tern_report_event(NULL, TERN_ERROR, "nothing", NULL);
+    tern_report_event(&(struct tern_report){NULL, NULL}, TERN_ERROR, "nothing", NULL);
+    CHECK(pipe(ends) == 0);
+    tern_log_line(ends[1], 0, TERN_INFO, "stopped", "");
+    CHECK(read(ends[0], line, sizeof line - 1) > 0);
+    CHECK(strcmp(line, "time=1970-01-01T00:00:00.000Z level=info event=stopped\n") == 0);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+/* A line is one write of bounded size, whatever is given. */
+static void a_line_that_is_too_long_is_cut_and_ends_as_a_line(void)
+{
+    static char fields[5000], line[6000];
+    int ends[2];
+    memset(fields, 'x', sizeof fields - 1);
+    CHECK(pipe(ends) == 0);
+    tern_log_line(ends[1], 0, TERN_INFO, "long", fields);
+    ssize_t size = read(ends[0], line, sizeof line);
+    CHECK(size > 1000 && size <= 2048 && line[size - 1] == '\n');
+    close(ends[0]);
+    close(ends[1]);
+}
+
+static void too_many_values_and_too_long_words_are_refused(void)
+{
+    char line[200], longest[90];
+    memset(longest, 'x', sizeof longest - 1);
+    longest[sizeof longest - 1] = '\0';
+    memcpy(longest, "--", 2);
+    CHECK(!parse(longest, NULL, NULL, NULL));
+    CHECK(strstr(options.error, "unknown word") != NULL);
+    CHECK(!parse("--help=no", NULL, NULL, NULL));
+    CHECK(!parse("--stage=", NULL, NULL, NULL));
+    CHECK(!parse("--stage", NULL, NULL, NULL));
+    parse(NULL, NULL, NULL, NULL);
+    for (int i = 0; i < TERN_OPTION_VALUES_MAX; i++) {
+        snprintf(line, sizeof line, "--sink=csv:%d", i);
+        char *argv[] = {line, line, NULL};
+        CHECK(tern_options_parse(&options, 2, argv));
+    }
+    char *argv[] = {line, line, NULL};
+    CHECK(!tern_options_parse(&options, 2, argv));
+    CHECK(strstr(options.error, "at most 16 times") != NULL);
+    tern_options_free(&options);
+}
+
+static void values_are_compared_one_by_one(void)
+{
+    struct tern_options other = {.error = ""};
+    char *first[] = {"x", "--sink=csv:a", "--sink=csv:b", "--stage=a", NULL};
+    char *second[] = {"x", "--sink=csv:a", "--sink=csv:c", "--window=4096", NULL};
+    parse(NULL, NULL, NULL, NULL);
+    CHECK(tern_options_parse(&options, 4, first) && tern_options_parse(&other, 4, second));
+    CHECK(!tern_options_equal(&options, &other, TERN_OPTION_SINK));
+    CHECK(!tern_options_equal(&options, &other, TERN_OPTION_STAGE));
+    CHECK(tern_options_equal(&options, &options, TERN_OPTION_SINK));
+    CHECK(tern_options_equal(&options, &other, TERN_OPTION_LISTEN));
+    tern_options_free(&options);
+    tern_options_free(&other);
+}
+
+/* ---- Names --------------------------------------------------------------------------------------------------------------------- */
+
+static int apply(const char *const *names, size_t count)
+{
+    struct tern_import_config config = {.rows = 0};
+    struct tern_host_style style = {.names = names, .name_count = count};
+    int status = tern_style_apply(&style, &config);
+    tern_style_free(&config);
+    return status;
+}
+
+static void names_that_a_database_or_tern_would_mistake_are_refused(void)
+{
+    static const char *const good[] = {"room=rooms", "room.v=value", "a=b c"};
+    static const char *const bad[] = {
+        "",          "room",        "=rooms",
+        "room=",     "room=device", "room=tern_id",
+        "room=a\nb", "room=a\x7F",  "room=1234567890123456789012345678901234567890123456789012345678901234"};
+    static const char *const twice[] = {"room=a", "hall=b", "room=c"};
+    CHECK_EQ(apply(good, 3), TERN_HOST_OK);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        CHECK_EQ(apply(&bad[i], 1), TERN_HOST_E_ARGUMENT);
+    CHECK_EQ(apply(twice, 3), TERN_HOST_E_ARGUMENT);
+}
+
 static void fields_that_do_not_fit_are_left_out_whole(void)
 {
     struct tern_fields fields;
@@ -165,6 +307,13 @@ int main(void)
     RUN(the_command_line_wins_over_the_file);
     RUN(a_bad_line_is_named_and_changes_nothing);
     RUN(fields_stay_on_one_line_whatever_they_hold);
+    RUN(only_whole_and_harmless_characters_pass);
+    RUN(levels_have_names);
+    RUN(an_event_without_a_listener_or_fields_is_none_the_worse);
+    RUN(a_line_that_is_too_long_is_cut_and_ends_as_a_line);
+    RUN(too_many_values_and_too_long_words_are_refused);
+    RUN(values_are_compared_one_by_one);
+    RUN(names_that_a_database_or_tern_would_mistake_are_refused);
     RUN(fields_that_do_not_fit_are_left_out_whole);
     RUN(a_line_has_time_level_and_event);
     return test_report();
