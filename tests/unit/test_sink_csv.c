@@ -366,6 +366,52 @@ static void damage_before_valid_records_is_reported_and_never_cut(void)
     done();
 }
 
+/* Whole records with a byte that cannot be: the manifest is taken or refused with a reason, and nothing else happens. */
+static void records_that_make_no_sense_are_refused_with_a_reason(void)
+{
+    static uint8_t bytes[8192];
+    char path[1000];
+    three_records(path);
+    FILE *file = fopen(path, "rb");
+    size_t size = fread(bytes, 1, sizeof bytes, file), refused = 0, tried = 0, record;
+    fclose(file);
+    int out = open(folder_path("out"), O_RDONLY | O_DIRECTORY);
+    for (size_t at = MAGIC_SIZE; (record = valid_record(bytes, size, at)) != 0; at += record) {
+        for (size_t i = at + HEAD; i < at + record; i++) {
+            struct tern_csv_manifest manifest;
+            struct tern_sink sink = {.error = ""};
+            uint8_t kept = bytes[i];
+            bytes[i] = tried++ % 2 == 0 ? 0xFF : (uint8_t)(kept + 1);
+            tern_store32(bytes + at + 4, record_crc(bytes + at, record - HEAD));
+            file = fopen(path, "wb");
+            fwrite(bytes, 1, size, file);
+            fclose(file);
+            int status = tern_csv_manifest_open(&manifest, out, &sink);
+            CHECK(status == TERN_HOST_OK || (status == TERN_HOST_E_CORRUPT && sink.error[0] != '\0'));
+            refused += status != TERN_HOST_OK;
+            tern_csv_manifest_close(&manifest);
+            bytes[i] = kept;
+        }
+        tern_store32(bytes + at + 4, record_crc(bytes + at, record - HEAD));
+    }
+    close(out);
+    CHECK(tried > 100 && refused > 10);
+}
+
+static void a_manifest_of_another_version_is_left_alone(void)
+{
+    char path[1000];
+    three_records(path);
+    FILE *file = fopen(path, "r+b");
+    fputs("terncsv9", file);
+    fclose(file);
+    open_stage();
+    CHECK_EQ(open_import(0), TERN_HOST_OK);
+    CHECK_EQ(tern_import_drain(import, 300), TERN_HOST_E_LIMIT);
+    CHECK(strstr(last_fields, "another version") != NULL);
+    done();
+}
+
 static void a_call_that_fails_at_any_place_loses_and_repeats_nothing(void)
 {
     struct chunk_bytes made;
@@ -414,6 +460,8 @@ int main(void)
     RUN(kills_at_random_moments_lose_and_repeat_nothing);
     RUN(a_torn_record_is_cut);
     RUN(damage_before_valid_records_is_reported_and_never_cut);
+    RUN(records_that_make_no_sense_are_refused_with_a_reason);
+    RUN(a_manifest_of_another_version_is_left_alone);
     RUN(a_call_that_fails_at_any_place_loses_and_repeats_nothing);
     RUN(a_folder_in_use_is_waited_for);
     folder_remove();

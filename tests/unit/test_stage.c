@@ -2,6 +2,7 @@
 /* The staging store: parts into segments, positions, epochs, recovery, readers. */
 #include "../test.h"
 
+#include "../../host/journal.h"
 #include "chunks.h"
 
 static struct tern_stage *stage;
@@ -658,6 +659,111 @@ static void a_device_with_a_new_epoch_each_start_does_not_fill_memory(void)
     tern_stage_close(stage);
 }
 
+/* ---- Entries that are whole and make no sense ---------------------------------------------------------------------------------------- */
+
+static unsigned unusable;
+
+static void count_unusable(void *context, enum tern_level level, const char *event, const char *fields)
+{
+    (void)context;
+    (void)level;
+    (void)fields;
+    unusable += strcmp(event, "stage-entries-unusable") == 0;
+}
+
+static int pass_entry(void *context, uint64_t position, const uint8_t *body, size_t size)
+{
+    (void)context;
+    (void)position;
+    (void)body;
+    (void)size;
+    return 0;
+}
+
+/* Reads all entries of the journal in the folder, and appends each of them with one byte changed, at every place. */
+static void append_nonsense(uint8_t change)
+{
+    static uint8_t bodies[64][TERN_JOURNAL_BODY_MAX];
+    size_t sizes[64], count = 0;
+    struct tern_journal_config config = {.directory = folder, .replay = pass_entry};
+    struct tern_journal *journal;
+    struct tern_journal_reader *reader;
+    struct tern_journal_entry entry;
+    CHECK_EQ(tern_journal_open(&journal, &config), TERN_HOST_OK);
+    CHECK_EQ(tern_journal_reader_open(journal, 0, &reader), TERN_HOST_OK);
+    while (count < 64 && tern_journal_read(reader, &entry) == 1) {
+        memcpy(bodies[count], entry.body, entry.size);
+        sizes[count++] = entry.size;
+    }
+    tern_journal_reader_close(reader);
+    CHECK(count > 5);
+    for (size_t i = 0; i < count; i++)
+        for (size_t at = 0; at < sizes[i] && at < 200; at++) {
+            if (at == 1)
+                continue; /* the count of references, which the journal itself looks at */
+            bodies[i][at] ^= change;
+            CHECK(tern_journal_append(journal, bodies[i], sizes[i]) != 0);
+            bodies[i][at] ^= change;
+        }
+    CHECK_EQ(tern_journal_sync(journal), TERN_HOST_OK);
+    tern_journal_close(journal);
+}
+
+/* Whatever stands in a journal, its checksums right: the store opens, says so, and goes on serving. */
+static void entries_that_make_no_sense_are_passed_over_with_an_alarm(void)
+{
+    static const uint8_t changes[] = {0x01, 0x80, 0xFF, 0x10};
+    struct chunk_bytes made;
+    for (size_t round = 0; round < sizeof changes; round++) {
+        fresh();
+        struct tern_stage_range *range = chunks_device(stage, "dev1");
+        chunks_device(stage, "dev2");
+        chunks_fill(&made, 1, 5);
+        chunks_send(stage, range, &made, 0);
+        CHECK_EQ(tern_stage_gap(stage, range, 6, 9, TERN_GAP_OVERFLOW), TERN_HOST_OK);
+        CHECK_EQ(tern_stage_sync(stage), TERN_HOST_OK);
+        chunks_open(&made, 10);
+        for (uint32_t at = 10; at < 14; at++) {
+            uint32_t sent = made.chunk.size;
+            chunks_put(&made, &chunks_table, at, "n");
+            tern_chunk_finish(&made.chunk, at == 13, true);
+            chunks_send(stage, range, &made, sent);
+            CHECK_EQ(tern_stage_sync(stage), TERN_HOST_OK);
+        }
+        tern_stage_close(stage);
+        append_nonsense(changes[round]);
+        struct tern_stage_config config = {
+            .directory = folder, .report = {count_unusable, NULL}, .file_bytes = 4000};
+        unusable = 0;
+        CHECK_EQ(tern_stage_open(&stage, &config), TERN_HOST_OK);
+        CHECK_EQ(unusable, 1);
+        /* Another device is served, and its records come back; a reader gets to the end. */
+        range = chunks_device(stage, "dev3");
+        if (CHECK(range != NULL)) {
+            chunks_fill(&made, 1, 5);
+            CHECK_EQ(chunks_send(stage, range, &made, 0), TERN_HOST_OK);
+            CHECK_EQ(tern_stage_sync(stage), TERN_HOST_OK);
+            CHECK_EQ(range->durable.next, 6);
+        }
+        struct tern_stage_reader *reader;
+        struct tern_entry entry;
+        uint8_t chunk[TERN_CHUNK_MAX];
+        uint32_t last = 0;
+        int status;
+        CHECK_EQ(tern_stage_reader_open(stage, 0, &reader), TERN_HOST_OK);
+        while ((status = tern_stage_read(reader, &entry)) == 1) {
+            if (entry.kind == TERN_ENTRY_CHUNK)
+                (void)tern_stage_chunk(reader, &entry, chunk);
+            if (entry.kind == TERN_ENTRY_CHUNK && strcmp(entry.device, "dev3") == 0)
+                last = entry.last;
+        }
+        CHECK_EQ(status, 0);
+        CHECK_EQ(last, 5);
+        tern_stage_reader_close(reader);
+        tern_stage_close(stage);
+    }
+}
+
 int main(void)
 {
     RUN(a_whole_chunk_is_durable_only_after_sync);
@@ -684,6 +790,7 @@ int main(void)
     RUN(a_hello_is_written_down_only_when_it_says_something_new);
     RUN(contradicting_ranges_are_refused);
     RUN(a_device_with_a_new_epoch_each_start_does_not_fill_memory);
+    RUN(entries_that_make_no_sense_are_passed_over_with_an_alarm);
     folder_remove();
     return test_report();
 }
