@@ -58,7 +58,7 @@ static struct tern_value decode(const struct tern_column *column, const struct t
         return tern_bytes(room, size);
     }
     if (value->kind == TERN_SQL_INTEGER)
-        return tern_int(value->integer * power_of_ten(decimals));
+        return tern_int((int64_t)((uint64_t)value->integer * (uint64_t)power_of_ten(decimals)));
     if (value->kind == TERN_SQL_REAL)
         return tern_int(llround(value->real * (double)power_of_ten(decimals)));
     return tern_int(scan_digits(value->data, value->size, decimals));

@@ -274,6 +274,96 @@ static void damaged_segments_are_refused_with_a_reason(void)
            "not imported together");
 }
 
+/* All segments of the folder as words of a line. */
+static void name_segments(char *to, size_t room, const char *end)
+{
+    DIR *listing = opendir(folder_path("out"));
+    for (struct dirent *entry; listing != NULL && (entry = readdir(listing)) != NULL;) {
+        size_t size = strlen(entry->d_name), used = strlen(to);
+        if (entry->d_name[0] != '.' && size > 4 && strcmp(entry->d_name + size - 4, end) == 0)
+            snprintf(to + used, room - used, " @/out/%s", entry->d_name);
+    }
+    if (CHECK(listing != NULL))
+        closedir(listing);
+}
+
+/* Records of all kinds, deletes and snapshots too. */
+static void segments_that_are_imported_give_the_same_tables(void)
+{
+    char words[3000] = "import --stage @/back", first[4000];
+    prepare();
+    execute("DROP TRIGGER no");
+    name_segments(words, sizeof words, ".csv");
+    EXPECT(words, 0, "0 were there");
+    EXPECT(words, 0, "0 rows are in");
+    unlink(folder_path("out.db"));
+    EXPECT("replay --stage @/stage --sink sqlite:@/out.db", 0, "rows brought in");
+    snprintf(first, sizeof first, "%s", read_database(true));
+    unlink(folder_path("out.db"));
+    EXPECT("replay --stage @/back --sink sqlite:@/out.db", 0, "rows brought in");
+    const char *second = read_database(true);
+    /* What was lost on the device's side is a gap of another reason here. */
+    char *gap = strstr(first, "dev1|0|14|16|"), *other = strstr(second, "dev1|0|14|16|");
+    CHECK(gap != NULL && other != NULL);
+    if (gap != NULL && other != NULL &&
+        !CHECK((gap - first) == (other - second) && memcmp(first, second, (size_t)(gap - first)) == 0))
+        printf("    %s    not\n%s", second, first);
+}
+
+static void an_audit_reads_compressed_segments_and_refuses_damaged_ones(void)
+{
+    static const char *const damaged[] = {"no comma at all\n", "dev1,34359738374\n",
+                                          "dev1,123456789012345678901234567890,put,3,x\n"};
+    char command[300];
+    prepare();
+    snprintf(command, sizeof command, "gzip -q %s/out/log-*.csv 2>/dev/null", folder);
+    if (system(command) == 0) {
+        EXPECT("audit --stage @/stage --sink csv:@/out", 0, " 0 differences");
+        snprintf(command, sizeof command,
+                 "for f in %s/out/log-*.gz; do chmod u+w $f; printf 'torn' >$f; done", folder);
+        CHECK_EQ(system(command), 0);
+        EXPECT("audit --stage @/stage --sink csv:@/out", 1, "damaged");
+    }
+    for (size_t i = 0; i < 3; i++) {
+        char text[200];
+        prepare();
+        snprintf(text, sizeof text, "device,tern_id,tern_op,level,line\n%s", damaged[i]);
+        write_file("out/log-00000077-20260101T000000Z.csv", text);
+        EXPECT("audit --stage @/stage --sink csv:@/out", 1, "not a record");
+    }
+    prepare();
+    EXPECT("audit --stage @/stage --sink csv:@/out --device dev1 --first 8:2 --last 8:7", 0,
+           " 0 differences");
+    EXPECT("audit --stage @/stage --sink csv:@/out --device dev", 0, "0 rows compared");
+    EXPECT("audit --stage @/stage --sink csv:@/out --since 2026-01-01 --until 2100-01-01", 0,
+           " 0 differences");
+    EXPECT("audit --stage @/stage --sink csv:@/out --since 2100-01-01", 0, "0 rows compared");
+    EXPECT("audit --stage @/stage --sink sqlite:@/out.db --device dev1", 0, " 0 differences");
+}
+
+static void a_schema_file_that_cannot_be_right_is_refused(void)
+{
+    static const char *const lines[] = {
+        "table a_name_that_is_longer_than_any_table_may_be_called_here_really\n",
+        "mode sideways\n",
+        "nonsense\n",
+        "column\n",
+        "column id\n",
+        "column id volts\n",
+        "column id unsigned(x)\n",
+        "column id unsigned(9999)\n",
+        "column id unsigned(32) primary\n",
+        "column a_name_that_is_longer_than_any_column_may_be_called_here_really text(5)\n",
+        "column id unsigned(32)\n" /* no key */};
+    char text[300];
+    prepare();
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        snprintf(text, sizeof text, "table kinds\nmode merge\n%s", lines[i]);
+        write_file("one.schema", text);
+        EXPECT("import --stage @/sd --schema @/one.schema @/room.csv", 1, "one.schema");
+    }
+}
+
 /* ---- Under failing calls ---------------------------------------------------------------------------------------------------------------- */
 
 static const char *line;
@@ -378,6 +468,9 @@ int main(void)
     RUN_OR_SKIP(refused_records_are_retried_by_the_command);
     RUN_OR_SKIP(a_schema_file_says_what_a_files_columns_are);
     RUN(damaged_segments_are_refused_with_a_reason);
+    RUN_OR_SKIP(segments_that_are_imported_give_the_same_tables);
+    RUN_OR_SKIP(an_audit_reads_compressed_segments_and_refuses_damaged_ones);
+    RUN_OR_SKIP(a_schema_file_that_cannot_be_right_is_refused);
     RUN_OR_SKIP(audits_have_compared_all_or_say_why_not);
     RUN_OR_SKIP(replays_have_brought_all_in_or_say_why_not);
     RUN_OR_SKIP(listings_are_whole_or_not_there);

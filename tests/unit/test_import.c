@@ -639,6 +639,70 @@ static void values_stay_what_they_are(void)
     done();
 }
 
+static const struct tern_column sums_columns[] = {{"id", TERN_U8, TERN_KEY},
+                                                  {"money", TERN_DECIMAL(2), TERN_NULLABLE | TERN_ADD},
+                                                  {"fine", TERN_DECIMAL(18), TERN_NULLABLE | TERN_MIN},
+                                                  {"ratio", TERN_FLOAT(3), TERN_NULLABLE | TERN_MAX},
+                                                  {"name", TERN_TEXT(20), TERN_NULLABLE | TERN_MAX},
+                                                  {"blob", TERN_BYTES(9), TERN_NULLABLE | TERN_FIRST},
+                                                  {"day", TERN_TIME_MS, TERN_NULLABLE | TERN_MIN},
+                                                  {"last", TERN_I64, TERN_NULLABLE}};
+static const struct tern_table sums = TERN_TABLE("sums", TERN_MERGE, sums_columns);
+
+/* What the database has and what comes are joined by tern where a double could not: each turn reads the row back. */
+static void columns_with_rules_stay_exact_beyond_what_a_double_holds(void)
+{
+    struct chunk_bytes made;
+    const struct tern_value rows[3][8] = {
+        {tern_int(1), tern_int(9007199254740993), tern_int(INT64_MAX), tern_int(-2500), tern_text("b"),
+         tern_bytes("\0\1", 2), tern_int(1700000000123), tern_int(5)},
+        {tern_int(1), tern_int(9007199254740993), tern_int(-INT64_MAX), tern_int(1250), tern_text("a"),
+         tern_null(), tern_int(1700000000122), tern_null()},
+        {tern_int(1), tern_int(-1), tern_null(), tern_null(), tern_null(), tern_bytes("x", 1), tern_null(),
+         tern_int(7)}};
+    fresh();
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    chunks_schema(stage, range->device, &sums);
+    for (uint32_t i = 0; i < 3; i++) {
+        chunks_open(&made, 1 + i);
+        CHECK_EQ(tern_chunk_put(&made.chunk, &sums, TERN_OP_PUT, rows[i]), TERN_OK);
+        tern_chunk_finish(&made.chunk, true, false);
+        chunks_send(stage, range, &made, 0);
+        drain();
+    }
+    CHECK_TEXT(ask("SELECT money FROM sums"), "180143985094819.85");
+    CHECK_TEXT(ask("SELECT fine FROM sums"), "-9.223372036854775807");
+    CHECK_TEXT(ask("SELECT ratio FROM sums"), "1.25");
+    CHECK_TEXT(ask("SELECT name || hex(blob) || day FROM sums"), "b00011700000000122");
+    CHECK_TEXT(ask("SELECT last FROM sums"), "7");
+    done();
+}
+
+static const struct tern_column word_columns[] = {{"word", TERN_TEXT(20), TERN_KEY}, {"n", TERN_U32, 0}};
+static const struct tern_table words = TERN_TABLE("words", TERN_MERGE, word_columns);
+
+/* Keys are sorted before they are loaded: texts that begin alike, and the empty one. */
+static void keys_that_are_texts_are_told_apart_to_the_last_byte(void)
+{
+    static const char *const list[] = {"",  "a", "station-001", "station-0010", "station-002", "station-001",
+                                       "b", "",  "station-01"};
+    struct chunk_bytes made;
+    fresh();
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    chunks_schema(stage, range->device, &words);
+    chunks_open(&made, 1);
+    for (uint32_t i = 0; i < 9; i++) {
+        struct tern_value row[2] = {tern_text(list[i]), tern_int(i)};
+        CHECK_EQ(tern_chunk_put(&made.chunk, &words, TERN_OP_PUT, row), TERN_OK);
+    }
+    tern_chunk_finish(&made.chunk, true, false);
+    chunks_send(stage, range, &made, 0);
+    drain();
+    CHECK_TEXT(ask("SELECT group_concat(word || '=' || n, ' ') FROM (SELECT * FROM words ORDER BY word)"),
+               "=7 a=1 b=6 station-001=5 station-0010=3 station-002=4 station-01=8");
+    done();
+}
+
 static const struct tern_column wider_columns[] = {
     {"at", TERN_TIME_S, TERN_KEY}, {"note", TERN_TEXT(64), TERN_NULLABLE}, {"humidity", TERN_DECIMAL(1), 0}};
 static const struct tern_table wider = TERN_TABLE("climate", TERN_MERGE, wider_columns);
@@ -1113,6 +1177,8 @@ int main(void)
     RUN_OR_SKIP(gaps_are_rows_and_shrink_when_their_records_come);
     RUN_OR_SKIP(values_stay_what_they_are);
     RUN_OR_SKIP(packed_chunks_that_grow_arrive_as_plain_ones_do);
+    RUN_OR_SKIP(columns_with_rules_stay_exact_beyond_what_a_double_holds);
+    RUN_OR_SKIP(keys_that_are_texts_are_told_apart_to_the_last_byte);
     RUN_OR_SKIP(a_new_column_is_added_and_append_keeps_every_row);
     RUN_OR_SKIP(a_table_with_another_key_holds_only_its_own_records);
     RUN_OR_SKIP(a_refused_row_becomes_a_gap_and_the_rest_goes_in);
