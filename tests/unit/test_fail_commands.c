@@ -341,6 +341,36 @@ static void an_audit_reads_compressed_segments_and_refuses_damaged_ones(void)
     EXPECT("audit --stage @/stage --sink sqlite:@/out.db --device dev1", 0, " 0 differences");
 }
 
+/* The list of destinations is tern's own, and somebody may have opened it in an editor. */
+static void a_damaged_list_of_destinations_is_refused_and_kept(void)
+{
+    static const char *const bad[] = {"",
+                                      "tern-destinations 2\n",
+                                      "tern-destinations 1\nactive 1 2 3\n",
+                                      "tern-destinations 1\nasleep 0 0 0 0 0 csv:x\n",
+                                      "tern-destinations 1\nactive 0 0 0 0 0 \n",
+                                      "tern-destinations 1\nactive x 0 0 0 0 csv:x\n"};
+    char kept[200];
+    prepare();
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        write_file("stage/destinations", bad[i]);
+        EXPECT("sinks --stage @/stage", 1, "damaged");
+        EXPECT("sinks --stage @/stage --pause csv:@/out", 1, "damaged");
+        EXPECT("status --stage @/stage", 1, "damaged");
+        read_back("stage/destinations", kept, sizeof kept);
+        CHECK(strcmp(kept, bad[i]) == 0);
+    }
+    write_file(
+        "stage/destinations",
+        "tern-destinations 1\nactive 128 0 1700000000000 5 0 csv:\"quoted\\\"\npaused 999999 0 0 0 0 csv:b\n"
+        "detached 0 0 0 0 0 csv:c\n");
+    EXPECT("status --stage @/stage", 0, "csv:b");
+    EXPECT("status --stage @/stage --json", 0, "\\\"quoted");
+    EXPECT("sinks --stage @/stage --resume csv:b --pause csv:c", 0, "active");
+    EXPECT("sinks --stage @/stage --forget csv:c --forget csv:b", 0, "quoted");
+    CHECK(strstr(said, "csv:b") == NULL);
+}
+
 static void a_schema_file_that_cannot_be_right_is_refused(void)
 {
     static const char *const lines[] = {
@@ -470,6 +500,7 @@ int main(void)
     RUN(damaged_segments_are_refused_with_a_reason);
     RUN_OR_SKIP(segments_that_are_imported_give_the_same_tables);
     RUN_OR_SKIP(an_audit_reads_compressed_segments_and_refuses_damaged_ones);
+    RUN_OR_SKIP(a_damaged_list_of_destinations_is_refused_and_kept);
     RUN_OR_SKIP(a_schema_file_that_cannot_be_right_is_refused);
     RUN_OR_SKIP(audits_have_compared_all_or_say_why_not);
     RUN_OR_SKIP(replays_have_brought_all_in_or_say_why_not);

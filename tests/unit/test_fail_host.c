@@ -150,9 +150,40 @@ static void a_session_does_not_notice_calls_that_are_cut_short_or_interrupted(vo
     each("signals", FAIL_READ | FAIL_WRITE | FAIL_SOCKET, FAIL_INTERRUPT);
 }
 
+static void a_configuration_that_cannot_be_right_is_refused_with_a_reason(void)
+{
+    static char names[17][20];
+    const char *many[17], *twice[] = {"csv:a", "csv:b", "csv:a"}, *unknown[] = {"ftp:x"};
+    for (int i = 0; i < 17; i++) {
+        snprintf(names[i], sizeof names[i], "csv:/tmp/%d", i);
+        many[i] = names[i];
+    }
+    prepare();
+    const struct tern_host_config bad[] = {
+        {.stage = NULL},
+        {.stage = ""},
+        {.stage = folder_path("a"), .sinks = many, .sink_count = 17},
+        {.stage = folder_path("a"), .sinks = twice, .sink_count = 3},
+        {.stage = folder_path("a"), .sinks = unknown, .sink_count = 1},
+        {.stage = folder_path("a"), .when_full = "explode"},
+        {.stage = folder_path("a"), .when_full = "detach="},
+        {.stage = folder_path("a"), .sinks = twice, .sink_count = 1, .segment_tool = "rar"}};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct tern_host_config config = bad[i];
+        config.report.call = count_errors;
+        errors = 0;
+        if (!CHECK_EQ(tern_host_open(&host, &config), TERN_HOST_E_ARGUMENT) ||
+            !CHECK(host == NULL && errors != 0))
+            printf("    configuration %zu\n", i);
+    }
+    /* Silence is allowed, too. */
+    CHECK_EQ(tern_host_open(&host, &(struct tern_host_config){.stage = NULL}), TERN_HOST_E_ARGUMENT);
+}
+
 int main(void)
 {
     fail_folder(folder);
+    RUN(a_configuration_that_cannot_be_right_is_refused_with_a_reason);
     RUN(a_session_outlasts_memory_that_is_refused);
     RUN(a_session_outlasts_sockets_and_threads_that_are_refused);
     RUN(a_session_outlasts_files_that_are_refused);

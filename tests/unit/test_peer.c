@@ -563,6 +563,32 @@ static void a_gap_that_a_device_may_not_report_is_dropped(void)
     teardown();
 }
 
+/* A part field by field: each wrong by itself, and none has an effect. */
+static void a_part_that_cannot_be_is_dropped(void)
+{
+    static uint8_t data[4096];
+    static const struct {
+        uint32_t first, offset;
+        size_t size;
+    } bad[] = {
+        {0, 0, 10}, {2, 0, 0}, {2, TERN_CHUNK_MAX + 1, 1}, {2, TERN_CHUNK_MAX, 1}, {2, UINT32_MAX, 10}};
+    setup();
+    greet_with_schema("dev1");
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        client_put_part(&rig.out, 0, bad[i].first, bad[i].offset, data, bad[i].size);
+    send_and_hear();
+    CHECK_EQ(rig.peer.counts.bad_frames, 5);
+    client_put_part(&rig.out, 3, 2, 0, data, 10); /* a lane that was not greeted */
+    client_put_gap(&rig.out, 3, 2, 9, 1);
+    client_put_schema(&rig.out, 0, 0, data, 10);
+    client_put_schema(&rig.out, 77, 5, data, 10);
+    send_and_hear();
+    CHECK(rig.peer.counts.stray >= 3);
+    CHECK_EQ(rig.answers.next, 2);
+    CHECK_EQ(rig.answers.refusals, 0);
+    teardown();
+}
+
 static void a_hole_is_answered_once_with_the_way_back(void)
 {
     setup();
@@ -838,6 +864,7 @@ int main(void)
     RUN(promise_4_a_device_is_asked_back_only_when_it_is_welcomed);
     RUN(a_gap_counts_when_it_is_durable);
     RUN(a_gap_that_a_device_may_not_report_is_dropped);
+    RUN(a_part_that_cannot_be_is_dropped);
     RUN(a_hole_is_answered_once_with_the_way_back);
     RUN(a_repetition_is_acknowledged_again);
     RUN(a_chunk_that_is_none_is_refused_in_the_end);

@@ -496,6 +496,56 @@ static void a_device_pushes_over_a_serial_line(void)
     teardown();
 }
 
+/* A pseudo-terminal behind a name that stays, as udev gives to a board. */
+static int plug_in(const char *name)
+{
+    int line = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK);
+    unlink(name);
+    CHECK(line >= 0 && grantpt(line) == 0 && unlockpt(line) == 0);
+    CHECK_EQ(symlink(ptsname(line), name), 0);
+    return line;
+}
+
+static void a_board_that_is_unplugged_and_comes_back_is_heard_again(void)
+{
+    char name[80], url[100];
+    setup();
+    snprintf(name, sizeof name, "%s/board", rig.directory);
+    snprintf(url, sizeof url, "serial:%s", name);
+    attach(&one, plug_in(name), "uart1");
+    CHECK_EQ(tern_server_listen(rig.server, url), TERN_HOST_OK);
+    push_rows(&one, 1, 10);
+    hang_up(&one);
+    unlink(name);
+    int64_t end = now_ms() + 1500;
+    while (now_ms() < end)
+        tern_server_step(rig.server, 100);
+    attach(&one, plug_in(name), "uart1");
+    end = now_ms() + 5000;
+    say_hello(&one);
+    while (one.answers.welcomes == 0 && now_ms() < end) {
+        pump(&one);
+        tern_server_step(rig.server, 20);
+        pump(&one);
+        if (one.answers.welcomes == 0 && one.out.size == 0)
+            say_hello(&one); /* what a line loses nobody hears of */
+    }
+    CHECK(one.answers.welcomes != 0);
+    push_rows(&one, 11, 10);
+    hang_up(&one);
+    teardown();
+}
+
+static void more_places_than_it_can_listen_at_are_refused(void)
+{
+    setup();
+    int status = TERN_HOST_OK;
+    for (int i = 0; i < 100 && status == TERN_HOST_OK; i++)
+        status = tern_server_listen(rig.server, "tcp://127.0.0.1:0");
+    CHECK_EQ(status, TERN_HOST_E_LIMIT);
+    teardown();
+}
+
 static void stopping_answers_what_has_arrived(void)
 {
     setup();
@@ -532,6 +582,8 @@ int main(void)
     RUN(a_port_in_use_is_said_to_be);
     RUN(a_url_that_cannot_be_right_is_an_argument_error);
     RUN(a_device_pushes_over_a_serial_line);
+    RUN(a_board_that_is_unplugged_and_comes_back_is_heard_again);
+    RUN(more_places_than_it_can_listen_at_are_refused);
     RUN(stopping_answers_what_has_arrived);
     return test_report();
 }
