@@ -47,7 +47,7 @@ static void follow(struct tern_lane *lane, const uint32_t *fields)
         tern_push_begin(sender, next);
         sender->chunk.next = behind;
         sender->first = fields[PART_FIRST];
-        sender->offset = fields[PART_OFFSET];
+        sender->offset = (uint16_t)fields[PART_OFFSET];
     }
     acknowledge(lane, fields);
     sender->state = state;

@@ -144,7 +144,7 @@ static int send_part(struct tern *tern, struct tern_lane *lane)
     if (size < 0)
         return (int)size;
     sender->sent += (uint32_t)size;
-    sender->offset += (uint32_t)size;
+    sender->offset = (uint16_t)(sender->offset + size);
     if (sender->offset == chunk->size) {
         sender->sequence = chunk->next;
         if (chunk->next == chunk->first)

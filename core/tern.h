@@ -320,9 +320,9 @@ struct tern_log_chunk {
 
 /* Sending one lane. */
 struct tern_sender {
-    uint8_t state;     /* private to push */
-    uint32_t first;    /* the chunk that `offset` is about */
-    uint32_t offset;   /* of the next byte to send in it */
+    uint8_t state;   /* private to push */
+    uint16_t offset; /* of the next byte to send in the chunk that begins with `first` */
+    uint32_t first;
     uint32_t sequence; /* the next record to send */
     uint32_t window;   /* chunk bytes that may be under way */
     uint32_t mark;     /* a sequence: when it has been acknowledged, so are the bytes sent before it */

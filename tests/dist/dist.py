@@ -18,7 +18,9 @@ DEFINITIONS = [
     re.compile(r"^typedef [^;{]*?\b(\w+)(?:\[[^;]*\])?;", re.M),
 ]
 FUNCTION = re.compile(r"^(?!static |typedef |extern |return |else )(\w[\w ]*[ *]+(tern_\w+)\()", re.M)
-INTERNAL = """#ifdef __GNUC__
+INTERNAL = """#ifdef __AVR__
+#define TERN_INTERNAL /* what its compiler makes of static functions is larger */
+#elif defined(__GNUC__)
 #define TERN_INTERNAL static __attribute__((unused))
 #else
 #define TERN_INTERNAL static

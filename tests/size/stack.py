@@ -26,7 +26,7 @@ INDIRECT = {
 }
 ENTRIES = ["main"]
 
-POINTER_CALL = re.compile(r"\b(?:blx\s+r\d+|bx\s+r\d+|jalr\s+|icall|eicall|call\s+\*|callq\s+\*)")
+POINTER_CALL = re.compile(r"\b(?:blx\s+(?:r\d+|ip|sl|fp|lr)|bx\s+(?:r\d+|ip)|jalr\s+|icall|eicall|call\s+\*|callq\s+\*)")
 POINTER_JUMP = re.compile(r"\b(?:jr\s+(?!ra)|ijmp|eijmp|jmp\s+\*|jmpq\s+\*)")
 
 
