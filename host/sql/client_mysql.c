@@ -128,6 +128,7 @@ static int classify(unsigned number, const char *state)
     case 1205: /* lock wait timeout */
     case 1213: /* deadlock */
         return TERN_SQL_E_RETRY;
+    case 1114: /* the table is full: a temporary one, as a rule */
     case 1148: /* LOAD DATA LOCAL is forbidden, by any of these */
     case 3948:
     case 4166:

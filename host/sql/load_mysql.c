@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rows into a MySQL or MariaDB table: where their keys are surely new by LOAD DATA LOCAL INFILE (file_mysql.c) or bare INSERTs of many
- * rows, with ON DUPLICATE KEY UPDATE where they may be there. Where there are tombstones the rows are a derived table, from which those that a tombstone outlives are left out.
+ * Rows into a MySQL or MariaDB table: by LOAD DATA LOCAL INFILE (file_mysql.c), or where few come or the server refuses something of that, by
+ * INSERTs of many rows, with ON DUPLICATE KEY UPDATE where their keys may be there. Where there are tombstones the rows are a derived table,
+ * from which those that a tombstone outlives are left out.
  *
  * When the server refuses a row it undoes the statement and nothing else, so that the rows are halved until the one is found.
  */
@@ -71,7 +72,7 @@ static void frame_union(struct loading *loading)
     tern_sql_add_columns(engine, loading->table, TERN_SQL_ALL, "");
     tern_sql_add(&engine->text, ") AS (");
     tern_sql_add(&names, "%s", engine->text.failed ? "" : engine->text.text);
-    tern_sql_write_merge(engine, loading->table, "tern_stage", "VALUES(%s)");
+    tern_sql_write_merge(engine, loading->table, "tern_stage", false, "VALUES(%s)");
     const char *select = engine->text.failed ? NULL : strstr(engine->text.text, ") SELECT s.");
     if (select == NULL || names.failed) {
         loading->head.failed = true;
@@ -245,6 +246,8 @@ int tern_mysql_load_rows(struct tern_sql_engine *engine, struct tern_sql_table *
     if (status == TERN_HOST_OK && !done)
         status = load_path(&loading, STRAIGHT);
     if (status == TERN_HOST_OK)
+        status = tern_mysql_merge_file(engine, table, load, &done);
+    if (status == TERN_HOST_OK && !done)
         status = load_path(&loading, MERGE);
     if (status == TERN_HOST_OK)
         status = load_deletes(&loading);

@@ -167,7 +167,7 @@ static int merge_stage(struct loading *loading)
     struct tern_sql_table *table = loading->table;
     int status = TERN_HOST_OK;
     if (table->insert == NULL) {
-        tern_sql_write_merge(engine, table, loading->stage, "excluded.%s");
+        tern_sql_write_merge(engine, table, loading->stage, false, "excluded.%s");
         status = tern_sql_prepare_text(engine, &table->insert);
     }
     if (status == TERN_HOST_OK)

@@ -370,9 +370,10 @@ void tern_sql_begin_insert(struct tern_sql_engine *engine, const char *prefix,
                            const struct tern_sql_table *table, unsigned columns);
 
 /* The whole statement into engine->text: INSERT INTO table(all) SELECT all FROM stage ORDER BY keys, and the merge. The rows of
- * `stage` (TERN_SQL_ALL columns, one a key) that a tombstone outlives are left out. `fresh` as above. */
+ * `stage` (TERN_SQL_ALL columns, one a key) that a tombstone outlives are left out. `is_sorted`: the stage gives
+ * them in order of the key by itself. `fresh` as above. */
 void tern_sql_write_merge(struct tern_sql_engine *engine, const struct tern_sql_table *table,
-                          const char *stage, const char *fresh);
+                          const char *stage, bool is_sorted, const char *fresh);
 
 /* "text" failed: out of memory. */
 int tern_sql_check_text(struct tern_sql_engine *engine);

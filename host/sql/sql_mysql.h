@@ -34,6 +34,10 @@ bool tern_mysql_is_mariadb(const struct tern_sql_client *client);
 int tern_mysql_load_file(struct tern_sql_engine *engine, struct tern_sql_table *table,
                          const struct tern_sink_load *load, bool *done);
 
+/* The same for those that are merged, by way of a temporary table. */
+int tern_mysql_merge_file(struct tern_sql_engine *engine, struct tern_sql_table *table,
+                          const struct tern_sink_load *load, bool *done);
+
 /* The dialect's load: LOAD DATA LOCAL INFILE and INSERTs of many rows. */
 int tern_mysql_load_rows(struct tern_sql_engine *engine, struct tern_sql_table *table,
                          const struct tern_sink_load *load);

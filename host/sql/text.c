@@ -446,7 +446,7 @@ void tern_sql_begin_insert(struct tern_sql_engine *engine, const char *prefix,
 }
 
 void tern_sql_write_merge(struct tern_sql_engine *engine, const struct tern_sql_table *table,
-                          const char *stage, const char *fresh)
+                          const char *stage, bool is_sorted, const char *fresh)
 {
     struct tern_sql_text *text = &engine->text;
     tern_sql_begin_insert(engine, "", table, TERN_SQL_ALL);
@@ -464,7 +464,9 @@ void tern_sql_write_merge(struct tern_sql_engine *engine, const struct tern_sql_
     } else {
         tern_sql_add(text, "1=1");
     }
-    tern_sql_add(text, " ORDER BY ");
-    tern_sql_add_columns(engine, table, TERN_SQL_KEYS, "s.");
+    if (!is_sorted) {
+        tern_sql_add(text, " ORDER BY ");
+        tern_sql_add_columns(engine, table, TERN_SQL_KEYS, "s.");
+    }
     tern_sql_add_merge(engine, table, "", fresh);
 }

@@ -57,6 +57,37 @@ static void a_deleted_row_stays_deleted(void)
     done();
 }
 
+/* So many that the database's bulk path takes them; a key was deleted, and one row is refused. */
+static void many_rows_are_merged(void)
+{
+    char k[16];
+    struct tern_value gone[1] = {tern_text("k0003")};
+    begin(&texts);
+    for (unsigned round = 0; round < 3; round++) {
+        for (unsigned i = 0; i < 1000; i += 1 + round) {
+            snprintf(k, sizeof k, "k%04u", i);
+            put_text(k, round == 0 ? "one\\" : round == 1 ? "\ttwo" : "n\nop", 4);
+        }
+        flush();
+        drain();
+        if (round == 0)
+            send_op(&texts, TERN_OP_DELETE, gone);
+        if (round == 1)
+            CHECK(database_execute(
+                &database, "ALTER TABLE texts ADD CONSTRAINT no CHECK(k<>'k0006' OR v NOT LIKE 'n%')"));
+    }
+    CHECK_TEXT(ask("SELECT count(*) FROM texts"), "1000");
+    CHECK_TEXT(ask("SELECT count(*) FROM texts WHERE v LIKE 'one_'"), "333");
+    CHECK_TEXT(ask("SELECT count(*) FROM texts WHERE v LIKE '_two'"), "334");
+    CHECK_TEXT(ask("SELECT count(*) FROM texts WHERE v LIKE 'n_op'"), "333");
+    CHECK_TEXT(ask("SELECT v FROM texts WHERE k='k0003'"), "n\nop");
+    CHECK_TEXT(ask("SELECT count(*) FROM tern_gap"), "1");
+    struct tern_import_status status;
+    tern_import_status(import, &status);
+    CHECK_EQ(status.rejected, 1);
+    done();
+}
+
 /* ---- Others at the same tables ---------------------------------------------------------------------------------------------------- */
 
 static bool somebody_waits(void)
@@ -417,6 +448,7 @@ int main(int argc, char **argv)
     save_command = argc > 5 ? argv[4] : NULL;
     restore_command = argc > 5 ? argv[5] : NULL;
     RUN(a_deleted_row_stays_deleted);
+    RUN(many_rows_are_merged);
     RUN(a_deadlock_is_tried_again);
     RUN(workers_meet_new_tables_and_columns_at_once);
     RUN(a_terminated_session_is_replaced);
