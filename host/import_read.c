@@ -8,7 +8,8 @@
 
 #include "import_turn.h"
 
-#define LINGER 20 /* milliseconds that a small turn waits for company: one commit costs several */
+#define LINGER     20    /* milliseconds that a small turn waits for company: one commit costs several */
+#define FIRST_ROWS 12500 /* of a backlog: while they are read, nothing is brought in yet */
 
 /* ---- Holding ----------------------------------------------------------------------------------------------------------------- */
 
@@ -425,6 +426,8 @@ int tern_import_read(struct tern_import *import)
     uint32_t rows = import->config.rows, milliseconds = import->config.milliseconds;
     int status = TERN_HOST_OK;
     unsigned i = 1;
+    if (!import->more && rows > FIRST_ROWS)
+        rows = FIRST_ROWS;
     tern_turn_reset(&import->ahead);
     if (import->has_later)
         status = read_later(import);
