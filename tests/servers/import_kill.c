@@ -22,7 +22,7 @@
 #define KEYS     400
 #define RECORDS  3000 /* that each round adds */
 #define RESTARTS 20
-#define WAIT     60000
+#define WAIT     600000 /* milliseconds: a bound for a slow machine */
 #define EPOCH    8000u
 
 static const struct tern_column merge_columns[] = {{"k", TERN_I32, TERN_KEY},
@@ -299,7 +299,14 @@ static pid_t start_import(void)
     struct tern_import_config config = {.rows = rows, .report = {print_event, NULL}, .workers = workers};
     if (tern_stage_open(&stage, &staging) != 0 || tern_import_open(&import, stage, url, &config) != 0)
         _exit(1);
-    _exit(tern_import_drain(import, WAIT) == TERN_HOST_OK ? 0 : 2);
+    int drained = tern_import_drain(import, WAIT);
+    struct tern_import_status now;
+    tern_import_status(import, &now);
+    if (drained != TERN_HOST_OK)
+        printf("    not drained at %llu of %llu: %s\n", (unsigned long long)now.cursor,
+               (unsigned long long)now.end, now.error);
+    fflush(stdout);
+    _exit(drained == TERN_HOST_OK ? 0 : 2);
 }
 
 static void import_and_kill(unsigned *killed)
