@@ -346,7 +346,6 @@ static int write_batch(struct tern_sql_engine *engine, const struct tern_sink_co
                                    tern_sql_integer((int64_t)commit->milliseconds),
                                    tern_sql_integer((int64_t)commit->retries),
                                    tern_sql_string(commit->path)};
-    struct tern_sql_value oldest = tern_sql_integer(commit->at - BATCH_DAYS * 86400000ll);
     int status = TERN_HOST_OK;
     for (size_t i = 0; i < commit->slot_count && status == TERN_HOST_OK; i++) {
         cursor[1] = tern_sql_integer(commit->slots[i]);
@@ -354,9 +353,15 @@ static int write_batch(struct tern_sql_engine *engine, const struct tern_sink_co
     }
     if (status == TERN_HOST_OK)
         status = tern_sql_run(engine, TERN_SQL_ADD_BATCH, row, 9, NULL, NULL);
-    if (status == TERN_HOST_OK && engine->batches++ % CLEAR_EVERY == 0)
-        status = tern_sql_run(engine, TERN_SQL_DELETE_BATCHES, &oldest, 1, NULL, NULL);
     return status;
+}
+
+/* In a transaction of its own: it looks at rows of other workers, and would deadlock with them. One that fails is made up for by the next. */
+static void clear_batches(struct tern_sql_engine *engine, int64_t now)
+{
+    struct tern_sql_value oldest = tern_sql_integer(now - BATCH_DAYS * 86400000ll);
+    if (engine->batches++ % CLEAR_EVERY == 0)
+        (void)tern_sql_run(engine, TERN_SQL_DELETE_BATCHES, &oldest, 1, NULL, NULL);
 }
 
 int tern_sql_commit(struct tern_sink *sink, const struct tern_sink_commit *commit)
@@ -372,7 +377,10 @@ int tern_sql_commit(struct tern_sink *sink, const struct tern_sink_commit *commi
     if (strict && !engine->strict)
         status = TERN_SQL_E_RETRY;
     engine->strict = strict;
-    return status == TERN_HOST_OK ? status : tern_sql_fail(engine, status, "cannot commit");
+    if (status != TERN_HOST_OK)
+        return tern_sql_fail(engine, status, "cannot commit");
+    clear_batches(engine, commit->at);
+    return TERN_HOST_OK;
 }
 
 void tern_sql_rollback(struct tern_sink *sink)
