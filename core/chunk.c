@@ -182,7 +182,7 @@ static uint8_t take(struct tern_walk *walk, unsigned size)
 static uint32_t take_varint(struct tern_walk *walk, uint32_t byte)
 {
     uint32_t value = byte & 0x7F;
-    for (uint8_t shift = 7; (byte & 0x80) != 0; shift = (uint8_t)(shift + 7)) {
+    for (uint8_t shift = 7; (byte & 0x80) != 0 && shift < 32; shift = (uint8_t)(shift + 7)) {
         byte = take(walk, 1);
         value |= (byte & 0x7F) << shift;
         if (walk->status == TERN_OK && (byte == 0 || (shift == 28 && byte > 0x0F)))

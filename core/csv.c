@@ -71,14 +71,12 @@ static int parse_digits(const char *text, size_t size, uint8_t point, bool stric
     uint8_t before = 0;
     bool pointed = false;
     *value = 0;
-    for (size_t i = 0; i <= size || behind < point; i++) {
+    for (size_t i = 0; i < size || (behind < point && !strict); i++) {
         char c = i < size ? text[i] : '0';
-        if (i < size && c == '.' && !pointed && point != 0) {
+        if (c == '.' && !pointed && point != 0) {
             pointed = true;
             continue;
         }
-        if (i >= size && (behind >= point || strict))
-            break;
         if (c < '0' || c > '9' || (pointed && behind == point))
             return TERN_E_ROW;
         uint8_t digit = (uint8_t)(c - '0');

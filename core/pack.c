@@ -83,8 +83,6 @@ static uint16_t finish(struct tern_chunk *chunk, uint8_t *payload)
     uint16_t size = pack->position;
     if (pack->low != 0)
         payload[size++] = (uint8_t)(~pack->above >> 24);
-    while (size != 0 && payload[size - 1] == 0)
-        size--;
     tern_pack_restart(pack);
     return size;
 }

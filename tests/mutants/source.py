@@ -90,6 +90,8 @@ def name_is_done(source, token):
 
 
 def is_constant(token):
+    if token.text in ("0", "TERN_OK"):  # a sign, and no bound
+        return False
     return token.kind == "number" or (token.kind == "word" and token.text.isupper() and len(token.text) > 1)
 
 

@@ -77,6 +77,13 @@ static void what_has_been_erased_is_believed(void)
     CHECK(epoch_now().epoch == EPOCH + 8 && epoch_now().base == oldest);
 }
 
+static void a_tail_inside_a_segment_proves_nothing(void)
+{
+    uint32_t crc = open_pushed(30);
+    meet_again(31, 5, crc);
+    CHECK(epoch_now().epoch == EPOCH + 8 && epoch_now().base == 1);
+}
+
 static void a_store_behind_the_epochs_base_goes_on_at_its_base(void)
 {
     open_bench(1);
@@ -501,6 +508,7 @@ int main(void)
     RUN(a_store_that_is_ahead_without_proof_shares_nothing);
     RUN(a_store_that_is_ahead_shares_what_it_can_prove);
     RUN(what_has_been_erased_is_believed);
+    RUN(a_tail_inside_a_segment_proves_nothing);
     RUN(a_store_behind_the_epochs_base_goes_on_at_its_base);
     RUN(a_tail_in_what_was_erased_ahead_is_cut_to_the_log);
     RUN(a_tail_that_is_cut_off_opens_no_epoch);

@@ -262,10 +262,34 @@ static void a_chunk_declares_eight_tables_at_most(void)
 static void what_declares_tables_declares_one_at_least(void)
 {
     forge_head(1);
-    forge(1, 1, 1, 9);
-    data[2 + 2] = 0;
-    tern_store32(data + forged - 4, tern_crc32c(0, data, forged - 4));
+    memcpy(data + forged, "\x49\x03\x00", 3); /* 9 bytes, 1 record, and new tables: none */
+    forged += 3 + 9;
+    tern_store32(data + forged, tern_crc32c(0, data, forged));
+    forged += 4;
     check_forged(TERN_E_CORRUPT, 0);
+}
+
+/* Behind what is there stands erased flash, and no segment. */
+static void erased_flash_ends_the_walk_without_damage(void)
+{
+    int found;
+    forge_head(1);
+    forge(1, 1, 0, 9);
+    for (uint32_t more = 0; more < 100; more++) {
+        CHECK_EQ(walk_forged(forged + more, &found), TERN_AGAIN);
+        CHECK_EQ(found, 1);
+    }
+    CHECK_EQ(walk_forged(100000, &found), TERN_AGAIN);
+}
+
+static void no_more_than_a_chunk_is_read(void)
+{
+    struct tern_walk walk;
+    forge_head(1);
+    CHECK_EQ(begin(&walk, TERN_CHUNK_MAX + 1), TERN_OK);
+    CHECK_EQ(walk.limit, TERN_CHUNK_MAX);
+    CHECK_EQ(begin(&walk, 65536 + 2), TERN_OK);
+    CHECK_EQ(walk.limit, TERN_CHUNK_MAX);
 }
 
 static void sequences_do_not_come_round(void)
@@ -322,6 +346,12 @@ static void a_number_that_is_spelt_wrongly_is_damage(void)
     CHECK_EQ(walk_forged(100, &found), TERN_E_CORRUPT);
     CHECK_EQ(walk_forged(5, &found), TERN_AGAIN);
     CHECK_EQ(walk_forged(6, &found), TERN_E_CORRUPT);
+    data[5] = 0x10; /* beyond 32 bits */
+    CHECK_EQ(walk_forged(100, &found), TERN_E_CORRUPT);
+    data[5] = 0x0F;
+    CHECK_EQ(walk_forged(6, &found), TERN_AGAIN);
+    data[5] = 0x8F;
+    CHECK_EQ(walk_forged(100, &found), TERN_E_CORRUPT);
 }
 
 /* ---- A source that fails ----------------------------------------------------------------------------------------------------- */
@@ -426,6 +456,26 @@ static void a_chunk_takes_4000_records_and_no_more(void)
     }
 }
 
+/* The longest tag has two bytes in chunks up to 2,047 bytes, and three in larger ones. */
+static void a_record_fits_to_the_last_byte(void)
+{
+    static const uint16_t capacities[] = {64, 512, 2046, 2047, 2048, 2049, TERN_CHUNK_MAX};
+    static const struct tern_column long_columns[] = {{"note", TERN_TEXT(4095), 0}};
+    static const struct tern_table long_one = TERN_TABLE("long_one", TERN_APPEND, long_columns);
+    static char text[TERN_CHUNK_MAX];
+    memset(text, 'x', sizeof(text));
+    for (size_t i = 0; i < sizeof(capacities) / sizeof(capacities[0]); i++) {
+        size_t room = (size_t)(capacities[i] - 3 - (capacities[i] > 2047 ? 3 : 2) - 2 - 5 - 4);
+        for (size_t more = 0; more < 2; more++) {
+            struct tern_chunk chunk = new_chunk(capacities[i], 0);
+            struct tern_value row = tern_bytes(text, room - 4 + more); /* beside "+0,", and the line's end */
+            CHECK_EQ(tern_chunk_put(&chunk, &long_one, TERN_OP_PUT, &row), more ? TERN_E_TOO_BIG : TERN_OK);
+            tern_chunk_finish(&chunk, true, false);
+            CHECK(chunk.size <= capacities[i]);
+        }
+    }
+}
+
 /* A table that the codec has no memory for is not declared in the chunk either. */
 static void a_table_that_the_codec_refuses_is_not_declared(void)
 {
@@ -471,7 +521,10 @@ int main(void)
     RUN(a_chunk_has_4000_records_at_most);
     RUN(a_chunk_declares_eight_tables_at_most);
     RUN(what_declares_tables_declares_one_at_least);
+    RUN(erased_flash_ends_the_walk_without_damage);
+    RUN(no_more_than_a_chunk_is_read);
     RUN(sequences_do_not_come_round);
+    RUN(a_record_fits_to_the_last_byte);
     RUN(a_segment_of_one_record_is_a_commit_and_nothing_else);
     RUN(a_chunk_has_4096_bytes_at_most);
     RUN(a_number_that_is_spelt_wrongly_is_damage);

@@ -86,9 +86,9 @@ static void an_identity_keeps_to_its_grammar(void)
 /* Each bound itself is allowed, in both directions. */
 static void the_least_and_the_most_are_allowed(void)
 {
-    static struct tern_lane many[TERN_LANES_MAX];
+    static struct tern_lane many[TERN_LANES_MAX + 1];
     setup();
-    for (int i = 0; i < TERN_LANES_MAX; i++)
+    for (int i = 0; i <= TERN_LANES_MAX; i++)
         many[i] = lanes[0];
     config.lanes = many;
     config.lane_count = TERN_LANES_MAX;
@@ -100,6 +100,8 @@ static void the_least_and_the_most_are_allowed(void)
     config.frame_size = TERN_FRAME_SIZE_MAX;
     config.lane_count = 1;
     CHECK_EQ(tern_config_check(&config), TERN_OK);
+    config.lane_count = TERN_LANES_MAX + 1;
+    CHECK_EQ(tern_config_check(&config), TERN_E_ARGUMENT);
     config.lane_count = TERN_LANES_MAX;
     many[TERN_LANES_MAX - 1].chunk_size = TERN_CHUNK_MIN - 1; /* the last is looked at as well */
     check_refused();

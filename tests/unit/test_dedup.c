@@ -135,6 +135,44 @@ static void what_comes_back_is_stored(void)
     CHECK_EQ(lane.log.next, 6);
 }
 
+/* Of the same length, and so alike in all but their bytes. */
+static void a_text_that_comes_back_is_stored(void)
+{
+    start();
+    CHECK(put_into(&climate, 1, 10, "on"));
+    CHECK(put_into(&climate, 1, 10, "no"));
+    CHECK(put_into(&climate, 1, 10, "on"));
+    CHECK(!put_into(&climate, 1, 10, "on"));
+    commit();
+    CHECK_EQ(lane.log.next, 4);
+}
+
+/* A delete holds no values: those that it does not hold are not those of a row of zeros. */
+static void a_row_of_zeros_is_stored_behind_its_delete(void)
+{
+    struct tern_value key = tern_int(1);
+    start();
+    CHECK(put_into(&climate, 1, 0, ""));
+    CHECK_EQ(tern_delete(&tern, &climate, &key), TERN_OK);
+    CHECK(put_into(&climate, 1, 0, ""));
+    CHECK(!put_into(&climate, 1, 0, ""));
+    commit();
+    CHECK_EQ(lane.log.next, 4);
+}
+
+/* Rows that differ in anything are looked for in vain about once in twenty. */
+static void what_is_surely_new_is_not_looked_for(void)
+{
+    start();
+    for (int i = 0; i < 15; i++)
+        CHECK(put(1, 1000 + i));
+    for (int i = 0; i < 15; i++)
+        CHECK(put_into(&climate, 1, 5, "abcdefghijklmnop" + i));
+    for (int i = 0; i < 15; i++)
+        CHECK(put(2 + i, 5));
+    CHECK(dedup.checks[0] + dedup.checks[1] + dedup.checks[2] < 8);
+}
+
 static void put_delete_put_is_two_rows_and_a_delete(void)
 {
     struct tern_value key = tern_int(1);
@@ -257,7 +295,7 @@ static void a_chunk_of_a_foreign_table_ends_the_search(void)
     commit();
     CHECK(put(1, 10));
     commit();
-    dedup.table_count = 1;
+    dedup.table_count = 2;
     CHECK(put_into(&stored, 1, 10, "x"));
     commit();
     CHECK(put(1, 10));
@@ -388,6 +426,50 @@ static void flash_that_fails_stores(void)
     CHECK(!put(1, 10));
 }
 
+static int32_t broken; /* 0: such a read fails; 1: it gives other bytes than before */
+static int (*read_flash)(void *context, uint32_t address, void *data, uint32_t size);
+
+static int break_read(void *context, uint32_t address, void *data, uint32_t size)
+{
+    int status = read_flash(context, address, data, size);
+    if (data != buffer)
+        return status;
+    buffer[1] = 0; /* a first sequence that no chunk has */
+    return broken == 0 ? -1 : status;
+}
+
+/* The chunk was there a moment ago, when the log looked for it. */
+static void a_chunk_that_is_lost_while_it_is_read_ends_the_search(void)
+{
+    for (broken = 0; broken < 2; broken++) {
+        start();
+        CHECK(put(1, 10));
+        commit();
+        lane.chunk.is_full = 1;
+        CHECK(put(2, 10));
+        commit();
+        read_flash = nor.flash.read;
+        nor.flash.read = break_read;
+        CHECK(put(1, 10));
+        nor.flash.read = read_flash;
+        CHECK(!put(1, 10));
+    }
+}
+
+/* The open chunk stands in flash too, as far as it is committed, and is not counted as one of them. */
+static void the_open_chunk_is_not_one_of_those_in_reach(void)
+{
+    start();
+    dedup.reach = 1;
+    CHECK(put(1, 10));
+    commit();
+    lane.chunk.is_full = 1;
+    CHECK(put(2, 10));
+    commit();
+    CHECK(put(3, 10));
+    CHECK(!put(1, 10));
+}
+
 static void after_a_restart_the_first_repeat_is_stored(void)
 {
     start();
@@ -428,6 +510,9 @@ int main(void)
     RUN(a_repeat_is_not_stored);
     RUN(a_repeat_in_its_own_batch_is_not_stored);
     RUN(what_comes_back_is_stored);
+    RUN(a_text_that_comes_back_is_stored);
+    RUN(a_row_of_zeros_is_stored_behind_its_delete);
+    RUN(what_is_surely_new_is_not_looked_for);
     RUN(put_delete_put_is_two_rows_and_a_delete);
     RUN(the_twin_of_an_aborted_row_is_stored);
     RUN(a_batch_that_left_ram_is_not_overlooked);
@@ -441,6 +526,8 @@ int main(void)
     RUN(a_reader_without_memory_stores);
     RUN(a_hole_ends_the_search);
     RUN(flash_that_fails_stores);
+    RUN(a_chunk_that_is_lost_while_it_is_read_ends_the_search);
+    RUN(the_open_chunk_is_not_one_of_those_in_reach);
     RUN(after_a_restart_the_first_repeat_is_stored);
     RUN(a_sender_notices_nothing);
     nor_close(&nor);

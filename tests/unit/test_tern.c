@@ -384,6 +384,63 @@ static void dedup_without_memory_for_it_stores_everything(void)
     CHECK_EQ(stored(0), 2);
 }
 
+/* A number that a refused record is due is taken before a batch's first chunk, and not between its chunks. */
+static void refused_records_do_not_stand_inside_a_batch(void)
+{
+    open_store(1);
+    CHECK_EQ(tern_begin(&bench.tern, 0), TERN_OK);
+    for (int i = 0; i < 60; i++) {
+        CHECK_EQ(put_row(&climate, (struct tern_value[]){tern_int(i), tern_int(7)}), TERN_OK);
+        if (i == 5)
+            bench.lanes[0].refused = 3;
+    }
+    CHECK_EQ(tern_commit(&bench.tern), TERN_OK);
+    CHECK_EQ(stored(0), 60);
+    bench.lanes[0].chunk.is_full = 1;
+    CHECK_EQ(put_row(&climate, (struct tern_value[]){tern_int(1), tern_int(7)}), TERN_OK);
+    CHECK_EQ(tern_commit(&bench.tern), TERN_OK);
+    CHECK_EQ(stored(0), 64);
+}
+
+/* Where nobody polls, each commit does a step towards the next sector. */
+static void a_device_that_never_polls_goes_on_storing(void)
+{
+    int waits = 0, status;
+    open_bench(1);
+    bench.config.link = NULL;
+    for (int i = 0; i < 600; i++) {
+        while ((status = put_one(&climate, i)) == TERN_AGAIN && waits < 100) {
+            waits++;
+            (void)tern_commit(&bench.tern);
+        }
+        CHECK_EQ(status, TERN_OK);
+        CHECK(tern_commit(&bench.tern) >= TERN_OK);
+    }
+    CHECK_EQ(tern_commit(&bench.tern), TERN_OK);
+    CHECK_EQ(stored(0), 600);
+    CHECK(waits < 30);
+}
+
+static void a_poll_does_one_thing(void)
+{
+    open_bench(1);
+    put_rows(&climate, 1, 60);
+    bench.session = 2;
+    for (int i = 0; i < 200; i++) {
+        size_t frames = bench.ups;
+        uint32_t erases = bench.lanes[0].log.stats.erases, programmed = bench.lanes[0].log.stats.programmed;
+        if (i == 20)
+            welcome(0, EPOCH, 1, 0);
+        if (tern_poll(&bench.tern) != 0)
+            bench.now += 20;
+        unsigned done = bench.ups != frames;
+        done += bench.lanes[0].log.stats.erases != erases;
+        CHECK(done <= 1 && bench.ups - frames <= 1);
+        CHECK(i == 20 || bench.ups == frames || bench.lanes[0].log.stats.programmed == programmed);
+    }
+    CHECK(count_sent(TERN_PART, 0) > 0 && bench.lanes[0].log.stats.erases > 0);
+}
+
 static void the_backlog_is_of_all_lanes(void)
 {
     open_store(2);
@@ -435,6 +492,9 @@ int main(void)
     RUN(an_abort_gives_a_commit_that_waits_up);
     RUN(a_commit_that_waits_may_fail);
     RUN(dedup_without_memory_for_it_stores_everything);
+    RUN(refused_records_do_not_stand_inside_a_batch);
+    RUN(a_device_that_never_polls_goes_on_storing);
+    RUN(a_poll_does_one_thing);
     RUN(the_backlog_is_of_all_lanes);
     RUN(without_a_link_polling_looks_after_the_flash_alone);
     return test_report();
