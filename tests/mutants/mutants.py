@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Does a test notice when a line of core/ is wrong? Changes core/*.c in one place at a time, and runs the unit tests.
 
-    mutants.py [--sample N] [--seed N] [--build DIR] [--least PERCENT] [--jobs N] [FILE ...]
+    mutants.py [--sample N] [--seed N] [--build DIR] [--least PERCENT] [--jobs N] [--plain] [FILE ...]
 
 What is changed: comparisons, && and ||, a missing `!`, constants that are compared with, conditions that are always true or always
 false, statements left out (source.py). A mutant that compiles to the very code of the original, or of another mutant, is not counted. One
@@ -214,7 +214,7 @@ def sample(mutants, size, seed):
     return sorted(mutants, key=rank)[:size] if size else mutants
 
 
-def hunt(build, jobs, files, mutants):
+def hunt(build, jobs, files, mutants, is_plain):
     """[(mutant, verdict)]: the test that noticed it, "compiler", "same" or None."""
     numbers = dict(enumerate(mutants, 1))
     plain = Bench(build + "/plain", [], files, numbers)
@@ -231,7 +231,7 @@ def hunt(build, jobs, files, mutants):
         alive = [number for number, verdict in verdicts.items() if verdict is None]
         for number in alive if "PROGRESS" in os.environ else []:
             print(f"alive {numbers[number].path}:{numbers[number].line}: {numbers[number].old} => {numbers[number].new}", file=sys.stderr, flush=True)
-        if alive:
+        if alive and not is_plain:
             strict = Bench(build + "/strict", SANITIZE, files, {number: numbers[number] for number in alive})
             verdicts.update((number, verdict and "sanitizer: " + verdict) for number, verdict in judge(strict, alive))
     return [(numbers[number], verdict) for number, verdict in sorted(verdicts.items())]
@@ -280,6 +280,7 @@ def main():
     parser.add_argument("--least", type=float, default=95)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--verbose", action="store_true")
+    parser.add_argument("--plain", action="store_true", help="without the sanitizers")
     parser.add_argument("files", nargs="*")
     arguments = parser.parse_args()
     start = time.time()
@@ -287,7 +288,7 @@ def main():
     mutants = [mutant for file in files.values() for mutant in file.mutants]
     excused = excuses()
     chosen = sample(mutants, arguments.sample, arguments.seed)
-    good = report(hunt(arguments.build, arguments.jobs, files, chosen), excused,
+    good = report(hunt(arguments.build, arguments.jobs, files, chosen, arguments.plain), excused,
                   len(chosen) == len(mutants) and not arguments.files, arguments)
     print(f"seconds {time.time() - start:.0f} count")
     return 0 if good else 1

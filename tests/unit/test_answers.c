@@ -488,6 +488,165 @@ static void frames_are_as_long_as_buffer_and_datagram_allow(void)
     }
 }
 
+/* ---- Connections and patience ------------------------------------------------------------------------------------------------------ */
+
+static void a_half_frame_is_forgotten_with_its_connection(void)
+{
+    open_bench(1);
+    put_rows(&climate, 1, 5);
+    run(10);
+    welcome(0, EPOCH, 1, 0);
+    bench.down_size -= 10;
+    run(10);
+    CHECK_EQ(epoch_now().epoch, 0);
+    bench.down_at = bench.down_size = 0;
+    bench.session++;
+    run(10);
+    uint8_t bare[128];
+    struct answer answer = answer_to(0, EPOCH, 1);
+    size_t size = write_answer(bare, TERN_WELCOME, &answer);
+    send_down(bare, size);
+    bench.down_at = 1; /* without the leading zero, which would have ended the half frame */
+    run(10);
+    CHECK(epoch_now().epoch == EPOCH && bench.tern.bad_frames == 0);
+}
+
+static void a_wish_is_forgotten_with_its_connection(void)
+{
+    open_pushed(5);
+    bench.busy = true;
+    put_rows(&climate, 100, 1);
+    run(10);
+    want(tern_schema_hash(&climate), 0);
+    run(10);
+    bench.session++;
+    bench.busy = false;
+    run(100);
+    CHECK_EQ(count_sent(TERN_SCHEMA, 0), 0);
+}
+
+static void run_minutes(int minutes)
+{
+    for (; minutes > 0; minutes--)
+        run(60000);
+}
+
+static void patience_and_pause_end_with_their_connection(void)
+{
+    open_bench(1);
+    put_rows(&climate, 1, 5);
+    run_minutes(60);
+    bench.session++;
+    size_t before = bench.ups = 0;
+    run(10);
+    CHECK_EQ(count_sent(TERN_HELLO, before), 1);
+    run(5100);
+    CHECK_EQ(count_sent(TERN_HELLO, before), 2);
+    struct answer answer = answer_to(0, EPOCH, 1);
+    answer.pause = 600000;
+    say(TERN_WELCOME, answer);
+    run(1000);
+    CHECK_EQ(count_sent(TERN_PART, 0), 0);
+    bench.session++;
+    before = bench.ups;
+    run(10);
+    CHECK_EQ(count_sent(TERN_HELLO, before), 1);
+}
+
+static void patience_grows_to_two_minutes_and_no_further(void)
+{
+    uint32_t hellos = 0;
+    open_bench(1);
+    put_rows(&climate, 1, 5);
+    run_minutes(10);
+    for (int hour = 0; hour < 6; hour++) {
+        bench.ups = 0;
+        run_minutes(60);
+        hellos += (uint32_t)count_sent(TERN_HELLO, 0);
+    }
+    CHECK(hellos >= 6 * 3600 / 130 && hellos <= 6 * 3600 / 128);
+}
+
+static void a_device_that_is_owed_nothing_is_silent(void)
+{
+    open_pushed(5);
+    size_t before = bench.ups;
+    run_minutes(60);
+    CHECK_EQ(bench.ups, before);
+    CHECK_EQ(tern_poll(&bench.tern), 1000);
+}
+
+/* What is no answer does not make a device wait longer for one. */
+static void garbage_is_no_answer(void)
+{
+    open_bench(1);
+    put_rows(&climate, 1, 5);
+    run(10);
+    size_t before = bench.ups;
+    for (int i = 0; i < 60; i++) {
+        memcpy(bench.down, "\0garbage\0", bench.down_size = 9);
+        bench.down_at = 0;
+        run(100);
+    }
+    CHECK(bench.tern.bad_frames >= 60 && count_sent(TERN_HELLO, before) == 1);
+}
+
+static unsigned zeros;
+
+static int32_t babbling_receive(void *context, uint8_t *data, uint32_t size)
+{
+    (void)context;
+    (void)size;
+    data[0] = 0;
+    return zeros++ < 1000 ? 1 : 0;
+}
+
+static void a_babbling_link_does_not_hold_the_caller(void)
+{
+    open_bench(1);
+    put_rows(&climate, 1, 5);
+    run(10);
+    bench.link.receive = babbling_receive;
+    for (zeros = 0; zeros < 100;) {
+        unsigned before = zeros;
+        bench.now += 20;
+        CHECK(tern_poll(&bench.tern) >= 0);
+        CHECK_EQ(zeros - before, 8);
+    }
+}
+
+static void nothing_is_asked_of_a_link_that_is_down(void)
+{
+    open_bench(1);
+    put_rows(&climate, 1, 5);
+    bench.session = 0;
+    run(10);
+    bench.ups = 0;
+    zeros = 0;
+    bench.link.receive = babbling_receive;
+    for (int i = 0; i < 10; i++) {
+        bench.now += 1000;
+        CHECK_EQ(tern_poll(&bench.tern), 1000);
+    }
+    CHECK(zeros == 0 && bench.ups == 0);
+}
+
+/* The radio may be switched off when a poll that sent has returned. */
+static void a_frame_leaves_in_the_poll_that_makes_it(void)
+{
+    open_bench(1);
+    put_rows(&climate, 1, 60);
+    bench.session++;
+    for (int i = 0; i < 100; i++) {
+        if (i == 10)
+            welcome(0, EPOCH, 1, 0);
+        if (tern_poll(&bench.tern) != 0)
+            bench.now += 20;
+        CHECK(bench.tern.frame_next >= bench.tern.frame_end);
+    }
+    CHECK(count_sent(TERN_PART, 0) > 0);
+}
+
 static void without_random_numbers_no_two_nonces_are_alike(void)
 {
     uint64_t nonces[6];
@@ -530,6 +689,15 @@ int main(void)
     RUN(a_datagram_longer_than_its_buffer_is_none);
     RUN(a_frame_that_is_too_long_is_bad_and_the_next_one_is_taken);
     RUN(frames_are_as_long_as_buffer_and_datagram_allow);
+    RUN(a_half_frame_is_forgotten_with_its_connection);
+    RUN(a_wish_is_forgotten_with_its_connection);
+    RUN(patience_and_pause_end_with_their_connection);
+    RUN(patience_grows_to_two_minutes_and_no_further);
+    RUN(a_device_that_is_owed_nothing_is_silent);
+    RUN(garbage_is_no_answer);
+    RUN(a_babbling_link_does_not_hold_the_caller);
+    RUN(nothing_is_asked_of_a_link_that_is_down);
+    RUN(a_frame_leaves_in_the_poll_that_makes_it);
     RUN(without_random_numbers_no_two_nonces_are_alike);
     return test_report();
 }
