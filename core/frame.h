@@ -26,6 +26,9 @@ enum tern_gap_reason {
     TERN_GAP_HELD = 6
 };
 
+/* Bit of a GAP's reason: the records behind it, up to the next commit, may belong together with some that are gone. */
+#define TERN_GAP_LEADS 8u
+
 enum tern_refused_reason {
     TERN_REFUSED_VERSION = 1,
     TERN_REFUSED_IDENTITY = 2,
@@ -35,7 +38,7 @@ enum tern_refused_reason {
     TERN_REFUSED_LIMIT = 6
 };
 
-#define TERN_PROTOCOL_VERSION 1
+#define TERN_PROTOCOL_VERSION 2
 #define TERN_FRAME_MIN        5    /* bare: kind and CRC */
 #define TERN_FRAME_MAX        1088 /* bare */
 #define TERN_WINDOW_MAX       1048576u

@@ -48,7 +48,8 @@ int tern_log_service(struct tern_log *log, bool drop);
 
 /* The chunk that holds record `sequence`, or else the first one after it; with `sequence` at log->next a commit without a record that
  * stands behind the newest one. `chunk` may hold the last answer, which makes the search short; address TERN_NO_ADDRESS means no hint.
- * TERN_OK; TERN_AGAIN when no committed record is at or after `sequence`: chunk->reason then says why, if there should be one. */
+ * TERN_OK; TERN_AGAIN when no committed record is at or after `sequence`. chunk->reason says why records from `sequence` on are missing, if
+ * they are: enum tern_gap_reason, and TERN_GAP_LEADS. */
 int tern_log_find(struct tern_log *log, uint32_t sequence, struct tern_log_chunk *chunk);
 
 /* The same, among records that are programmed and not committed too: those of the open batch that have left RAM. */

@@ -80,6 +80,18 @@ static int seek(struct tern_log_cursor *cursor, uint32_t sequence, uint32_t hint
 {
     uint8_t kind;
     while ((kind = tern_log_next(cursor)) != ENTRY_END) {
+        /* The first thing after a start: what had waited for a commit was void by then. */
+        bool is_fresh = cursor->burnt == cursor->entry;
+        if (kind == ENTRY_NOTE) {
+            cursor->border = cursor->is.word[WORD_NEXT];
+            /* What is damaged before it, and would be of this record, was void then. */
+            if (cursor->is.word[WORD_FIRST] <= sequence)
+                cursor->damaged = false;
+        } else if (is_fresh && kind == ENTRY_CHUNK) {
+            cursor->border = cursor->is.chunk.first;
+        } else if (is_fresh) {
+            cursor->burnt = cursor->at; /* a schema, and the chunk follows */
+        }
         if (kind != ENTRY_CHUNK)
             continue;
         bool bare = cursor->wanted == 0 && cursor->is.chunk.first == sequence &&
@@ -120,10 +132,11 @@ static int find(struct tern_log *log, uint32_t sequence, struct tern_log_chunk *
     }
     cursor.ceiling = ceiling;
     cursor.wanted = 0;
+    cursor.border = 0;
     int status = seek(&cursor, sequence, hint, &log->settled);
-    chunk->reason = cursor.damaged          ? TERN_GAP_DAMAGED
-                    : sequence < log->floor ? TERN_GAP_OVERFLOW
-                                            : TERN_GAP_REFUSED;
+    chunk->reason = sequence < log->floor ? TERN_GAP_OVERFLOW
+                    : cursor.damaged      ? TERN_GAP_DAMAGED
+                                          : TERN_GAP_REFUSED;
     if (status != TERN_OK)
         return status;
     chunk->address = log->found = cursor.entry;
@@ -132,6 +145,8 @@ static int find(struct tern_log *log, uint32_t sequence, struct tern_log_chunk *
     chunk->first = cursor.is.chunk.first;
     chunk->next = cursor.is.chunk.next;
     chunk->size = cursor.is.chunk.whole;
+    if (chunk->reason != TERN_GAP_REFUSED && cursor.border < chunk->first)
+        chunk->reason |= TERN_GAP_LEADS;
     return TERN_OK;
 }
 

@@ -127,6 +127,7 @@ void tern_log_enter(struct tern_log_cursor *cursor, const struct tern_log *log, 
     cursor->log = log;
     cursor->sector = cursor->at = sector;
     cursor->limit = sector == log->newest ? log->write : sector + log->flash->sector_size;
+    cursor->burnt = TERN_NO_ADDRESS;
     cursor->dirty = false;
     cursor->headed = true;
 }
@@ -158,9 +159,11 @@ uint8_t tern_log_scan(struct tern_log_cursor *cursor)
             cursor->dirty = false;
             return kind;
         }
+        cursor->at += log->unit;
         if (type != 0)
             cursor->damaged = cursor->dirty = true;
-        cursor->at += log->unit;
+        else
+            cursor->burnt = cursor->at;
     }
 }
 

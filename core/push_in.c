@@ -8,7 +8,18 @@
 #define LANE_MASK  7u
 
 /* The numbers that WELCOME and ACK begin with, behind the lane. WANT has two. */
-enum field { NEXT, PART_FIRST, PART_OFFSET, WINDOW, PAUSE, FIELDS, WANT_HASH = 0, WANT_OFFSET, WANT_FIELDS };
+enum field {
+    NEXT,
+    OPEN,
+    PART_FIRST,
+    PART_OFFSET,
+    WINDOW,
+    PAUSE,
+    FIELDS,
+    WANT_HASH = 0,
+    WANT_OFFSET,
+    WANT_FIELDS
+};
 
 #define ID_SIZE 8u /* of nonce and store, which are compared and copied as they stand */
 
@@ -17,7 +28,7 @@ static void acknowledge(struct tern_lane *lane, const uint32_t *fields)
 {
     struct tern_sender *sender = &lane->sender;
     uint32_t next = fields[NEXT];
-    lane->log.acked = next;
+    lane->log.acked = next - fields[OPEN];
     sender->window = fields[WINDOW];
     if (next < sender->mark)
         return;
@@ -102,8 +113,7 @@ static enum tern_push_taken on_welcome(struct tern *tern, struct tern_lane *lane
     const uint8_t *ids = tern_read_bytes(input, 3 * ID_SIZE);
     uint32_t epoch = tern_read_varint(input);
     const struct tern_epoch *own = &lane->log.epochs[tern_push_is_old(&lane->log)];
-    if (input->failed || memcmp(ids, tern->nonce, ID_SIZE) != 0 || fields[NEXT] == 0 ||
-        tern->state != TERN_PUSH_TALKING)
+    if (input->failed || memcmp(ids, tern->nonce, ID_SIZE) != 0 || tern->state != TERN_PUSH_TALKING)
         return TERN_PUSH_BAD;
     memcpy(&lane->log.store, ids + ID_SIZE, ID_SIZE);
     tern->time = tern_load64(ids + 2 * ID_SIZE);
@@ -124,7 +134,7 @@ static enum tern_push_taken on_ack(struct tern *tern, struct tern_lane *lane, co
     uint32_t acked = lane->log.acked;
     if ((sender->state & WELCOMED) == 0)
         return TERN_PUSH_TAKEN;
-    if (next < acked || (next > sender->sequence && next > sender->chunk.next))
+    if (next - fields[OPEN] < acked || (next > sender->sequence && next > sender->chunk.next))
         return TERN_PUSH_BAD;
     acknowledge(lane, fields);
     /* After a WELCOME that asked for it again, an ACK from before it may show that it is not needed. */
@@ -161,7 +171,7 @@ enum tern_push_taken tern_push_take(struct tern *tern, size_t size)
     struct tern_input input = {frame + 2, size - TERN_FRAME_MIN - 1, false};
     for (uint8_t i = 0; i < (kind == TERN_WANT ? WANT_FIELDS : FIELDS); i++)
         fields[i] = tern_read_varint(&input);
-    if (input.failed || !is_lane)
+    if (input.failed || !is_lane || (kind != TERN_WANT && fields[OPEN] >= fields[NEXT]))
         return TERN_PUSH_BAD;
     if (kind == TERN_ACK)
         return on_ack(tern, lane, fields);

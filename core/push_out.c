@@ -181,6 +181,7 @@ static int send_lane(struct tern *tern, struct tern_lane *lane)
     if (old && there >= log->epochs[0].base) {
         there = log->epochs[0].base;
         status = TERN_AGAIN;
+        sender->chunk.reason &= (uint8_t)~TERN_GAP_LEADS;
     }
     if (there > sender->sequence) {
         send_gap(tern, lane, there);

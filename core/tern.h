@@ -311,7 +311,7 @@ struct tern_log {
 /* A chunk in flash with committed records. */
 struct tern_log_chunk {
     uint8_t
-        reason; /* why records between the chunk before and this one are missing, if they are (enum tern_gap_reason) */
+        reason; /* why records between the chunk before and this one are missing, if they are (enum tern_gap_reason, TERN_GAP_LEADS) */
     uint32_t address; /* TERN_NO_ADDRESS: none */
     uint32_t first;   /* sequence of its first record */
     uint32_t next;    /* behind its last committed record */

@@ -22,6 +22,7 @@ static void put_position(struct tern_output *bare, uint8_t kind, uint32_t next)
     tern_write8(bare, kind);
     tern_write8(bare, 0);
     tern_write_varint(bare, next);
+    tern_write_varint(bare, next % 2);
     tern_write_varint(bare, 0);
     tern_write_varint(bare, 0);
     tern_write_varint(bare, 2048);

@@ -183,6 +183,8 @@ static int decode_segment(struct tern_decoder *decoder, const uint8_t *chunk,
         decoder->format->segment(decoder, chunk + segment->payload, segment);
         status = decode_records(decoder, segment, first, to);
     }
+    if (status == TERN_OK && segment->batch && next > to->committed && to->batch != NULL)
+        to->batch(to->context);
     if (status == TERN_OK && segment->commit && next > to->committed)
         status = to->commit(to->context, next, segment->batch != 0);
     return status;

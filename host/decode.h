@@ -18,6 +18,8 @@ struct tern_decode_to {
     int (*bad)(void *context, uint32_t first, uint32_t last);
     /* A segment that commits ended, and more than `committed` of before: records below `next` are committed. */
     int (*commit)(void *context, uint32_t next, bool batch);
+    /* A segment of an explicit batch ended, with records that were not committed before; before its commit is told. May be NULL. */
+    void (*batch)(void *context);
 };
 
 struct tern_decoder;

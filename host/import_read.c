@@ -204,6 +204,12 @@ static int take_bad(void *context, uint32_t first, uint32_t last)
     return TERN_OK;
 }
 
+static void take_batch(void *context)
+{
+    const struct reading *reading = context;
+    reading->import->ahead.open.batch = true;
+}
+
 static int take_commit(void *context, uint32_t next, bool batch)
 {
     const struct reading *reading = context;
@@ -215,7 +221,8 @@ static int take_commit(void *context, uint32_t next, bool batch)
 static int decode_entry(struct tern_import *import, const struct tern_entry *entry, uint32_t run_first)
 {
     struct reading reading = {import, entry};
-    struct tern_decode_to to = {&reading, run_first, give_schema, take_record, take_bad, take_commit};
+    struct tern_decode_to to = {&reading, run_first,   give_schema, take_record,
+                                take_bad, take_commit, take_batch};
     uint32_t first = entry->first > run_first ? entry->first : run_first;
     struct tern_import_chunk *chunk = chunk_place(import, entry);
     int size = whole_chunk(import, entry, chunk);
@@ -303,21 +310,14 @@ static int read_run(struct tern_import *import, const struct tern_entry *entry)
     if (kept > entry->run_first)
         tern_turn_miss(turn, entry->run_first, kept - 1, TERN_GAP_RETENTION);
     int status = decode_chain(import, (size_t)count, entry->run_first);
-    if (status == TERN_OK)
+    if (status == TERN_OK && entry->kind == TERN_ENTRY_GAP) {
+        tern_turn_miss(turn, entry->first, entry->last, entry->reason);
+        tern_turn_commit(turn, entry->last + 1, false);
+    } else if (status == TERN_OK) {
         status = decode_entry(import, entry, entry->run_first);
+    }
     tern_turn_end(turn);
     return turn->failed ? STOP_MEMORY : status;
-}
-
-static int read_gap(struct tern_import *import, const struct tern_entry *entry)
-{
-    struct tern_turn *turn = &import->ahead;
-    uint32_t range = tern_turn_find_range(turn, entry->device, entry->lane, entry->epoch, entry->base);
-    tern_turn_begin(turn, range, entry->first);
-    tern_turn_miss(turn, entry->first, entry->last, entry->reason);
-    tern_turn_commit(turn, entry->last + 1, false);
-    tern_turn_end(turn);
-    return turn->failed ? STOP_MEMORY : TERN_OK;
 }
 
 /* ---- Entries ------------------------------------------------------------------------------------------------------------------- */
@@ -372,12 +372,9 @@ static int read_entry(struct tern_import *import, const struct tern_entry *entry
 {
     if (entry->kind == TERN_ENTRY_STATE)
         return settle(import, entry, read_state(import, entry));
-    bool ends_run = (entry->kind == TERN_ENTRY_CHUNK && entry->commits) ||
-                    (entry->kind == TERN_ENTRY_GAP && entry->run_first >= entry->first);
+    bool ends_run = (entry->kind == TERN_ENTRY_CHUNK || entry->kind == TERN_ENTRY_GAP) && entry->commits;
     if (!ends_run || !tern_replay_wants(import->config.replay, entry) || find_hold(import, entry) != NULL)
         return TERN_HOST_OK;
-    if (entry->kind == TERN_ENTRY_GAP)
-        return settle(import, entry, read_gap(import, entry));
     size_t units = import->ahead.unit_count, rows = import->ahead.row_count, gaps = import->ahead.gap_count;
     int status = read_run(import, entry);
     if (status != TERN_OK) {

@@ -177,7 +177,7 @@ static bool take_hello(struct tern_peer *peer, struct tern_input *body, const st
     if (body->failed)
         return false;
     if (version != TERN_PROTOCOL_VERSION) {
-        tern_peer_refuse(peer, TERN_REFUSED_VERSION, "this gateway speaks protocol version 1");
+        tern_peer_refuse(peer, TERN_REFUSED_VERSION, "this gateway speaks protocol version 2");
         return true;
     }
     if (is_hello_flood(peer, now)) {
@@ -333,9 +333,9 @@ static bool take_gap(struct tern_peer *peer, struct tern_input frame, const stru
     uint8_t lane = tern_read8(body);
     uint32_t first = tern_read_varint(body);
     uint32_t last = tern_read_varint(body);
-    uint8_t reason = tern_read8(body);
-    if (body->failed || body->size != 0 || first == 0 || last < first || reason < TERN_GAP_OVERFLOW ||
-        reason > TERN_GAP_DAMAGED)
+    uint8_t reason = tern_read8(body), kind = reason & (uint8_t)~TERN_GAP_LEADS;
+    if (body->failed || body->size != 0 || first == 0 || last < first || kind < TERN_GAP_OVERFLOW ||
+        kind > TERN_GAP_DAMAGED)
         return false;
     struct tern_peer_range *range = find_range(peer, lane);
     if (!is_ready(peer, range, frame))
@@ -520,6 +520,7 @@ static void write_state(struct tern_output *body, const struct tern_peer *peer, 
     const struct tern_stage_position *durable = &range->stage->durable;
     tern_write8(body, range->lane);
     tern_write_varint(body, durable->next);
+    tern_write_varint(body, durable->next - durable->run);
     tern_write_varint(body, durable->first);
     tern_write_varint(body, durable->first == 0 ? 0 : durable->offset);
     tern_write_varint(body, window_of(peer, range));
@@ -530,6 +531,7 @@ static void write_state(struct tern_output *body, const struct tern_peer *peer, 
 static void remember_said(struct tern_peer_range *range)
 {
     range->said_next = range->stage->durable.next;
+    range->said_run = range->stage->durable.run;
     range->said_first = range->stage->durable.first;
     range->said_offset = range->stage->durable.offset;
     range->acknowledge = false;
@@ -593,8 +595,8 @@ static bool is_ack_due(const struct tern_peer_range *range)
 {
     const struct tern_stage_position *durable = &range->stage->durable;
     return range->open && range->welcome == WELCOME_NONE &&
-           (range->acknowledge || durable->next != range->said_next || durable->first != range->said_first ||
-            durable->offset != range->said_offset);
+           (range->acknowledge || durable->next != range->said_next || durable->run != range->said_run ||
+            durable->first != range->said_first || durable->offset != range->said_offset);
 }
 
 static bool give_ack(struct tern_peer *peer, struct tern_peer_range *range, struct giver *giver)

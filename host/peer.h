@@ -39,7 +39,7 @@ struct tern_peer_range {
     uint8_t bad_chunks; /* in a row, at the same position */
     uint32_t moves;     /* of the stage's range, that the device was told of */
     uint32_t said_next; /* what the device was told last */
-    uint32_t said_first, said_offset;
+    uint32_t said_first, said_offset, said_run;
     struct tern_stage_position rewound; /* where it was last asked to go back to, and when */
     int64_t rewound_at;
 };

@@ -42,6 +42,7 @@ struct tern_stage_position {
     uint32_t last_crc; /* of the segment that ended with next - 1; 0: none held */
     uint32_t first;    /* of the unfinished chunk; 0: none */
     uint32_t offset;   /* bytes of it that need not be sent again */
+    uint32_t run;      /* behind the newest record that is committed, at most `next` */
 };
 
 /* The CRC of a segment behind which `next` was expected; next 0: none. */
@@ -107,7 +108,9 @@ int tern_stage_hello(struct tern_stage *stage, struct tern_device *device, const
 int tern_stage_part(struct tern_stage *stage, struct tern_stage_range *range, uint32_t first, uint32_t offset,
                     const uint8_t *data, size_t size, uint32_t *want);
 
-/* Records first..last are lost. Counts only if it begins at the expected sequence or before it. */
+/* Records first..last are lost. Counts only if it begins at the expected sequence or before it. Where records wait for a commit, it ends their run:
+ * what would have committed them is lost too. With TERN_GAP_LEADS in the reason they go on waiting, and so does the gap: records behind it may
+ * belong to the same batch. */
 int tern_stage_gap(struct tern_stage *stage, struct tern_stage_range *range, uint32_t first, uint32_t last,
                    uint8_t reason);
 
@@ -201,7 +204,7 @@ struct tern_entry {
         run_first; /* CHUNK, GAP: behind the newest record committed before this entry: what the next commit covers */
     uint64_t
         run_before; /* position of the entry before this one with records from run_first on; 0: none, they begin here */
-    bool commits;          /* CHUNK: a segment that this entry adds commits */
+    bool commits;          /* CHUNK: a segment that this entry adds commits; GAP: it ends the run */
     uint32_t chunk_first;  /* CHUNK: the chunk's first sequence */
     uint32_t chunk_offset; /* CHUNK: data is bytes [chunk_offset, chunk_offset + size) of the chunk */
     uint64_t

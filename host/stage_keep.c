@@ -18,7 +18,7 @@ void tern_stage_list(struct tern_stage *stage,
                                              range->face.base,
                                              tern_range_end(range),
                                              range->lost,
-                                             range->run < range->face.taken.next,
+                                             range->face.taken.run < range->face.taken.next,
                                              range->heard};
             call(context, &about);
         }

@@ -78,10 +78,12 @@ static void count_segment(struct tern_range *range, const struct tern_segment *s
     if (range->walk.sequence > taken->next) {
         taken->next = range->walk.sequence;
         taken->last_crc = segment->crc;
-        remember_tail(&range->face, taken);
+        /* Where histories part a new epoch begins, and no batch may lie across. */
+        if (segment->commit)
+            remember_tail(&range->face, taken);
     }
-    if (segment->commit && range->walk.sequence > range->run)
-        range->run = range->walk.sequence;
+    if (segment->commit && range->walk.sequence > taken->run)
+        taken->run = range->walk.sequence;
 }
 
 int tern_range_walk(struct tern_range *range, bool schemas, uint32_t *want)
@@ -110,12 +112,12 @@ int tern_range_walk(struct tern_range *range, bool schemas, uint32_t *want)
 static int write_growth(struct tern_stage *stage, struct tern_range *range, uint32_t next, uint32_t run)
 {
     const struct tern_stage_range *face = &range->face;
-    if (face->taken.next == next && range->run == run)
+    if (face->taken.next == next && range->face.taken.run == run)
         return TERN_HOST_OK;
     struct tern_record record = {
         .kind = TERN_ENTRY_CHUNK,
         .lane = face->lane,
-        .commits = range->run != run,
+        .commits = range->face.taken.run != run,
         .device = face->device->number,
         .epoch = face->epoch,
         .base = face->base,
@@ -136,7 +138,7 @@ static int write_growth(struct tern_stage *stage, struct tern_range *range, uint
     range->heard = record.received;
     range->entry = range->newest = position;
     range->written = (uint16_t)range->walk.offset;
-    range->run_entry = range->run < face->taken.next ? position : 0;
+    range->run_entry = range->face.taken.run < face->taken.next ? position : 0;
     tern_range_rise(range);
     return TERN_HOST_OK;
 }
@@ -144,7 +146,7 @@ static int write_growth(struct tern_stage *stage, struct tern_range *range, uint
 /* Takes all that is whole into the journal; bytes that are no segment are dropped. */
 static int take_segments(struct tern_stage *stage, struct tern_range *range, uint32_t *want)
 {
-    uint32_t next = range->face.taken.next, run = range->run;
+    uint32_t next = range->face.taken.next, run = range->face.taken.run;
     int walked = tern_range_walk(range, true, want);
     int status = write_growth(stage, range, next, run);
     if (walked != TERN_OK && range->is_walked) {
@@ -208,17 +210,18 @@ int tern_stage_gap(struct tern_stage *stage, struct tern_stage_range *face, uint
         return TERN_HOST_E_PROTOCOL;
     if (first > next || last < next)
         return TERN_HOST_OK;
-    bool in_run = range->run < next;
+    bool leads = (reason & TERN_GAP_LEADS) != 0, in_run = range->face.taken.run < next;
     struct tern_record record = {
         .kind = TERN_ENTRY_GAP,
         .lane = face->lane,
-        .reason = reason,
+        .commits = !leads,
+        .reason = reason & (uint8_t)~TERN_GAP_LEADS,
         .device = face->device->number,
         .epoch = face->epoch,
         .base = face->base,
         .first = next,
         .next = last + 1,
-        .run = range->run,
+        .run = range->face.taken.run,
         .received = tern_stage_now(),
         .run_before = in_run ? range->run_entry : 0,
     };
@@ -230,8 +233,8 @@ int tern_stage_gap(struct tern_stage *stage, struct tern_stage_range *face, uint
     range->lost += tern_range_loss(range, next, last + 1);
     face->taken.next = last + 1;
     face->taken.last_crc = 0;
-    range->run = in_run ? range->run : last + 1;
-    range->run_entry = in_run ? position : 0;
+    range->face.taken.run = leads ? range->face.taken.run : last + 1;
+    range->run_entry = leads ? position : 0;
     tern_range_begin(range, 0);
     tern_range_rise(range);
     tern_range_return(range, false);

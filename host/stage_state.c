@@ -162,7 +162,8 @@ struct tern_range *tern_stage_add_range(struct tern_device *device, uint8_t lane
     range->face.base = base;
     range->face.taken.next = base;
     range->face.durable.next = base;
-    range->run = base;
+    range->face.durable.run = base;
+    range->face.taken.run = base;
     return range;
 }
 
@@ -289,9 +290,9 @@ static bool put_range(struct tern_journal_state *state, struct tern_range *range
         .epoch = face->epoch,
         .base = face->base,
         .next = face->taken.next,
-        .run = range->run,
+        .run = range->face.taken.run,
         .lost = range->lost,
-        .highest = range->highest > range->run ? range->highest : 0,
+        .highest = range->highest > range->face.taken.run ? range->highest : 0,
         .received = range->heard,
         .hash = face->taken.last_crc,
         .chunk_first = whole != 0 ? face->taken.first : 0,
@@ -396,15 +397,15 @@ static bool replay_chunk(struct tern_stage *stage, uint64_t position, const stru
     if (record->first < range->face.taken.next) { /* records that came again */
         range->face.taken.next = record->first;
         range->face.taken.last_crc = 0;
-        range->run = record->run;
+        range->face.taken.run = record->run;
     }
-    uint32_t run = range->run;
+    uint32_t run = range->face.taken.run;
     if (!replay_bytes(range, position, record))
         run = record->commits ? record->next : record->run;
     else if (record->commits)
-        run = range->run;
+        run = range->face.taken.run;
     range->face.taken.next = record->next;
-    range->run = run;
+    range->face.taken.run = run;
     range->run_entry = run < record->next ? position : 0;
     tern_range_rise(range);
     tern_range_mark(range);
@@ -416,12 +417,11 @@ static bool replay_gap(struct tern_stage *stage, uint64_t position, const struct
     struct tern_range *range = replay_range(stage, record);
     if (range == NULL)
         return false;
-    bool in_run = record->run < record->first;
     range->lost += tern_range_loss(range, record->first, record->next);
     range->face.taken.next = record->next;
     range->face.taken.last_crc = 0;
-    range->run = in_run ? record->run : record->next;
-    range->run_entry = in_run ? position : 0;
+    range->face.taken.run = record->commits ? record->next : record->run;
+    range->run_entry = record->commits ? 0 : position;
     tern_range_rise(range);
     tern_range_begin(range, 0);
     tern_range_mark(range);
@@ -436,7 +436,7 @@ static bool replay_state(struct tern_stage *stage, uint64_t position, const stru
     bool good = replay_bytes(range, position, record);
     range->face.taken.next = record->next;
     range->face.taken.last_crc = record->hash;
-    range->run = record->run;
+    range->face.taken.run = record->run;
     range->run_entry = record->run_before;
     range->lost = record->lost;
     range->highest = record->highest;

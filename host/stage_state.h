@@ -37,8 +37,7 @@ struct tern_range {
     struct tern_walk walk; /* behind its last whole segment that was taken */
     uint64_t entry;        /* where the journal has the newest of `written` */
     uint64_t staged;       /* where a new file that is being written has them */
-    uint32_t run;          /* behind the newest committed record */
-    uint64_t run_entry;    /* the newest entry with records from `run` on, 0: none */
+    uint64_t run_entry;    /* the newest entry with records from face.taken.run on, 0: none */
     uint64_t lost;         /* records in gaps */
     uint32_t
         highest; /* the greatest `run` that there was: above it while records come again that a destination lacks */

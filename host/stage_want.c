@@ -120,8 +120,8 @@ static bool take_want(struct tern_stage *stage, const struct tern_stage_range *f
 
 void tern_range_rise(struct tern_range *range)
 {
-    if (range->run > range->highest)
-        range->highest = range->run;
+    if (range->face.taken.run > range->highest)
+        range->highest = range->face.taken.run;
 }
 
 uint32_t tern_range_end(const struct tern_range *range)
@@ -149,7 +149,7 @@ static void move(struct tern_range *range, uint32_t next, uint32_t crc)
     tern_range_begin(range, 0);
     range->face.taken.next = next;
     range->face.taken.last_crc = crc;
-    range->run = next;
+    range->face.taken.run = next;
     range->run_entry = 0;
     range->face.moves++;
 }
@@ -157,7 +157,8 @@ static void move(struct tern_range *range, uint32_t next, uint32_t crc)
 void tern_range_return(struct tern_range *range, bool anyway)
 {
     struct tern_stage_range *face = &range->face;
-    bool done = range->again != 0 && face->taken.next > range->again && range->run == face->taken.next;
+    bool done =
+        range->again != 0 && face->taken.next > range->again && range->face.taken.run == face->taken.next;
     if (!done && !anyway)
         return;
     range->again = 0;
@@ -187,7 +188,7 @@ bool tern_stage_go_back(struct tern_stage *stage, struct tern_stage_range *face,
     struct tern_range *range = (struct tern_range *)face;
     struct tern_stage_want want;
     /* The beginning of an open batch may be here alone. */
-    bool busy = range->is_dirty || range->run != face->taken.next;
+    bool busy = range->is_dirty || range->face.taken.run != face->taken.next;
     if (busy || face->device->want_count == 0 || !take_want(stage, face, now, &want))
         return false;
     if (want.first < face->base)

@@ -263,7 +263,7 @@ void tern_turn_commit(struct tern_turn *turn, uint32_t next, bool batch)
         return;
     if (!GROW(turn, unit))
         return;
-    batch = batch || open->snapshots;
+    batch = batch || open->batch || open->snapshots;
     struct tern_turn_gap rest = {0, 0, 0};
     if (batch && turn->gap_count > open->gaps) {
         rest = turn->gaps[turn->gap_count - 1];

@@ -94,7 +94,8 @@ void *tern_turn_room(struct tern_turn *turn, size_t size);
 /* Records of the run that are missing. */
 void tern_turn_miss(struct tern_turn *turn, uint32_t first, uint32_t last, uint8_t reason);
 
-/* The run is committed up to `next`; what follows begins another one. A batch that misses a record is left out whole. */
+/* The run is committed up to `next`; what follows begins another one. A batch that misses a record is left out whole: where records of one
+ * stand in a run with a gap, so is the run, since how far the batch reached is not known. */
 void tern_turn_commit(struct tern_turn *turn, uint32_t next, bool batch);
 
 /* What is not committed is forgotten. */

@@ -116,6 +116,7 @@ static void send_position(uint8_t kind)
     tern_write8(&output, kind);
     tern_write8(&output, 0);
     tern_write_varint(&output, gateway.next);
+    tern_write_varint(&output, 0);
     tern_write_varint(&output, known ? gateway.chunk_first : 0);
     tern_write_varint(&output, known ? gateway.chunk_size : 0);
     tern_write_varint(&output, 512u << chance(6));

@@ -165,7 +165,6 @@ struct sim_record {
     uint8_t fate;
     uint8_t version; /* of the schema */
     bool poison;
-    bool beside_refused; /* in its commit a record was refused */
 };
 
 /* One content of a flash: from an erased chip to the next, or a clone's own history. */
@@ -190,14 +189,10 @@ extern uint32_t sim_life_count;
 /* A batch's records have numbers in this range; others' stand between. */
 extern struct sim_batch {
     uint32_t first, last;
-    bool has_refused; /* a put within it was refused */
 } sim_batches[SIM_BATCHES];
 extern uint32_t sim_batch_count;
-/* Commits. `is_split`: the device was told that a part of it is safe, and may go on with another gateway. */
-extern struct sim_group {
-    bool is_split;
-    uint32_t last; /* sequence */
-} sim_groups[SIM_RECORDS];
+/* Of each commit, the last sequence. */
+extern uint32_t sim_groups[SIM_RECORDS];
 extern uint32_t sim_group_count;
 
 void sim_oracle_reset(void);

@@ -90,9 +90,9 @@ static void put(struct device *device)
           number, record->sequence, record->batch, status, device->is_off ? ", no power" : "");
     if (device->is_off || status != TERN_OK)
         record->fate = FATE_FORGOTTEN;
-    device->refused[lane] |= status == TERN_E_FULL;
-    if (status == TERN_E_FULL && record->batch != 0)
-        sim_batches[record->batch].has_refused = true;
+    /* Of a batch is what put took: whoever is told that it did not, and commits all the same, commits the rest. */
+    if (status != TERN_OK)
+        record->batch = 0;
     if (!device->is_off && status == TERN_E_FLASH)
         doubt_pending(device, lane);
     else if (!device->is_off && status < 0 && status != TERN_E_FULL)
@@ -122,12 +122,10 @@ static void settle(struct device *device, unsigned lane, int status)
             sim_violate("device %s lane %u: commit says that sequence %u is safe, and the log ends at %u",
                         sim_device_id(device->name), lane, record->sequence, next);
         record->fate = is_safe ? FATE_COMMITTED : FATE_MAYBE;
-        record->beside_refused = device->refused[lane];
         record->group = sim_group_count;
-        sim_groups[sim_group_count] = (struct sim_group){false, record->sequence};
+        sim_groups[sim_group_count] = record->sequence;
     }
     sim_group_count++;
-    device->refused[lane] = false;
     device->pending_count[lane] = 0;
     device->batch[lane] = 0;
 }
@@ -178,7 +176,7 @@ static void begin(struct device *device)
     }
     settle(device, lane, status);
     if (status == TERN_OK) {
-        sim_batches[sim_batch_count] = (struct sim_batch){0, 0, false};
+        sim_batches[sim_batch_count] = (struct sim_batch){0, 0};
         device->batch[lane] = sim_batch_count++;
     }
 }

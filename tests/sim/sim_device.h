@@ -21,7 +21,6 @@ struct device {
     uint32_t boot;
     uint32_t batch[SIM_LANES]; /* that is open, 0: none */
     bool commit_waits;
-    bool refused[SIM_LANES]; /* since the last commit */
     struct nor nors[SIM_LANES];
     struct port {
         struct device *device;

@@ -14,7 +14,7 @@ struct sim_life sim_lives[SIM_LIVES];
 uint32_t sim_life_count;
 struct sim_batch sim_batches[SIM_BATCHES];
 uint32_t sim_batch_count;
-struct sim_group sim_groups[SIM_RECORDS];
+uint32_t sim_groups[SIM_RECORDS];
 uint32_t sim_group_count;
 
 #define TOLD 1024
@@ -60,23 +60,6 @@ size_t sim_note(uint32_t number, char note[64])
 
 /* ---- Epochs and acknowledgements ------------------------------------------------------------------------------------------------ */
 
-/* Whether records `sequence - 1` and `sequence` came with one commit. */
-static void note_split(unsigned life, unsigned lane, uint32_t sequence)
-{
-    uint32_t group = 0;
-    for (uint32_t i = sim_record_count; i-- > 1;) {
-        const struct sim_record *record = &sim_records[i];
-        if (record->life != life || record->lane != lane || record->fate != FATE_COMMITTED)
-            continue;
-        if (record->sequence == sequence)
-            group = record->group;
-        if (record->sequence < sequence) {
-            sim_groups[record->group].is_split |= record->group == group;
-            return;
-        }
-    }
-}
-
 void sim_watch_lane(unsigned life, unsigned lane, const struct tern_log *log)
 {
     struct sim_life *one = &sim_lives[life];
@@ -84,7 +67,6 @@ void sim_watch_lane(unsigned life, unsigned lane, const struct tern_log *log)
     struct tern_epoch now = log->epochs[0];
     if (log->acked > one->acked[lane]) {
         one->acked[lane] = log->acked;
-        note_split(life, lane, log->acked);
         TRACE("device %u lane %u: acknowledged below %u", one->device, lane, log->acked);
     }
     const struct tern_epoch *last = count == 0 ? NULL : &one->epochs[lane][count - 1];
@@ -155,7 +137,7 @@ void sim_each_ack(unsigned gateway, const struct tern_stage *stage)
 static bool may_be_gone(const struct sim_record *record)
 {
     const struct sim_life *life = &sim_lives[record->life];
-    return life->ended && sim_groups[record->group].last >= life->acked[record->lane];
+    return life->ended && sim_groups[record->group] >= life->acked[record->lane];
 }
 
 static const char *name_of(const struct sim_record *record)
@@ -191,29 +173,23 @@ static bool is_poisoned(uint32_t number)
     return false;
 }
 
-/* Whether the device itself may have lost it. */
-static bool may_be_missing(const struct sim_record *record)
-{
-    const struct sim_life *life = &sim_lives[record->life];
-    return life->is_damaged || life->may_drop[record->lane] || record->beside_refused;
-}
-
-/* Whether this reason for a loss can be true. */
+/* Whether this reason for a loss can be true. Nothing else excuses a record that was committed and is not there. */
 static bool is_excused(uint32_t number, uint8_t reason)
 {
     const struct sim_record *record = &sim_records[number];
     const struct sim_life *life = &sim_lives[record->life];
+    /* Or it was asked for again, for a destination that was set back, and its space had been needed. */
+    bool is_asked = sim.counts[SINK_RESTORE] != 0 && record->sequence < life->acked[record->lane];
+    bool is_dropped = life->may_drop[record->lane] || is_asked;
     switch (reason) {
-    case TERN_GAP_OVERFLOW: /* or it was asked for again, and its space had been needed */
-        return life->may_drop[record->lane] || sim_groups[record->group].is_split;
+    case TERN_GAP_OVERFLOW:
+        return is_dropped;
     case TERN_GAP_REJECTED:
         return is_poisoned(number);
-    case TERN_GAP_REFUSED: /* a batch with a refused record in it is left out whole */
-        return record->batch != 0;
-    case TERN_GAP_HELD: /* by a store that has it without its commit, or has a gap there itself */
-        return sim_groups[record->group].is_split || may_be_missing(record) || is_poisoned(number);
+    case TERN_GAP_HELD: /* by a store that has a gap there itself */
+        return is_dropped || life->is_damaged || is_poisoned(number);
     case TERN_GAP_DAMAGED:
-        return may_be_missing(record);
+        return life->is_damaged;
     default:
         return false;
     }

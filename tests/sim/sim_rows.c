@@ -186,12 +186,11 @@ static void apply_change(struct sim_state *state, const struct change *change)
     }
 }
 
-/* What is known to tear batches, see README.md: records refused or dropped on the device, and a commit of which two stores have a part. */
-static bool may_be_torn(uint32_t batch, const struct sim_record *record)
+/* By lost bits, or two devices of one name: which records belong together is then not known any more. */
+static bool may_be_torn(const struct sim_record *record)
 {
     const struct sim_life *life = &sim_lives[record->life];
-    return sim_batches[batch].has_refused || sim_groups[record->group].is_split ||
-           life->may_drop[record->lane] || life->is_branch || life->has_branch || life->is_damaged;
+    return life->is_branch || life->has_branch || life->is_damaged;
 }
 
 /* What is put between begin and commit is there together: of a batch's events all or none. */
@@ -203,7 +202,7 @@ static void check_batches(const struct sim_sink *one)
         uint32_t number = one->changes[i].number;
         uint32_t batch = one->changes[i].kind == CHANGE_EVENT ? sim_records[number].batch : 0;
         const struct sim_record *record = &sim_records[number];
-        if (batch == 0 || there[batch] != 0 || may_be_torn(batch, record))
+        if (batch == 0 || there[batch] != 0 || may_be_torn(record))
             continue;
         there[batch] = 1;
         for (uint32_t k = sim_batches[batch].first; k <= sim_batches[batch].last; k++)

@@ -237,7 +237,7 @@ static inline uint64_t last_nonce(void)
 /* What a WELCOME or an ACK says. */
 struct answer {
     uint8_t lane;
-    uint32_t next, first, offset, window, pause;
+    uint32_t next, open, first, offset, window, pause;
     uint64_t nonce;
     uint32_t epoch;
     uint32_t back[2], crc[2]; /* tails; CRC 0: none */
@@ -254,6 +254,7 @@ static inline size_t write_answer(uint8_t *bare, uint8_t kind, const struct answ
 {
     struct tern_output output = message(bare, kind, answer->lane);
     tern_write_varint(&output, answer->next);
+    tern_write_varint(&output, answer->open);
     tern_write_varint(&output, answer->first);
     tern_write_varint(&output, answer->offset);
     tern_write_varint(&output, answer->window);

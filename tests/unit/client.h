@@ -51,7 +51,7 @@ struct client_hello {
 };
 
 static const struct client_hello client_good_hello = {
-    1, 0x1122334455667788u, 96, "dev1", 0, CLIENT_EPOCH, 1, 1, 1, 0, 1};
+    TERN_PROTOCOL_VERSION, 0x1122334455667788u, 96, "dev1", 0, CLIENT_EPOCH, 1, 1, 1, 0, 1};
 
 static inline void client_put_hello(struct client_stream *stream, const struct client_hello *hello)
 {
@@ -173,7 +173,7 @@ struct client_answers {
     uint64_t nonce, store, time;
     uint8_t lane;
     uint32_t epoch, last_crc;
-    uint32_t next, first, offset, window; /* of the last WELCOME or ACK */
+    uint32_t next, open, first, offset, window; /* of the last WELCOME or ACK */
     uint32_t hash, hash_offset;
     uint8_t reason;
     char text[64];
@@ -191,6 +191,7 @@ static inline void client_read_state(struct client_answers *answers, struct tern
 {
     answers->lane = tern_read8(body);
     answers->next = tern_read_varint(body);
+    answers->open = tern_read_varint(body);
     answers->first = tern_read_varint(body);
     answers->offset = tern_read_varint(body);
     answers->window = tern_read_varint(body);

@@ -127,7 +127,7 @@ static int commit(void *context, uint32_t next, bool batch)
 static int decode(struct tern_decoder *decoder, struct tern_decode_place *place, const struct made *made,
                   size_t segment, uint32_t first, struct seen *seen)
 {
-    struct tern_decode_to to = {seen, 0, schema, record, bad, commit};
+    struct tern_decode_to to = {seen, 0, schema, record, bad, commit, NULL};
     return tern_decode_chunk(decoder, place, made->bytes, made->ends[segment], first, &to);
 }
 

@@ -135,6 +135,7 @@ static void messages_down_have_their_golden_bytes(void)
     struct tern_output output = begin(&bytes, TERN_WELCOME);
     tern_write8(&output, 0);
     tern_write_varint(&output, 501);
+    tern_write_varint(&output, 0);
     tern_write_varint(&output, 501);
     tern_write_varint(&output, 20);
     tern_write_varint(&output, 65536);
@@ -151,6 +152,7 @@ static void messages_down_have_their_golden_bytes(void)
     output = begin(&bytes, TERN_ACK);
     tern_write8(&output, 0);
     tern_write_varint(&output, 504);
+    tern_write_varint(&output, 0);
     tern_write_varint(&output, 0);
     tern_write_varint(&output, 0);
     tern_write_varint(&output, 65536);

@@ -507,7 +507,7 @@ static void a_batch_with_a_gap_is_left_out_whole(void)
         chunks_put(&made, &chunks_table, at, "b");
     tern_chunk_finish(&made.chunk, false, true);
     chunks_send(stage, range, &made, 0);
-    CHECK_EQ(tern_stage_gap(stage, range, 11, 15, TERN_GAP_DAMAGED), TERN_HOST_OK);
+    CHECK_EQ(tern_stage_gap(stage, range, 11, 15, TERN_GAP_DAMAGED | TERN_GAP_LEADS), TERN_HOST_OK);
     chunks_open(&made, 16);
     for (int64_t at = 16; at < 21; at++)
         chunks_put(&made, &chunks_table, at, "b");
@@ -519,6 +519,53 @@ static void a_batch_with_a_gap_is_left_out_whole(void)
     CHECK_TEXT(ask("SELECT group_concat(at) FROM climate"), "1,2,3,4,5,21,22,23,24,25");
     CHECK_TEXT(ask("SELECT first || '-' || last || ' ' || reason FROM tern_gap"), "6-20 damaged");
     CHECK_TEXT(ask("SELECT applied FROM tern_checkpoint"), "25");
+    done();
+}
+
+/* Its other half is in another store, or was dropped: the commit that follows is not its own, and must not bring in what is here. */
+static void a_gap_ends_the_batch_that_it_cuts_off(void)
+{
+    struct chunk_bytes made;
+    fresh();
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    chunks_fill(&made, 1, 5);
+    chunks_send(stage, range, &made, 0);
+    chunks_open(&made, 6);
+    for (int64_t at = 6; at < 11; at++)
+        chunks_put(&made, &chunks_table, at, "b");
+    tern_chunk_finish(&made.chunk, false, true);
+    chunks_send(stage, range, &made, 0);
+    CHECK_EQ(range->taken.run, 6);
+    CHECK_EQ(tern_stage_gap(stage, range, 11, 15, TERN_GAP_HELD), TERN_HOST_OK);
+    CHECK_EQ(range->taken.run, 16);
+    chunks_fill(&made, 16, 5);
+    chunks_send(stage, range, &made, 0);
+    drain();
+    CHECK_TEXT(ask("SELECT group_concat(at) FROM climate"), "1,2,3,4,5,16,17,18,19,20");
+    CHECK_TEXT(ask("SELECT first || '-' || last || ' ' || reason FROM tern_gap"), "6-15 held");
+    done();
+}
+
+/* The oldest were dropped: what is left of a batch is left out, what stands alone is not. */
+static void a_batch_without_its_head_is_left_out(void)
+{
+    struct chunk_bytes made;
+    fresh();
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    CHECK_EQ(tern_stage_gap(stage, range, 1, 5, TERN_GAP_OVERFLOW | TERN_GAP_LEADS), TERN_HOST_OK);
+    chunks_open(&made, 6);
+    chunks_put(&made, &chunks_table, 6, "b");
+    tern_chunk_finish(&made.chunk, true, true);
+    chunks_put(&made, &chunks_table, 7, "c");
+    tern_chunk_finish(&made.chunk, true, true);
+    chunks_send(stage, range, &made, 0);
+    CHECK_EQ(tern_stage_gap(stage, range, 8, 9, TERN_GAP_OVERFLOW | TERN_GAP_LEADS), TERN_HOST_OK);
+    chunks_fill(&made, 10, 3);
+    chunks_send(stage, range, &made, 0);
+    drain();
+    CHECK_TEXT(ask("SELECT group_concat(at) FROM climate"), "7,10,11,12");
+    CHECK_TEXT(ask("SELECT group_concat(first || '-' || last || ' ' || reason) FROM tern_gap"),
+               "1-6 overflow,8-9 overflow");
     done();
 }
 
@@ -1173,6 +1220,8 @@ int main(void)
     RUN_OR_SKIP(without_ddl_everything_goes_in_once_its_statements_have_run);
     RUN_OR_SKIP(a_batch_over_several_chunks_appears_whole);
     RUN_OR_SKIP(a_batch_with_a_gap_is_left_out_whole);
+    RUN_OR_SKIP(a_gap_ends_the_batch_that_it_cuts_off);
+    RUN_OR_SKIP(a_batch_without_its_head_is_left_out);
     RUN_OR_SKIP(a_commit_behind_what_another_store_holds_ends_its_run);
     RUN_OR_SKIP(gaps_are_rows_and_shrink_when_their_records_come);
     RUN_OR_SKIP(values_stay_what_they_are);

@@ -347,7 +347,7 @@ static void what_was_dropped_becomes_a_gap(void)
     CHECK_EQ(tern_read8(&input), 0);
     CHECK_EQ(tern_read_varint(&input), oldest);
     uint32_t last = tern_read_varint(&input);
-    CHECK_EQ(tern_read8(&input), TERN_GAP_OVERFLOW);
+    CHECK_EQ(tern_read8(&input), TERN_GAP_OVERFLOW | TERN_GAP_LEADS); /* fifty records are a commit */
     CHECK_EQ(read_part(sent(TERN_PART, 0, 0)).first, last + 1);
     uint32_t crc;
     CHECK_EQ(assemble(0, &crc), 600 - last);
@@ -425,6 +425,69 @@ static struct said read_hello(size_t nth, size_t from)
     tern_read64(&input);
     CHECK(!input.failed && input.size == 0);
     return said;
+}
+
+/* It may go on with another gateway, which must be given the whole of the batch. */
+static void what_waits_for_its_commit_is_not_acknowledged(void)
+{
+    struct tern_value row[] = {tern_int(1), tern_int(2)};
+    open_bench(1);
+    put_rows(&climate, 1, 5);
+    CHECK_EQ(tern_begin(&bench.tern, 0), TERN_OK);
+    for (int i = 0; i < 60; i++)
+        CHECK_EQ(tern_put(&bench.tern, &climate, row), TERN_OK);
+    CHECK_EQ(tern_commit(&bench.tern), TERN_OK);
+    run(10);
+    welcome(0, EPOCH, 1, 0);
+    run(100);
+    struct answer answer = answer_to(0, EPOCH, 40);
+    answer.open = 34;
+    say(TERN_ACK, answer);
+    run(100);
+    CHECK_EQ(bench.lanes[0].log.acked, 6);
+    size_t before = bench.ups;
+    bench.session = 2;
+    run(100);
+    struct said said = read_hello(0, before);
+    CHECK(said.acked == 6 && said.next == 66);
+    answer = answer_to(0, EPOCH, 66);
+    answer.open = 66; /* no record can be open before the first */
+    say(TERN_WELCOME, answer);
+    run(100);
+    CHECK_EQ(bench.lanes[0].log.acked, 6);
+    CHECK_EQ(bench.tern.bad_frames, 1);
+    answer.open = 0;
+    say(TERN_WELCOME, answer);
+    run(100);
+    CHECK_EQ(tern_backlog(&bench.tern), 0);
+}
+
+/* Whether the batch that comes next has lost its beginning is what the gap says. */
+static void a_gap_says_whether_a_batch_lost_its_head(void)
+{
+    struct tern_value row[] = {tern_int(1), tern_int(2)};
+    for (int singles = 0; singles < 2; singles++) {
+        open_bench(1);
+        for (int i = 0; i < 900; i++) {
+            if (!singles && i % 90 == 0)
+                CHECK_EQ(tern_begin(&bench.tern, 0), TERN_OK);
+            CHECK_EQ(put_row(&climate, row), TERN_OK);
+            if (singles || i % 90 == 89)
+                CHECK_EQ(tern_commit(&bench.tern), TERN_OK);
+        }
+        run(10);
+        welcome(0, EPOCH, 1, 0);
+        run(100);
+        const struct frame *gap = sent(TERN_GAP, 0, 0);
+        if (!CHECK(gap != NULL))
+            return;
+        struct tern_input input = {gap->data + 2, gap->size - 6, false};
+        tern_read_varint(&input);
+        bool is_inside = !singles && tern_read_varint(&input) % 90 != 0;
+        CHECK_EQ(gap->data[gap->size - 5],
+                 is_inside ? TERN_GAP_OVERFLOW | TERN_GAP_LEADS : TERN_GAP_OVERFLOW);
+        CHECK(singles || is_inside);
+    }
 }
 
 static void an_old_epoch_is_brought_to_its_end_before_the_next(void)
@@ -667,6 +730,8 @@ int main(void)
     RUN(what_was_dropped_becomes_a_gap);
     RUN(a_commit_without_a_record_does_not_hide_the_record_behind_it);
     RUN(lost_continuity_opens_the_next_epoch);
+    RUN(what_waits_for_its_commit_is_not_acknowledged);
+    RUN(a_gap_says_whether_a_batch_lost_its_head);
     RUN(an_old_epoch_is_brought_to_its_end_before_the_next);
     RUN(a_wanted_schema_is_sent_in_pieces);
     RUN(a_refused_device_waits_longer_and_longer);
