@@ -132,12 +132,14 @@ void tern_chunk_finish(struct tern_chunk *chunk, bool commit, bool batch)
                               (uint8_t)((commit ? TAG_COMMIT : 0) | (batch ? TAG_BATCH : 0)));
     memmove(end, payload - hashes, size);
     end += size;
-    tern_store32(end, tern_crc32c(chunk->crc, start, (size_t)(end - start)));
+    uint32_t crc = tern_crc32c(chunk->crc, start, (size_t)(end - start));
+    tern_store32(end, crc);
     end += CRC_SIZE;
     size = (size_t)(end - chunk->data);
     hashes = pad((unsigned)size, chunk->unit_log2) - size;
     memset(end, 0xFF, hashes);
-    chunk->crc = tern_crc32c(TERN_CRC32C_RESIDUE, end, hashes);
+    /* A CRC that took its own value in would go on from a constant, and forget what was before. */
+    chunk->crc = tern_crc32c(crc, end, hashes);
     chunk->rows = (uint16_t)(chunk->rows + chunk->segment_rows);
     begin_segment(chunk, (uint16_t)(size + hashes));
 }
@@ -255,6 +257,7 @@ int tern_walk_next(struct tern_walk *walk, struct tern_segment *segment)
     take(walk, CRC_SIZE);
     if (walk->status == TERN_OK && walk->crc != TERN_CRC32C_RESIDUE)
         walk->status = TERN_E_CORRUPT;
+    walk->crc = segment->crc;
     take(walk, (unsigned)segment->end - walk->offset);
     if (walk->status != TERN_OK) {
         walk->offset = start;

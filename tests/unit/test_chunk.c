@@ -118,6 +118,32 @@ static void a_row_that_does_not_fit_is_not_in_the_chunk(void)
     CHECK(segment.rows == 1 && segment.new_tables == 2 && segment.size == 7);
 }
 
+static void a_segment_counts_only_behind_what_it_was_written_behind(void)
+{
+    uint8_t other_data[512];
+    struct tern_walk walk;
+    struct tern_segment segment;
+    uint32_t crc[2];
+    for (int i = 0; i < 2; i++) {
+        struct tern_chunk chunk = new_chunk(512, 0);
+        CHECK_EQ(put(&chunk, &table, 1, i == 0 ? "a" : "b"), TERN_OK);
+        tern_chunk_finish(&chunk, true, false);
+        CHECK_EQ(put(&chunk, &table, 2, "c"), TERN_OK);
+        tern_chunk_finish(&chunk, true, false);
+        CHECK_EQ(begin(&walk, chunk.size), TERN_OK);
+        CHECK_EQ(tern_walk_next(&walk, &segment), TERN_OK);
+        CHECK_EQ(tern_walk_next(&walk, &segment), TERN_OK);
+        crc[i] = segment.crc;
+        if (i == 0)
+            memcpy(other_data, data, sizeof(other_data));
+    }
+    CHECK(crc[0] != crc[1]); /* what the store and the device compare tells two histories apart */
+    memcpy(data + segment.start, other_data + segment.start, (size_t)segment.end - segment.start);
+    CHECK_EQ(begin(&walk, segment.end), TERN_OK);
+    CHECK_EQ(tern_walk_next(&walk, &segment), TERN_OK);
+    CHECK_EQ(tern_walk_next(&walk, &segment), TERN_E_CORRUPT);
+}
+
 static void every_cut_gives_the_segments_before_it(void)
 {
     struct tern_chunk chunk = new_chunk(512, 2);
@@ -190,26 +216,35 @@ static void at_most_eight_tables_share_a_chunk(void)
 
 /* ---- Chunks that no device writes, with right CRCs -------------------------------------------------------------------------- */
 
-static uint32_t forged; /* bytes of data */
+static uint32_t forged;     /* bytes of data */
+static uint32_t forged_crc; /* of them, but for stored ones */
+
+static void forge_crc(uint32_t from)
+{
+    forged_crc = tern_crc32c(forged_crc, data + from, forged - from);
+    tern_store32(data + forged, forged_crc);
+    forged += 4;
+}
 
 static void forge_head(uint32_t first)
 {
     memset(data, 0xFF, sizeof(data));
     data[0] = 0x10;
     forged = 1 + (uint32_t)tern_store_varint(data + 1, first);
+    forged_crc = tern_crc32c(0, data, forged);
 }
 
 /* A segment of `rows` and `payload` bytes of nothing; `tables` 0: declares none; `flags`: of the tag. */
 static void forge(uint32_t flags, uint32_t rows, uint8_t tables, uint32_t payload)
 {
+    uint32_t from = forged;
     forged += (uint32_t)tern_store_varint(data + forged, payload << 3 | flags);
     if ((flags & 4) == 0)
         forged += (uint32_t)tern_store_varint(data + forged, rows << 1 | (tables != 0));
     if (tables != 0)
         data[forged++] = tables;
     forged += 4u * tables + payload;
-    tern_store32(data + forged, tern_crc32c(0, data, forged));
-    forged += 4;
+    forge_crc(from);
 }
 
 /* What the walk says at last, and how many segments it found. */
@@ -513,6 +548,7 @@ int main(void)
     RUN(segments_are_walked_as_they_were_built);
     RUN(a_chunk_never_outgrows_its_capacity);
     RUN(a_row_that_does_not_fit_is_not_in_the_chunk);
+    RUN(a_segment_counts_only_behind_what_it_was_written_behind);
     RUN(every_cut_gives_the_segments_before_it);
     RUN(every_flipped_bit_is_found);
     RUN(hostile_bytes_end_the_walk);
