@@ -9,7 +9,7 @@
 #include "../unit/chunks.h"
 #include "database.h"
 
-#define WAIT 30000 /* milliseconds: a bound for a slow machine, not an expectation */
+#define WAIT 120000 /* milliseconds: a bound for a slow machine, not an expectation */
 
 static const char *url;
 static struct tern_stage *stage;
