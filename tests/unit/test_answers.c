@@ -77,6 +77,13 @@ static void what_has_been_erased_is_believed(void)
     CHECK(epoch_now().epoch == EPOCH + 8 && epoch_now().base == oldest);
 }
 
+static void a_tail_of_other_records_proves_nothing(void)
+{
+    uint32_t crc = open_pushed(30);
+    meet_again(31, 0, crc ^ 1);
+    CHECK(epoch_now().epoch == EPOCH + 8 && epoch_now().base == 1);
+}
+
 static void a_tail_inside_a_segment_proves_nothing(void)
 {
     uint32_t crc = open_pushed(30);
@@ -212,6 +219,51 @@ static void a_store_ahead_of_what_went_out_on_trust_is_followed(void)
     CHECK_EQ(tern_backlog(&bench.tern), 0);
     CHECK_EQ(bench.lanes[0].sender.sequence, 211);
     CHECK_EQ(count_sent(TERN_HELLO, before), 1);
+}
+
+/* Chunks of the next epoch are not sent in the session of the one before, not even from its very end on. */
+static void an_old_epoch_ends_before_the_first_record_of_the_next(void)
+{
+    open_bench(1);
+    put_rows(&climate, 1, 30);
+    bench.lanes[0].chunk.is_full = 1;
+    put_rows(&climate, 100, 10);
+    CHECK_EQ(bench.lanes[0].chunk.first, 31);
+    CHECK_EQ(tern_log_set_epoch(&bench.lanes[0].log, EPOCH, 1), TERN_OK);
+    CHECK_EQ(tern_log_set_epoch(&bench.lanes[0].log, EPOCH + 8, 31), TERN_OK);
+    bench.session++; /* a HELLO that is about the old one */
+    bench.ups = 0;
+    run(10);
+    welcome(0, EPOCH, 1, 0);
+    run(100);
+    CHECK(count_sent(TERN_PART, 0) > 0 && count_sent(TERN_GAP, 0) == 0);
+    for (size_t i = 0; i < count_sent(TERN_PART, 0); i++)
+        CHECK(read_part(sent(TERN_PART, i, 0)).first < 31);
+}
+
+static size_t bytes_sent_into(uint32_t window)
+{
+    size_t bytes = 0;
+    open_bench(1);
+    put_rows(&climate, 1, 150);
+    run(10);
+    struct answer answer = answer_to(0, EPOCH, 1);
+    answer.window = window;
+    say(TERN_WELCOME, answer);
+    run(100);
+    for (size_t i = 0; i < count_sent(TERN_PART, 0); i++)
+        bytes += read_part(sent(TERN_PART, i, 0)).size;
+    return bytes;
+}
+
+/* A chunk once begun is finished, and no other begun in a window that is full. */
+static void a_window_is_full_when_so_many_bytes_are_under_way(void)
+{
+    size_t one = bytes_sent_into(1);
+    CHECK(one > 100);
+    CHECK_EQ(bytes_sent_into((uint32_t)one), one);
+    CHECK(bytes_sent_into((uint32_t)one + 1) > one);
+    CHECK_EQ(bytes_sent_into(0), 0);
 }
 
 /* ---- Form ------------------------------------------------------------------------------------------------------------------------ */
@@ -667,6 +719,7 @@ int main(void)
     RUN(a_store_that_is_ahead_without_proof_shares_nothing);
     RUN(a_store_that_is_ahead_shares_what_it_can_prove);
     RUN(what_has_been_erased_is_believed);
+    RUN(a_tail_of_other_records_proves_nothing);
     RUN(a_tail_inside_a_segment_proves_nothing);
     RUN(a_store_behind_the_epochs_base_goes_on_at_its_base);
     RUN(a_tail_in_what_was_erased_ahead_is_cut_to_the_log);
@@ -676,6 +729,8 @@ int main(void)
     RUN(a_welcome_about_another_epoch_than_ours_is_not_followed);
     RUN(records_sent_on_trust_are_called_back_only_where_they_do_not_fit);
     RUN(a_store_ahead_of_what_went_out_on_trust_is_followed);
+    RUN(an_old_epoch_ends_before_the_first_record_of_the_next);
+    RUN(a_window_is_full_when_so_many_bytes_are_under_way);
     RUN(every_cut_of_an_answer_is_bad);
     RUN(a_welcome_says_where_to_go_on);
     RUN(a_welcome_to_nobody_is_dropped);

@@ -258,6 +258,22 @@ static void a_commit_a_row_costs_few_bytes_and_goes_on_learning(void)
     check_lines();
 }
 
+/* PACK.md section 2: a segment that is lost takes none of the next ones' digits along. */
+static void the_coder_begins_anew_in_each_segment(void)
+{
+    const struct tern_pack *pack = (const struct tern_pack *)(const void *)packed.models;
+    struct tern_value row[3];
+    start(&tern_packed, 512);
+    for (int i = 0; i < 10; i++) {
+        number_row(row, 1700000000 + 61 * i, 2150 + i * i, i % 2);
+        CHECK_EQ(put(&numbers, row), TERN_OK);
+        CHECK(pack->low != 0 || pack->above != 0);
+        tern_chunk_finish(&packed.chunk, true, false);
+        CHECK(pack->low == 0 && pack->above == 0 && pack->position == 0);
+    }
+    check_lines();
+}
+
 static void an_empty_segment_has_no_payload(void)
 {
     start(&tern_packed, 512);
@@ -518,6 +534,7 @@ int main(void)
     RUN(tables_that_take_turns_cost_little);
     RUN(a_record_without_room_leaves_the_chunk_as_it_was);
     RUN(a_commit_a_row_costs_few_bytes_and_goes_on_learning);
+    RUN(the_coder_begins_anew_in_each_segment);
     RUN(an_empty_segment_has_no_payload);
     RUN(text_columns_need_the_codec_for_text);
     RUN(models_that_do_not_fit_are_refused);
