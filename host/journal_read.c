@@ -71,6 +71,7 @@ int tern_journal_reader_open(struct tern_journal *journal, uint64_t position,
     if (reader == NULL)
         return TERN_HOST_E_SYSTEM;
     reader->journal = journal;
+    reader->fetch.descriptor = -1;
     int status = tern_journal_scan_open(&reader->scan, -1, journal->store, 0, TERN_JOURNAL_AHEAD);
     if (status == TERN_HOST_OK)
         status = tern_journal_scan_open(&reader->fetch, -1, journal->store, 0, FETCH_AHEAD);

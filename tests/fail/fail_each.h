@@ -3,8 +3,10 @@
 #ifndef TERN_FAIL_EACH_H
 #define TERN_FAIL_EACH_H
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../test.h"
 #include "fail.h"
@@ -30,6 +32,7 @@ static inline unsigned fail_stride(void)
 static inline void fail_each(const struct fail_scenario *scenario)
 {
     unsigned nth = 1, stride = scenario->strides ? fail_stride() : 1, before = test_faults;
+    bool has_input = fcntl(STDIN_FILENO, F_GETFD) >= 0;
     for (bool happened = true; happened; nth += stride) {
         fail_off(true);
         scenario->prepare();
@@ -38,6 +41,7 @@ static inline void fail_each(const struct fail_scenario *scenario)
         scenario->act();
         happened = fail_end();
         scenario->inspect();
+        CHECK((fcntl(STDIN_FILENO, F_GETFD) >= 0) == has_input); /* what is not tern's own is not closed */
         if (test_faults != before) {
             printf("    %s: call %u\n", scenario->name, nth);
             return;
