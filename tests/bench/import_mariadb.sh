@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # MariaDB for bench_import.sh: the client's LOAD DATA LOCAL INFILE. The server has its defaults but for a buffer pool and a redo log in which
-# the table has room, as anybody has who loads so much. Rows that update are brought in with two workers.
+# the table has room, as anybody has who loads so much. Rows that update are brought in with two workers; new ones by one worker, and by two.
 UPDATE_WORKERS=${UPDATE_WORKERS:-2}
+MORE_WORKERS=${MORE_WORKERS:-2}
 
 db_open() {
     server=$1/my
