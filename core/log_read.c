@@ -73,6 +73,7 @@ static void review(struct tern_log_cursor *cursor, uint32_t *settled)
     cursor->ceiling = ceiling;
     cursor->generation = generation;
     cursor->damaged = damaged;
+    cursor->burnt = false;
 }
 
 /* Goes on to the chunk that holds the record, or the first one behind it. */
@@ -80,18 +81,17 @@ static int seek(struct tern_log_cursor *cursor, uint32_t sequence, uint32_t hint
 {
     uint8_t kind;
     while ((kind = tern_log_next(cursor)) != ENTRY_END) {
-        /* The first thing after a start: what had waited for a commit was void by then. */
-        bool is_fresh = cursor->burnt == cursor->entry;
         if (kind == ENTRY_NOTE) {
             cursor->border = cursor->is.word[WORD_NEXT];
             /* What is damaged before it, and would be of this record, was void then. */
             if (cursor->is.word[WORD_FIRST] <= sequence)
                 cursor->damaged = false;
-        } else if (is_fresh && kind == ENTRY_CHUNK) {
+        } else if (cursor->burnt && kind == ENTRY_CHUNK) {
+            /* The first chunk after a start: what had waited for a commit was void by then. */
             cursor->border = cursor->is.chunk.first;
-        } else if (is_fresh) {
-            cursor->burnt = cursor->at; /* a schema, and the chunk follows */
         }
+        if (kind != ENTRY_SCHEMA)
+            cursor->burnt = false;
         if (kind != ENTRY_CHUNK)
             continue;
         bool bare = cursor->wanted == 0 && cursor->is.chunk.first == sequence &&

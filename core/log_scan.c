@@ -127,8 +127,7 @@ void tern_log_enter(struct tern_log_cursor *cursor, const struct tern_log *log, 
     cursor->log = log;
     cursor->sector = cursor->at = sector;
     cursor->limit = sector == log->newest ? log->write : sector + log->flash->sector_size;
-    cursor->burnt = TERN_NO_ADDRESS;
-    cursor->dirty = false;
+    cursor->burnt = cursor->dirty = false;
     cursor->headed = true;
 }
 
@@ -145,8 +144,10 @@ uint8_t tern_log_scan(struct tern_log_cursor *cursor)
         /* A writer that went round a torn program left this much untouched. */
         if (used - cursor->at >= log->reach)
             cursor->dirty = false;
-        if (used != cursor->at)
+        if (used != cursor->at) {
             cursor->damaged = true;
+            cursor->burnt = false;
+        }
         cursor->at = cursor->entry = used;
         uint8_t type;
         uint8_t kind = ENTRY_END;
@@ -160,10 +161,9 @@ uint8_t tern_log_scan(struct tern_log_cursor *cursor)
             return kind;
         }
         cursor->at += log->unit;
+        cursor->burnt = type == 0;
         if (type != 0)
             cursor->damaged = cursor->dirty = true;
-        else
-            cursor->burnt = cursor->at;
     }
 }
 

@@ -70,7 +70,6 @@ struct tern_log_cursor {
     uint32_t wanted;     /* the sequence behind a segment whose CRC is asked for */
     uint32_t entry;      /* address of the entry */
     uint32_t generation; /* of the newest mark or note passed */
-    uint32_t burnt;      /* behind the last burnt unit */
     uint32_t border;     /* a sequence where a commit ended, as far as the search has seen */
     union {
         uint32_t word[NOTE_WORDS]; /* of a mark or note */
@@ -91,6 +90,7 @@ struct tern_log_cursor {
     } is;
     bool headed;  /* a mark or note of the sector has been passed, or need not be */
     bool damaged; /* bytes were skipped since the flag was last cleared */
+    bool burnt;   /* the last thing before the entry is a burnt unit, or that and schemas */
     bool dirty;   /* the last thing before `at` is such bytes */
 };
 
