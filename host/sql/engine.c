@@ -357,11 +357,13 @@ static int write_batch(struct tern_sql_engine *engine, const struct tern_sink_co
 }
 
 /* In a transaction of its own: it looks at rows of other workers, and would deadlock with them. One that fails is made up for by the next. */
-static void clear_batches(struct tern_sql_engine *engine, int64_t now)
+static void clear_old(struct tern_sql_engine *engine, int64_t now)
 {
     struct tern_sql_value oldest = tern_sql_integer(now - BATCH_DAYS * 86400000ll);
-    if (engine->batches++ % CLEAR_EVERY == 0)
+    bool all = engine->batches++ % CLEAR_EVERY == 0;
+    if (all)
         (void)tern_sql_run(engine, TERN_SQL_DELETE_BATCHES, &oldest, 1, NULL, NULL);
+    (void)tern_sql_clear_tombs(engine, now, all);
 }
 
 int tern_sql_commit(struct tern_sink *sink, const struct tern_sink_commit *commit)
@@ -379,7 +381,7 @@ int tern_sql_commit(struct tern_sink *sink, const struct tern_sink_commit *commi
     engine->strict = strict;
     if (status != TERN_HOST_OK)
         return tern_sql_fail(engine, status, "cannot commit");
-    clear_batches(engine, commit->at);
+    clear_old(engine, commit->at);
     return TERN_HOST_OK;
 }
 

@@ -57,4 +57,5 @@ check "that the binary log does not wait for its disk" finds '^bad  sync_binlog:
 check "that pages may be torn" grep -q '^bad  innodb_doublewrite: 0' "$WORK/said"
 $SERVER stop "$FOLDER" && $SERVER start "$FOLDER" innodb_flush_log_at_trx_commit=1 log_bin=log sync_binlog=1
 check "a server as it should be is good" sh -c "'$BUILD/tern-gateway' check --stage '$WORK/stage2' --sink '$URL' --name room=rooms --name room.v=value >'$WORK/said' 2>&1"
+. tests/e2e/database_restore.sh
 report

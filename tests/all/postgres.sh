@@ -62,4 +62,5 @@ sql "ALTER SYSTEM RESET full_page_writes"
 sql "ALTER DATABASE postgres RESET synchronous_commit"
 $SERVER stop "$FOLDER" && $SERVER start "$FOLDER" fsync=on
 check "a server as it should be is good" sh -c "'$BUILD/tern-gateway' check --stage '$WORK/stage2' --sink '$URL' --name room=rooms --name room.v=value >'$WORK/said' 2>&1"
+. tests/e2e/database_restore.sh
 report

@@ -246,6 +246,45 @@ static void a_deleted_row_is_not_brought_back_by_an_older_one(void)
     done();
 }
 
+static void one_more_row(struct tern_stage_range *range)
+{
+    struct chunk_bytes made;
+    tern_import_close(import);
+    open_import(0);
+    chunks_fill(&made, range->taken.next, 1);
+    chunks_send(stage, range, &made, 0);
+    drain();
+}
+
+static void promise_8_a_tombstone_goes_when_nothing_older_can_arrive(void)
+{
+    struct chunk_bytes made;
+    struct tern_value keys[2] = {tern_int(1), tern_int(2)};
+    fresh();
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    chunks_fill(&made, 1, 2);
+    chunks_send(stage, range, &made, 0);
+    chunks_open(&made, 3);
+    tern_chunk_put(&made.chunk, &chunks_table, TERN_OP_DELETE, &keys[0]);
+    tern_chunk_put(&made.chunk, &chunks_table, TERN_OP_DELETE, &keys[1]);
+    tern_chunk_finish(&made.chunk, true, false);
+    chunks_send(stage, range, &made, 0);
+    drain();
+    CHECK_TEXT(ask("SELECT count(*) FROM tern_deleted_climate"), "2");
+    one_more_row(range);
+    CHECK_TEXT(ask("SELECT count(*) FROM tern_deleted_climate"), "2"); /* too young */
+    /* Old enough, but a record before the second one may still come. */
+    execute("UPDATE tern_deleted_climate SET tern_deleted=tern_deleted-2678400000;"
+            "INSERT INTO tern_gap SELECT device,lane,epoch,3,3,'overflow',0 FROM tern_checkpoint");
+    one_more_row(range);
+    CHECK_TEXT(ask("SELECT group_concat(at) FROM tern_deleted_climate"), "2");
+    execute("DELETE FROM tern_gap");
+    one_more_row(range);
+    CHECK_TEXT(ask("SELECT count(*) FROM tern_deleted_climate"), "0");
+    CHECK_TEXT(ask("SELECT count(*) FROM climate"), "3");
+    done();
+}
+
 /* A process that dies at any place: the next one goes on, and nothing is lost or there twice. */
 static void kills_at_random_moments_lose_and_repeat_nothing(void)
 {
@@ -1213,6 +1252,7 @@ int main(void)
     RUN_OR_SKIP(a_restart_goes_on_at_the_cursor);
     RUN_OR_SKIP(the_newest_record_of_a_key_wins_whatever_the_order);
     RUN_OR_SKIP(a_deleted_row_is_not_brought_back_by_an_older_one);
+    RUN_OR_SKIP(promise_8_a_tombstone_goes_when_nothing_older_can_arrive);
     RUN_OR_SKIP(kills_at_random_moments_lose_and_repeat_nothing);
     RUN_OR_SKIP(a_database_set_back_is_noticed_and_filled_again);
     RUN_OR_SKIP(names_are_those_of_the_configuration_quoted);
