@@ -8,23 +8,18 @@
 
 #define SECTORS_TRIED 2u          /* for one append */
 #define CHECK_MAX     1024u       /* bytes of an erased sector that one call looks at */
-#define SECTOR_ROOMY  1024u       /* bytes of a sector that can spare room for notes */
+#define BEGIN_AGAIN   0x80000000u /* from this sequence on, the next epoch begins when it can */
 #define NOT_ERASED    0xFFFFFFFFu /* of checked */
-
-static uint32_t note_size(const struct tern_log *log)
-{
-    return tern_log_align(log, NOTE_SIZE);
-}
 
 static uint32_t sector_end(const struct tern_log *log)
 {
     return log->newest + log->flash->sector_size;
 }
 
-/* An epoch should find its place even when the whole ring is full, so chunks keep out of a sector's last bytes. */
-uint32_t tern_log_kept(const struct tern_log *log)
+/* Copies of a sector's head; a small one has no room for more. */
+static uint8_t head_copies(const struct tern_log *log)
 {
-    return note_size(log) << (log->flash->sector_size >= SECTOR_ROOMY ? 2 : 0);
+    return log->kept == 0 ? 1 : NOTE_COPIES;
 }
 
 /* ---- Programming --------------------------------------------------------------------------------------------------------- */
@@ -109,7 +104,7 @@ static int emit_notes(struct tern_log *log, uint8_t copies)
     int status = burn(log);
     make_note(log, raw, ITEM_NOTE);
     for (; status == TERN_OK && copies != 0; copies--)
-        status = emit(log, raw, note_size(log));
+        status = emit(log, raw, log->note);
     if (status == TERN_OK)
         log->flags &= (uint8_t)~LOG_NOTE_DUE;
     return status;
@@ -128,8 +123,10 @@ void tern_log_note_schema(struct tern_log *log, uint32_t hash)
 
 bool tern_log_has_schema(const struct tern_log *log, uint32_t hash)
 {
+    if ((log->flags & LOG_MOVE) != 0 || hash == 0) /* 0 is an empty place */
+        return false;
     for (uint8_t i = 0; i < SCHEMAS_KEPT; i++)
-        if (log->schemas[i] == hash && (log->flags & LOG_MOVE) == 0)
+        if (log->schemas[i] == hash)
             return true;
     return false;
 }
@@ -198,7 +195,7 @@ static int open_sector(struct tern_log *log)
         log->flags |= LOG_SUSPECT;
     if (log->capacity != 0)
         log->reach = (uint16_t)((log->capacity + 63u) & ~63u);
-    int status = emit_notes(log, NOTE_COPIES);
+    int status = emit_notes(log, head_copies(log));
     if (status != TERN_OK) {
         /* Its mark is for a turn to come, and must not outlive a half-done erase: another sector is taken. */
         log->ahead = log->newest;
@@ -229,8 +226,8 @@ static uint32_t room(const struct tern_log *log, uint32_t kept)
 /* The same for a chunk. */
 static uint32_t chunk_room(const struct tern_log *log)
 {
-    uint32_t due = log->flags & LOG_NOTE_DUE ? note_size(log) : 0;
-    return log->flags & LOG_LEFT ? 0 : room(log, tern_log_kept(log) + due);
+    uint32_t due = log->flags & LOG_NOTE_DUE ? log->note : 0;
+    return log->flags & LOG_LEFT ? 0 : room(log, log->kept + due);
 }
 
 /* What the open chunk may still program. */
@@ -263,13 +260,35 @@ static uint16_t fit(struct tern_log *log, uint32_t left, uint32_t taken, uint32_
     return log->capacity;
 }
 
+/* Sequences end one day. Past the half of them, the first time that everything has been acknowledged begins the next epoch, which counts
+ * from 1 again, in a sector of its own; those before it are no part of the log any more. */
+static void begin_again(struct tern_log *log)
+{
+    uint32_t next = log->next;
+    if (next < BEGIN_AGAIN || log->pending != log->acked || log->ready == TERN_NO_ADDRESS)
+        return;
+    log->write = sector_end(log);
+    log->next = log->pending = 1;
+    if (tern_log_set_epoch(log, log->epochs[0].epoch + TERN_EPOCH_STEP, 1) == TERN_OK) {
+        log->oldest = log->newest;
+        log->found = TERN_NO_ADDRESS;
+        next = log->floor = 1;
+    }
+    log->next = log->pending = log->acked = next;
+}
+
 int tern_log_open(struct tern_log *log, const struct tern_table *table, uint32_t hash, uint16_t wanted,
                   uint16_t least)
 {
     uint32_t schema = tern_log_align(log, (uint32_t)tern_schema_size(table) + 3u + CRC_SIZE);
-    uint32_t frame = schema + 3 * note_size(log) + tern_log_kept(log) + 2 * log->unit;
-    if (log->pending > 0xFFFFFFFFu - TERN_CHUNK_ROWS_MAX)
+    uint32_t frame = schema + (1u + head_copies(log)) * log->note + log->kept + 2 * log->unit;
+    if (log->kept == 0 && least == TERN_CHUNK_MIN)
+        least = CHUNK_SMALL;
+    begin_again(log);
+    if (log->pending > 0xFFFFFFFFu - TERN_CHUNK_ROWS_MAX) {
+        log->flags |= LOG_WANTED;
         return TERN_E_FULL;
+    }
     if (fit(log, chunk_room(log), tern_log_has_schema(log, hash) ? 0 : schema,
             wanted < log->reach ? wanted : log->reach) >= least)
         return (int)log->capacity;
@@ -277,16 +296,21 @@ int tern_log_open(struct tern_log *log, const struct tern_table *table, uint32_t
     log->flags |= LOG_MOVE | LOG_WANTED;
     if (status == TERN_E_FULL && log->ready != TERN_NO_ADDRESS)
         return (int)log->capacity;
-    if (status == TERN_E_TOO_BIG)
+    if (status == TERN_E_TOO_BIG) {
+        /* Enough also for a sector that is not small, and less so. */
         log->minimum = frame + tern_log_align(log, least);
+        if (log->kept == 0)
+            log->minimum += 2 * log->note;
+    }
     tern_log_close(log);
     return status;
 }
 
 int tern_log_append(struct tern_log *log, const struct tern_chunk *chunk, bool commit)
 {
-    int status = TERN_E_ARGUMENT;
-    for (uint8_t tries = 0; log->capacity != 0 && tries < SECTORS_TRIED; tries++) {
+    int status;
+    uint8_t tries = SECTORS_TRIED;
+    do {
         status = log->flags & LOG_PLACED ? TERN_OK : place(log, chunk);
         if (status == TERN_OK)
             status = emit(log, chunk->data + log->programmed, (uint32_t)chunk->size - log->programmed);
@@ -294,7 +318,7 @@ int tern_log_append(struct tern_log *log, const struct tern_chunk *chunk, bool c
             break;
         log->stats.retired++;
         log->flags = (uint8_t)((log->flags | LOG_LEFT) & ~LOG_PLACED);
-    }
+    } while (--tries != 0);
     if (status != TERN_OK)
         return status;
     log->flags |= LOG_PLACED;
@@ -318,6 +342,16 @@ void tern_log_abort(struct tern_log *log)
         log->flags |= LOG_NOTE_DUE;
     log->flags &= (uint8_t)~LOG_WANTED;
     log->pending = log->next;
+}
+
+/* Notes where they find a place: behind what the newest sector holds, or at the head of the next. */
+static int emit_somewhere(struct tern_log *log, uint8_t copies)
+{
+    uint32_t left = room(log, 0);
+    int status = TERN_E_FLASH;
+    if (left >= log->note)
+        status = emit_notes(log, left < 2 * log->note ? 1 : copies);
+    return status == TERN_E_FLASH ? open_sector(log) : status;
 }
 
 /* ---- Epochs -------------------------------------------------------------------------------------------------------------- */
@@ -345,9 +379,7 @@ int tern_log_set_epoch(struct tern_log *log, uint32_t epoch, uint32_t base)
     if (before[1].epoch != 0 && base > before[0].base && log->acked < before[0].base)
         return TERN_E_FULL;
     tern_log_note_epoch(log, epoch, base);
-    uint32_t left = room(log, 0);
-    bool fits = left >= note_size(log);
-    int status = fits ? emit_notes(log, left < 2 * note_size(log) ? 1 : 2) : open_sector(log);
+    int status = emit_somewhere(log, NOTE_COPIES);
     log->flags &= (uint8_t)~LOG_PLACED;
     if (status != TERN_OK) {
         log->flags |= LOG_WANTED;
@@ -422,12 +454,12 @@ static int mark_ready(struct tern_log *log)
     uint8_t mark[UNIT_MAX];
     log->generation++;
     make_note(log, mark, ITEM_MARK);
-    if (program(log, log->ahead, mark, note_size(log)) != TERN_OK) {
+    if (program(log, log->ahead, mark, log->note) != TERN_OK) {
         log->failures = ERASE_TRIES - 1;
         return TERN_E_FLASH;
     }
     log->ready = log->ahead;
-    log->ready_at = log->ready + note_size(log);
+    log->ready_at = log->ready + log->note;
     log->ahead = TERN_NO_ADDRESS;
     log->flags &= (uint8_t) ~(LOG_READY_SUSPECT | LOG_WANTED);
     return TERN_AGAIN;
@@ -459,10 +491,9 @@ static int prepare(struct tern_log *log)
 /* The note that is due, where it finds a place. */
 static int note_due(struct tern_log *log)
 {
-    bool fits = room(log, 0) >= note_size(log);
-    if (!fits && log->ready == TERN_NO_ADDRESS)
+    int status = emit_somewhere(log, 1);
+    if (status == TERN_E_FULL)
         return TERN_OK;
-    int status = fits ? emit_notes(log, 1) : open_sector(log);
     return status == TERN_OK ? TERN_AGAIN : status;
 }
 

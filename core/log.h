@@ -6,6 +6,7 @@
 #include "chunk.h"
 
 #define TERN_NO_ADDRESS 0xFFFFFFFFu
+#define TERN_EPOCH_STEP 8u /* from one epoch of a lane to the next */
 
 /* Finds what is in the flash. Programs nothing. `lane` must be the one in the sector heads; other sectors are not ours. An erased
  * or unreadable ring is an empty log that begins at sequence 1. TERN_OK; TERN_E_GEOMETRY; TERN_E_FORMAT when a sector has
@@ -15,7 +16,8 @@ int tern_log_mount(struct tern_log *log, const struct tern_flash *flash, uint8_t
 /* ---- Writing ------------------------------------------------------------------------------------------------------------- */
 
 /* Finds a place for a chunk that begins with a record of `table`, whose schema is put before it if the sector does not hold it yet.
- * Touches RAM only, but may move to the next sector in RAM. Returns the bytes the chunk may grow to, at most `wanted`, or
+ * Touches RAM only, but may move to the next sector in RAM; once in 2^31 records it programs a sector's head, and the count begins again.
+ * Returns the bytes the chunk may grow to, at most `wanted`, or
  * TERN_E_FULL when no erased sector is ahead (policy `overflow` decides what tern_log_service() may do about it),
  * TERN_E_TOO_BIG when no sector can hold the schema and a chunk of `least` bytes. */
 int tern_log_open(struct tern_log *log, const struct tern_table *table, uint32_t hash, uint16_t wanted,
@@ -67,6 +69,9 @@ int tern_log_segment_crc(const struct tern_log *log, uint32_t sequence, uint32_t
 
 /* Where a copy of a schema is, looked for first where the chunk found last stands: address and size of its bytes. TERN_AGAIN: the log does not hold it. */
 int tern_log_find_schema(const struct tern_log *log, uint32_t hash, uint32_t *address, uint32_t *size);
+
+/* Whether a chunk that was found names a schema, or happens to hold the same four bytes. */
+bool tern_log_names(const struct tern_log *log, const struct tern_log_chunk *chunk, uint32_t hash);
 
 /* The oldest record still there; equals log->next when there is none. */
 uint32_t tern_log_oldest(const struct tern_log *log);

@@ -20,7 +20,13 @@ static int check_geometry(struct tern_log *log)
         log->unit_log2++;
     if (log->unit > UNIT_MAX || (uint32_t)1 << log->unit_log2 != log->unit)
         return TERN_E_GEOMETRY;
-    log->minimum = 4 * tern_log_align(log, NOTE_SIZE) + 2 * log->unit + TERN_CHUNK_MIN;
+    /* An epoch should find its place even when the whole ring is full, so chunks keep out of a sector's last bytes. */
+    log->note = (uint8_t)tern_log_align(log, NOTE_SIZE);
+    if (flash->sector_size >= SECTOR_SMALL)
+        log->kept = flash->sector_size >= SECTOR_ROOMY ? (uint8_t)(4u * log->note) : log->note;
+    log->minimum = 2u * log->note + 2 * log->unit + CHUNK_SMALL;
+    if (log->minimum < SECTOR_SIZE_MIN)
+        log->minimum = SECTOR_SIZE_MIN;
     log->ring = flash->sector_size * flash->sector_count;
     if (flash->sector_size < log->minimum || flash->sector_size > SECTOR_SIZE_MAX ||
         (flash->sector_size & (log->unit - 1)) != 0 || flash->sector_count < 2 || !ring_fits(flash))
@@ -41,19 +47,18 @@ static void take_ready(struct tern_log *log, const struct tern_log_cursor *curso
     log->ready = TERN_NO_ADDRESS;
 }
 
-/* What a sector's head says. */
+/* What a sector's head says. One that has lost it and holds a commit all the same counts by its mark. */
 static int review(struct tern_log *log, uint32_t sector, uint32_t *newest)
 {
     struct tern_log_cursor cursor;
     log->write = sector + log->flash->sector_size;
-    tern_log_enter(&cursor, log, sector);
-    if (cursor.limit - sector > HEAD_WITHIN)
-        cursor.limit = sector + HEAD_WITHIN;
+    uint32_t generation = 0;
+    tern_log_enter_head(&cursor, log, sector);
     uint8_t kind = tern_log_scan(&cursor);
     if (kind == ENTRY_FOREIGN)
         return TERN_E_FORMAT;
-    uint32_t generation = cursor.is.word[WORD_GENERATION];
     if (kind == ENTRY_MARK) {
+        generation = cursor.is.word[WORD_GENERATION];
         if (generation > log->generation) {
             log->acked = cursor.is.word[WORD_ACKED];
             log->store = (uint64_t)cursor.is.word[WORD_STORE + 1] << 32 | cursor.is.word[WORD_STORE];
@@ -63,11 +68,15 @@ static int review(struct tern_log *log, uint32_t sector, uint32_t *newest)
         kind = tern_log_scan(&cursor);
         if (kind == ENTRY_END && generation == log->generation)
             take_ready(log, &cursor);
+        while (kind == ENTRY_SCHEMA)
+            kind = tern_log_scan(&cursor);
     }
-    if (kind != ENTRY_NOTE)
+    if (kind == ENTRY_NOTE) {
+        generation = cursor.is.word[WORD_GENERATION];
+        tern_log_note_epoch(log, cursor.is.word[WORD_EPOCH], cursor.is.word[WORD_BASE]);
+    } else if (kind != ENTRY_CHUNK || cursor.is.chunk.size == 0) {
         return TERN_OK;
-    generation = cursor.is.word[WORD_GENERATION];
-    tern_log_note_epoch(log, cursor.is.word[WORD_EPOCH], cursor.is.word[WORD_BASE]);
+    }
     if (generation > *newest) {
         *newest = generation;
         log->newest = sector;
@@ -75,10 +84,12 @@ static int review(struct tern_log *log, uint32_t sector, uint32_t *newest)
     return TERN_OK;
 }
 
+/* The oldest sector is the first one with a head behind the newest in the ring, or the last one in which the count begins again. */
 static int review_all(struct tern_log *log)
 {
     struct tern_log_cursor cursor;
     uint32_t newest = 0;
+    uint32_t generation = 0;
     for (uint32_t sector = 0; sector != log->ring; sector += log->flash->sector_size)
         if (review(log, sector, &newest) != TERN_OK)
             return TERN_E_FORMAT;
@@ -89,10 +100,17 @@ static int review_all(struct tern_log *log)
     log->oldest = log->newest;
     if (log->newest == TERN_NO_ADDRESS)
         return TERN_OK;
+    uint32_t sector = log->newest;
     do {
-        log->oldest = tern_log_after(log, log->oldest);
-    } while (!tern_log_head(&cursor, log, log->oldest) && log->oldest != log->newest);
-    log->floor = cursor.is.word[WORD_FIRST];
+        sector = tern_log_after(log, sector);
+        if (!tern_log_head(&cursor, log, sector) || cursor.is.word[WORD_GENERATION] < generation)
+            continue;
+        if (generation == 0 || cursor.is.word[WORD_FIRST] == 1) {
+            log->oldest = sector;
+            log->floor = cursor.is.word[WORD_FIRST];
+        }
+        generation = cursor.is.word[WORD_GENERATION];
+    } while (sector != log->newest);
     return TERN_OK;
 }
 
@@ -100,7 +118,7 @@ static int review_all(struct tern_log *log)
  * may not last would stand too far from it: the sector then takes nothing more. */
 static uint32_t round_damage(const struct tern_log *log, uint32_t at, uint8_t notes)
 {
-    uint32_t border = log->write - tern_log_kept(log);
+    uint32_t border = log->write - log->kept;
     if (notes != 0)
         return log->write;
     if (at > border)
@@ -114,13 +132,15 @@ static void read_newest(struct tern_log *log)
     struct tern_log_cursor cursor;
     uint8_t notes = 0; /* at the end */
     uint8_t kind = ENTRY_END;
+    uint8_t before; /* the kind of the last entry */
     uint32_t hash = 0;
+    uint32_t lost = 0;
     cursor.ceiling = 0xFFFFFFFFu;
     cursor.wanted = 0;
     log->write = log->newest + log->flash->sector_size;
     tern_log_enter(&cursor, log, log->newest);
     for (;;) {
-        uint8_t before = kind;
+        before = kind;
         kind = tern_log_scan(&cursor);
         if (kind == ENTRY_END)
             break;
@@ -141,12 +161,17 @@ static void read_newest(struct tern_log *log)
                 log->next = cursor.is.chunk.committed;
         }
     }
-    if (cursor.dirty)
-        cursor.at = round_damage(log, cursor.at, notes);
+    if (cursor.dirty) {
+        uint32_t end = cursor.at;
+        lost = tern_log_lost(&cursor, before == ENTRY_CHUNK);
+        cursor.at = round_damage(log, end, notes);
+    }
     if (cursor.at < log->write)
         log->write = cursor.at;
-    if (log->pending > log->next || (notes != 0 && notes < NOTES_ENOUGH))
+    if (log->pending > log->next || lost != 0 || (notes != 0 && notes < NOTES_ENOUGH))
         log->flags |= LOG_NOTE_DUE;
+    if (lost != 0)
+        log->next = log->pending + lost;
 }
 
 int tern_log_mount(struct tern_log *log, const struct tern_flash *flash, uint8_t lane)
@@ -164,5 +189,8 @@ int tern_log_mount(struct tern_log *log, const struct tern_flash *flash, uint8_t
     if (status == TERN_OK && log->newest != TERN_NO_ADDRESS)
         read_newest(log);
     log->pending = log->next;
+    /* It was acknowledged before the count began again, or is lost: the gateway knows. */
+    if (log->acked > log->next)
+        log->acked = log->floor;
     return status;
 }

@@ -194,6 +194,18 @@ uint32_t tern_log_oldest(const struct tern_log *log)
     return look(log, &cursor, 0) ? cursor.is.chunk.first : log->next;
 }
 
+bool tern_log_names(const struct tern_log *log, const struct tern_log_chunk *chunk, uint32_t hash)
+{
+    uint8_t bytes[CRC_SIZE];
+    uint16_t size = (uint16_t)chunk->size;
+    for (uint16_t at = 0; at + CRC_SIZE <= size; at++) {
+        tern_log_load(log, chunk->address + at, bytes, CRC_SIZE);
+        if (tern_load32(bytes) == hash)
+            return true;
+    }
+    return false;
+}
+
 int tern_log_find_schema(const struct tern_log *log, uint32_t hash, uint32_t *address, uint32_t *size)
 {
     struct tern_log_cursor cursor;

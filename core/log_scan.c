@@ -54,35 +54,44 @@ static int read_chunk(void *context, uint32_t offset, void *data, uint32_t size)
     return TERN_OK;
 }
 
-static uint8_t scan_chunk(struct tern_log_cursor *cursor)
+static uint8_t take_segments(struct tern_log_cursor *cursor, struct tern_walk *walk)
 {
-    struct tern_source source = {read_chunk, cursor};
-    struct tern_walk walk;
     struct tern_segment segment;
-    if (tern_walk_begin(&walk, source, cursor->limit - cursor->at) != TERN_OK ||
-        (walk.format & 7u) != cursor->log->unit_log2)
-        return ENTRY_END;
-    uint32_t start = walk.offset;
-    cursor->is.chunk.first = cursor->is.chunk.next = cursor->is.chunk.committed = walk.first;
+    uint32_t start = walk->offset;
+    cursor->is.chunk.first = cursor->is.chunk.next = cursor->is.chunk.committed = walk->first;
     cursor->is.chunk.size = cursor->is.chunk.crc_end = 0;
-    while (tern_walk_next(&walk, &segment) == TERN_OK) {
-        if (walk.sequence > cursor->ceiling)
+    while (tern_walk_next(walk, &segment) == TERN_OK) {
+        if (walk->sequence > cursor->ceiling)
             continue;
-        cursor->is.chunk.next = walk.sequence;
+        cursor->is.chunk.next = walk->sequence;
         cursor->is.chunk.whole = segment.end;
-        if (segment.rows != 0 && walk.sequence <= cursor->wanted) {
+        if (segment.rows != 0 && walk->sequence <= cursor->wanted) {
             cursor->is.chunk.crc = segment.crc;
-            cursor->is.chunk.crc_end = walk.sequence;
+            cursor->is.chunk.crc_end = walk->sequence;
         }
         if (segment.commit) {
-            cursor->is.chunk.committed = walk.sequence;
+            cursor->is.chunk.committed = walk->sequence;
             cursor->is.chunk.size = segment.end;
         }
     }
-    if (walk.offset == start)
+    if (walk->offset == start)
         return ENTRY_END;
-    cursor->at += walk.offset;
+    cursor->at += walk->offset;
     return ENTRY_CHUNK;
+}
+
+static int begin_chunk(struct tern_log_cursor *cursor, struct tern_walk *walk, uint32_t at)
+{
+    struct tern_source source = {read_chunk, cursor};
+    return tern_walk_begin(walk, source, cursor->limit - at);
+}
+
+static uint8_t scan_chunk(struct tern_log_cursor *cursor)
+{
+    struct tern_walk walk;
+    if (begin_chunk(cursor, &walk, cursor->at) != TERN_OK || (walk.format & 7u) != cursor->log->unit_log2)
+        return ENTRY_END;
+    return take_segments(cursor, &walk);
 }
 
 /* A mark, note or schema: type, size, bytes, and their CRC. Not inline, so that its buffer does not lie beneath the walk through a chunk. */
@@ -131,6 +140,16 @@ void tern_log_enter(struct tern_log_cursor *cursor, const struct tern_log *log, 
     cursor->headed = true;
 }
 
+/* The same for the beginning of a sector, where its head stands. */
+void tern_log_enter_head(struct tern_log_cursor *cursor, const struct tern_log *log, uint32_t sector)
+{
+    tern_log_enter(cursor, log, sector);
+    cursor->ceiling = 0xFFFFFFFFu;
+    cursor->wanted = 0;
+    if (cursor->limit - sector > HEAD_WITHIN)
+        cursor->limit = sector + HEAD_WITHIN;
+}
+
 /* Finds the next entry. Erased flash ends the sector only where nothing follows within the reach of anything that may have been begun
  * there; all else that is no entry is passed over unit by unit. */
 uint8_t tern_log_scan(struct tern_log_cursor *cursor)
@@ -162,8 +181,11 @@ uint8_t tern_log_scan(struct tern_log_cursor *cursor)
         }
         cursor->at += log->unit;
         cursor->burnt = type == 0;
-        if (type != 0)
+        if (type != 0) {
+            if (!cursor->dirty)
+                cursor->torn = used;
             cursor->damaged = cursor->dirty = true;
+        }
     }
 }
 
@@ -195,13 +217,41 @@ uint8_t tern_log_next(struct tern_log_cursor *cursor)
     }
 }
 
+/* A segment's CRC goes on from the one stored before it. So a good one is known by itself, though the chunk's head, or a segment
+ * before it, has been damaged: then these had been committed, and no power cut explains what is there. But one might that hit a chunk
+ * which was programmed again as a whole, behind a note: that one begins with an older record. Returns how many records are missing at
+ * least where the search ended; 0: nothing shows that any is. */
+uint32_t tern_log_lost(struct tern_log_cursor *cursor, bool is_new)
+{
+    uint8_t before[CRC_SIZE + UNIT_MAX];
+    uint32_t end = cursor->at;
+    struct tern_walk walk;
+    cursor->entry = cursor->torn;
+    int status = begin_chunk(cursor, &walk, cursor->torn);
+    if (!is_new && (status != TERN_OK || walk.first != cursor->log->pending))
+        return 0;
+    walk.offset = 0;
+    walk.first = walk.sequence = 0;
+    walk.format = cursor->log->unit_log2;
+    for (cursor->at = cursor->torn; cursor->at < end; cursor->at += cursor->log->unit) {
+        uint32_t left = end - cursor->at;
+        cursor->entry = cursor->at;
+        walk.limit = (uint16_t)(left < TERN_CHUNK_MAX ? left : TERN_CHUNK_MAX);
+        for (uint8_t i = 0; i < cursor->log->unit; i++) {
+            tern_log_load(cursor->log, cursor->at - CRC_SIZE - i, before, (uint32_t)CRC_SIZE + i);
+            walk.crc = tern_crc32c(tern_load32(before), before + CRC_SIZE, i);
+            if (take_segments(cursor, &walk) != ENTRY_END)
+                return 1 + cursor->is.chunk.committed;
+        }
+    }
+    return 0;
+}
+
 /* The first note of a sector, without which it holds no records. */
 bool tern_log_head(struct tern_log_cursor *cursor, const struct tern_log *log, uint32_t sector)
 {
     uint8_t kind;
-    tern_log_enter(cursor, log, sector);
-    if (cursor->limit - sector > HEAD_WITHIN)
-        cursor->limit = sector + HEAD_WITHIN;
+    tern_log_enter_head(cursor, log, sector);
     do {
         kind = tern_log_scan(cursor);
     } while (kind == ENTRY_MARK);

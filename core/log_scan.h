@@ -5,22 +5,25 @@
 
 #include "log.h"
 
-#define ITEM_SCHEMA 0x02u
-#define ITEM_MARK   0x54u
-#define ITEM_NOTE   0x68u
-#define ITEM_MIN    8u /* bytes between head and CRC */
-#define ITEM_HEAD   4u /* type and the longest size */
-#define NOTE_WORDS  6u
-#define NOTE_BYTES  24u
-#define NOTE_SIZE   30u /* type, size, words, crc */
-#define CRC_SIZE    4u
-#define UNIT_MAX    32u
-#define HEAD_WITHIN 512u /* a sector's head begins in so many of its first bytes */
-#define PIECE       32u
-#define PREFIX_MASK 0xFFFFFFu
-#define PREFIX_SIGN 0x54u /* the first byte of a prefix in every version */
-#define REACH_SHIFT 18u   /* the fourth byte is the reach in units of 64 bytes */
-#define BLANK_MAX   (2u * TERN_CHUNK_MAX + 64u)
+#define ITEM_SCHEMA  0x02u
+#define ITEM_MARK    0x54u
+#define ITEM_NOTE    0x68u
+#define ITEM_MIN     8u /* bytes between head and CRC */
+#define ITEM_HEAD    4u /* type and the longest size */
+#define NOTE_WORDS   6u
+#define NOTE_BYTES   24u
+#define NOTE_SIZE    30u /* type, size, words, crc */
+#define CRC_SIZE     4u
+#define UNIT_MAX     32u
+#define SECTOR_SMALL 256u  /* a smaller one has one head, and keeps no room for notes */
+#define SECTOR_ROOMY 1024u /* one that can spare room for notes */
+#define CHUNK_SMALL  32u   /* bytes of the smallest chunk in such a sector */
+#define HEAD_WITHIN  512u  /* a sector's head begins in so many of its first bytes */
+#define PIECE        32u
+#define PREFIX_MASK  0xFFFFFFu
+#define PREFIX_SIGN  0x54u /* the first byte of a prefix in every version */
+#define REACH_SHIFT  18u   /* the fourth byte is the reach in units of 64 bytes */
+#define BLANK_MAX    (2u * TERN_CHUNK_MAX + 64u)
 
 /* Copies of a note, so that it stays when one of them does not: a power cut may end a program that reads well and fades later. */
 #define NOTE_COPIES  2u
@@ -92,12 +95,12 @@ struct tern_log_cursor {
     bool damaged; /* bytes were skipped since the flag was last cleared */
     bool burnt;   /* the last thing before the entry is a burnt unit, or that and schemas */
     bool dirty;   /* the last thing before `at` is such bytes */
+    uint32_t torn; /* where they began */
 };
 
 /* log.c */
 void tern_log_note_epoch(struct tern_log *log, uint32_t epoch, uint32_t base);
 void tern_log_note_schema(struct tern_log *log, uint32_t hash);
-uint32_t tern_log_kept(const struct tern_log *log); /* bytes at the end of a sector, for notes alone */
 
 /* log_scan.c */
 uint32_t tern_log_align(const struct tern_log *log, uint32_t size);
@@ -106,8 +109,10 @@ uint32_t tern_log_prefix(const struct tern_log *log);
 void tern_log_load(const struct tern_log *log, uint32_t address, void *data, uint32_t size);
 uint32_t tern_log_used(const struct tern_log *log, uint32_t from, uint32_t limit);
 void tern_log_enter(struct tern_log_cursor *cursor, const struct tern_log *log, uint32_t sector);
+void tern_log_enter_head(struct tern_log_cursor *cursor, const struct tern_log *log, uint32_t sector);
 uint8_t tern_log_scan(struct tern_log_cursor *cursor);
 uint8_t tern_log_next(struct tern_log_cursor *cursor);
+uint32_t tern_log_lost(struct tern_log_cursor *cursor, bool is_new);
 bool tern_log_head(struct tern_log_cursor *cursor, const struct tern_log *log, uint32_t sector);
 
 #endif

@@ -3,9 +3,8 @@
 #include "frame.h"
 #include "push.h"
 
-#define EPOCH_STEP 8u
-#define EPOCH_MAX  0x7FFFFFFFu
-#define LANE_MASK  7u
+#define EPOCH_MAX 0x7FFFFFFFu
+#define LANE_MASK 7u
 
 /* The numbers that WELCOME and ACK begin with, behind the lane. WANT has two. */
 enum field {
@@ -101,7 +100,7 @@ static void meet(struct tern *tern, struct tern_lane *lane, const uint32_t *fiel
     if (shared > end)
         shared = end;
     /* Two logs have gone by this epoch's name. What the store does not surely share goes by another from here on. */
-    if (!tails->failed && open_epoch(log, log->epochs[0].epoch + EPOCH_STEP, shared)) {
+    if (!tails->failed && open_epoch(log, log->epochs[0].epoch + TERN_EPOCH_STEP, shared)) {
         log->acked = shared;
         tern_push_call(tern, 0);
     }

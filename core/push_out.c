@@ -170,8 +170,9 @@ static int send_lane(struct tern *tern, struct tern_lane *lane)
     if ((sender->state & WELCOMED) == 0)
         return TERN_AGAIN;
     bool old = (sender->state & OLD_EPOCH) != 0;
-    if (old && !tern_push_is_old(log)) {
-        tern_push_call(tern, 0); /* the old epoch has come to its end: on to the next */
+    /* The old epoch has come to its end, or the count has begun again: on to the next. */
+    if ((old && !tern_push_is_old(log)) || sender->sequence > log->next) {
+        tern_push_call(tern, 0);
         return TERN_AGAIN;
     }
     int status = find_chunk(lane);
@@ -190,13 +191,37 @@ static int send_lane(struct tern *tern, struct tern_lane *lane)
     return status == TERN_OK ? send_part(tern, lane) : status;
 }
 
+/* The log has lost the only copy of a schema, and firmware has not written it again: the chunk that the gateway waits at cannot be decoded
+ * by anybody, and is given up. */
+static int give_up_chunk(struct tern *tern, struct tern_lane *lane)
+{
+    struct tern_sender *sender = &lane->sender;
+    struct tern_log *log = &lane->log;
+    struct tern_log_chunk chunk;
+    chunk.address = TERN_NO_ADDRESS;
+    if ((sender->state & WELCOMED) == 0 || tern_log_find(log, log->acked, &chunk) != TERN_OK ||
+        chunk.first > log->acked || !tern_log_names(log, &chunk, tern->want))
+        return TERN_AGAIN;
+    sender->chunk.reason = TERN_GAP_DAMAGED | TERN_GAP_LEADS;
+    sender->chunk.size = 0;
+    sender->sequence = log->acked;
+    bool ends = (sender->state & OLD_EPOCH) != 0 && chunk.next > log->epochs[0].base;
+    send_gap(tern, lane, ends ? log->epochs[0].base : chunk.next);
+    return TERN_OK;
+}
+
 static int send_schema(struct tern *tern)
 {
-    const struct tern_lane *lane = &tern->config->lanes[tern->want_lane];
+    struct tern_lane *lane = &tern->config->lanes[tern->want_lane];
     uint32_t address;
     uint32_t size;
     int32_t sent = 0;
-    if (tern_log_find_schema(&lane->log, tern->want, &address, &size) == TERN_OK && tern->want_offset < size)
+    if (tern_log_find_schema(&lane->log, tern->want, &address, &size) != TERN_OK) {
+        int status = give_up_chunk(tern, lane);
+        tern->want = 0;
+        return status;
+    }
+    if (tern->want_offset < size)
         sent = send_bytes(tern, lane, TERN_SCHEMA, tern->want, tern->want_offset, size, address);
     tern->want_offset = (uint16_t)(tern->want_offset + sent);
     if (sent > 0)

@@ -134,11 +134,11 @@ static int program(struct tern_lane *lane, uint8_t due)
 
 static int open_chunk(struct tern_lane *lane, const struct tern_table *table, uint16_t least)
 {
-    uint32_t first = lane->log.pending;
     int room = tern_log_open(&lane->log, table, tern_schema_hash(table), lane->chunk_size, least);
     if (room < 0)
         return room;
     lane->chunk.capacity = (uint16_t)room;
+    uint32_t first = lane->log.pending;
     /* Not between the records of a batch: a hole there would make void those before it. Nor known to the log before the chunk is in flash: a
      * number that has been told, and is used again after a start, would be two records. */
     if (first == lane->log.next) {

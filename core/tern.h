@@ -206,7 +206,7 @@ struct tern_flash {
     /* Erases the sector at `address` to all FF. May return TERN_AGAIN while the chip is busy: it is called again, with the same
      * address and nothing else touching that sector in between, until it returns 0 or an error. */
     int (*erase)(void *context, uint32_t address);
-    uint32_t sector_size;  /* 192 (256 with units of 32) to 262144, a multiple of program_unit */
+    uint32_t sector_size;  /* 128 (160 with units of 32) to 262144, a multiple of program_unit */
     uint32_t sector_count; /* 2 or more; sector_size * sector_count below 2^32 */
     uint8_t program_unit;  /* 1, 2, 4, 8, 16 or 32; 0 means 1 */
     uint8_t is_volatile;   /* RAM: commit then returns TERN_VOLATILE */
@@ -279,6 +279,8 @@ struct tern_log {
     uint8_t lane;
     uint8_t unit_log2;
     uint8_t failures;    /* of the sector ahead, one after another */
+    uint8_t note;        /* bytes of a mark or note */
+    uint8_t kept;        /* bytes at the end of a sector, for notes alone; 0: the sectors are small */
     uint16_t capacity;   /* the most the open chunk may grow to; 0: none is open */
     uint16_t programmed; /* its bytes in flash */
     uint16_t reach;      /* no chunk in the newest sector is larger */
@@ -456,6 +458,25 @@ enum tern_overflow {
     TERN_REFUSE, /* TERN_E_FULL; the refused record has consumed a sequence number and becomes a gap with reason refused */
     TERN_WAIT /* TERN_AGAIN, and nothing happened: call tern_poll() and put again */
 };
+
+/*
+ * Port calls that one call makes, at most, for each lane; s: 2 for each 32 bytes of the schemas that the chunk needs in a new sector.
+ *
+ *               flash programs                              erases                              frames
+ * tern_open     0                                           0                                   0
+ * tern_put      0; 7 + s when the chunk was full            0                                   0
+ * tern_commit   7 + s, and 5 to have a sector ahead         0; 1 where none stands ahead        0
+ * tern_begin    as tern_commit, where something was put     as tern_commit                      0
+ * tern_abort    0                                           0                                   0
+ * tern_poll     5, or                                       1, or                               1
+ *
+ * A program that fails is made again in the next sector, with all that goes before it. Bytes: a commit programs what the open chunk
+ * has grown by, at most chunk_size; in a new sector 60 to 96 for its head, and the schemas. tests/unit/test_contract.c counts them.
+ *
+ * Wear: a record is programmed once. It costs its bytes in the chunk, a commit about 7 more, rounded up to program units, and sectors are
+ * erased in turn, one for each sector_size bytes programmed. So a ring of 64 sectors of 4,096 bytes that bear 100,000 erases takes 26 GB: at
+ * 9 bytes a committed record, 2,900 million records. tern_lane.log.stats counts what has been programmed and erased.
+ */
 
 /* TERN_OK, or TERN_E_ARGUMENT when a required field is missing or one is outside its range. For a firmware's own tests, and for programs
  * that take a config from their user: the functions below trust it. */

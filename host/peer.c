@@ -326,6 +326,19 @@ static bool take_part(struct tern_peer *peer, struct tern_input frame, const str
     return true;
 }
 
+/* The device lets go of records that wait for a schema: its flash has lost it. What was held comes again from where each range is. */
+static void forget_want(struct tern_peer *peer, const struct tern_moment *now)
+{
+    peer->wanted = 0;
+    peer->want = false;
+    tern_hold_clear(&peer->hold);
+    for (size_t i = 0; i < peer->range_count; i++) {
+        if (peer->ranges[i].is_stalled)
+            send_back(&peer->ranges[i], now);
+        peer->ranges[i].is_stalled = false;
+    }
+}
+
 static bool take_gap(struct tern_peer *peer, struct tern_input frame, const struct tern_moment *now)
 {
     struct tern_input rest = frame, *body = &rest;
@@ -338,6 +351,9 @@ static bool take_gap(struct tern_peer *peer, struct tern_input frame, const stru
         kind > TERN_GAP_DAMAGED)
         return false;
     struct tern_peer_range *range = find_range(peer, lane);
+    if (range != NULL && range->is_stalled && first <= range->stage->taken.next &&
+        last >= range->stage->taken.next)
+        forget_want(peer, now);
     if (!is_ready(peer, range, frame))
         return true;
     struct tern_stage_position before = range->stage->taken;

@@ -25,7 +25,7 @@ void rig_open(struct rig *rig, struct nor *nor, uint16_t wanted)
     rig->least = 32;
     rig->drop = true;
     rig->ids = calloc(RIG_RECORDS, sizeof(*rig->ids));
-    rig->next = rig->maybe = rig->tail = rig->floor = rig->acked = rig->last = 1;
+    rig->next = rig->maybe = rig->tail = rig->floor = rig->acked = rig->before = 1;
     rig->chunk.data = rig->data;
 }
 
@@ -44,7 +44,7 @@ void rig_copy(struct rig *to, const struct rig *from)
     to->ids = ids;
     to->log.flash = &nor->flash;
     to->chunk.data = to->data;
-    memcpy(ids, from->ids, from->tail * sizeof(*ids));
+    memcpy(ids, from->ids, (from->tail - from->shift) * sizeof(*ids));
 }
 
 /* The records below the oldest sector's first may be gone. */
@@ -61,6 +61,37 @@ static void note_epoch(struct rig *rig)
         rig->epoch_firm = rig->epoch;
 }
 
+static void set_all(struct rig *rig, uint32_t sequence)
+{
+    rig->next = rig->maybe = rig->tail = rig->floor = rig->acked = rig->before = sequence;
+    rig->excused[0] = rig->excused[1] = 0;
+}
+
+/* The count has begun again, which it may where all was acknowledged. */
+static void note_beginning(struct rig *rig)
+{
+    const struct tern_epoch *now = rig->log.epochs;
+    if (rig->shift == 0 || now->base != 1)
+        return;
+    if ((rig->acked < rig->next || now->epoch != rig->epoch + 8) && rig->wrong == NULL)
+        rig->wrong = "the count began again too early";
+    rig->shift = 0;
+    rig->epoch = rig->epoch_maybe = rig->epoch_firm = now->epoch;
+    set_all(rig, 1);
+}
+
+void rig_begin_at(struct rig *rig, uint32_t sequence)
+{
+    struct tern_log *log = &rig->log;
+    rig->shift = sequence;
+    set_all(rig, sequence);
+    log->next = log->pending = log->acked = log->floor = sequence;
+    (void)rig_service(rig);
+    rig->epoch = rig->epoch_maybe = rig->epoch_firm = 8;
+    if (tern_log_set_epoch(log, 8, sequence) != TERN_OK)
+        rig->wrong = "no place for the first epoch";
+}
+
 int rig_mount(struct rig *rig)
 {
     rig->chunk.size = 0;
@@ -69,6 +100,7 @@ int rig_mount(struct rig *rig)
     int status = tern_log_mount(&rig->log, &rig->nor->flash, 0);
     if (status != TERN_OK)
         return status;
+    note_beginning(rig);
     /* The commit that was cut: all of it, or nothing. */
     uint32_t next = rig->log.next;
     bool excused = rig->next == rig->excused[1] && next == rig->excused[0];
@@ -110,6 +142,7 @@ static int flush(struct rig *rig, bool commit)
 static int open_chunk(struct rig *rig, const struct tern_table *table)
 {
     int room = tern_log_open(&rig->log, table, tern_schema_hash(table), rig->wanted, rig->least);
+    note_beginning(rig);
     if (room < 0)
         return room;
     rig->chunk.capacity = (uint16_t)room;
@@ -146,9 +179,9 @@ int rig_put(struct rig *rig, unsigned table)
     if (status != TERN_OK)
         return status;
     uint32_t sequence = tern_chunk_next(&rig->chunk) - 1;
-    if (sequence >= RIG_RECORDS)
+    if (sequence - rig->shift >= RIG_RECORDS)
         abort();
-    rig->ids[sequence] = ++rig->next_id;
+    rig->ids[sequence - rig->shift] = ++rig->next_id;
     rig->tail = sequence + 1;
     return TERN_OK;
 }
@@ -161,12 +194,18 @@ int rig_commit(struct rig *rig)
     if (status == TERN_OK)
         status = flush(rig, true);
     if (status == TERN_OK) {
-        rig->last = rig->chunk.first < rig->next ? rig->chunk.first : rig->next;
+        rig->before = rig->next;
         rig->next = rig->maybe = rig->tail;
         rig->in_batch = false;
         note_epoch(rig);
     }
     return status;
+}
+
+void rig_close_chunk(struct rig *rig)
+{
+    tern_chunk_close(&rig->chunk);
+    tern_log_close(&rig->log);
 }
 
 void rig_abort(struct rig *rig)
@@ -224,7 +263,7 @@ static bool check_payload(struct rig *rig, const uint8_t *data, const struct ter
         for (text += 3; text < end && *text != '\n'; text++)
             id = id * 10 + (uint32_t)(*text - '0');
         text++;
-        if (sequence >= from && (sequence >= rig->next || rig->ids[sequence] != id))
+        if (sequence >= from && (sequence >= rig->next || rig->ids[sequence - rig->shift] != id))
             return fail(rig, "a record is not the one that was committed");
     }
     return text == end || fail(rig, "a payload is longer than its records");
@@ -270,7 +309,7 @@ static void count_missing(struct rig *rig, uint32_t from, uint32_t end)
 bool rig_check(struct rig *rig, bool tolerant)
 {
     struct tern_log_chunk found;
-    uint32_t sequence = 1;
+    uint32_t sequence = rig->shift == 0 ? 1 : rig->shift;
     found.address = TERN_NO_ADDRESS;
     rig->oldest = 0;
     rig->missing = 0;

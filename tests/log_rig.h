@@ -24,11 +24,12 @@ struct rig {
     uint32_t next_id; /* every put has its own */
     /* The oracle: what each sequence holds, 0: nothing. */
     uint32_t *ids;
-    uint32_t next;  /* behind the newest record whose commit returned TERN_OK */
-    uint32_t maybe; /* behind the newest record of the commit that was cut, or as `next` */
-    uint32_t tail;  /* behind the newest record put */
-    uint32_t last;  /* what stands before it is neither in the newest commit nor in the newest chunk */
-    uint32_t floor; /* records below may have been dropped to make room */
+    uint32_t shift;  /* sequence of the first of them */
+    uint32_t next;   /* behind the newest record whose commit returned TERN_OK */
+    uint32_t maybe;  /* behind the newest record of the commit that was cut, or as `next` */
+    uint32_t tail;   /* behind the newest record put */
+    uint32_t before; /* `next` before the newest commit */
+    uint32_t floor;  /* records below may have been dropped to make room */
     uint32_t excused
         [2]; /* of these, from and up to, any may be missing: their program was cut, and read well at first */
     uint32_t epoch;       /* in force */
@@ -44,6 +45,9 @@ struct rig {
 
 extern const struct tern_table rig_tables[3];
 
+/* An empty log that goes on in epoch 8 at `sequence`, far from 1. Where the count begins again, the oracle does, too. */
+void rig_begin_at(struct rig *rig, uint32_t sequence);
+
 /* Begins with the flash as it is, and an oracle that expects nothing. */
 void rig_open(struct rig *rig, struct nor *nor, uint16_t wanted);
 void rig_close(struct rig *rig);
@@ -55,6 +59,9 @@ int rig_mount(struct rig *rig);
 int rig_put(struct rig *rig, unsigned table);
 int rig_commit(struct rig *rig);
 void rig_abort(struct rig *rig);
+
+/* Where nothing waits for a commit: the next record opens another chunk. */
+void rig_close_chunk(struct rig *rig);
 
 /* Acknowledges all but the newest `behind` committed records. */
 void rig_acknowledge(struct rig *rig, uint32_t behind);

@@ -146,7 +146,9 @@ static int nor_program(void *context, uint32_t address, const void *data, uint32
     if (fails && !cut) {
         if (nor->fault == NOR_HALF) {
             change(nor, address, data, size / 2, false);
-            set_states(nor, address, size, false, false);
+            set_states(nor, address, size / 2 / nor->unit * nor->unit, false, false);
+            if (size / 2 % nor->unit != 0)
+                nor->states[(address + size / 2) / nor->unit] = TORN;
         }
         return nor->fault == NOR_ERROR ? -1 : 0;
     }

@@ -2,7 +2,7 @@
 /* Power cuts: every operation of a life, cut at every byte and in every way, and after each the log is mounted and compared with what it
  * must hold. Prints how many distinct torn states were seen, how often each way of recovering was taken, and what went
  * wrong. `powercut [seconds]` stops opening new lives after so many seconds (default 240). `powercut quick` takes some of the cuts
- * alone: for coverage, under valgrind and while something is being changed. */
+ * alone: for coverage, under valgrind and while something is being changed. A second number is the one life to go through. */
 #define _DEFAULT_SOURCE
 
 #include "../log_rig.h"
@@ -44,6 +44,9 @@ enum branch {
     MOVED_AFTER_FAILURE,
     SECTOR_RETIRED,
     ERASE_REPEATED,
+    BEGUN_AGAIN,
+    HEAD_GONE,
+    LOSS_REPORTED,
     BRANCHES
 };
 
@@ -52,13 +55,16 @@ static const char *const branch_names[BRANCHES] = {
     "commit_kept",       "commit_lost",         "head_single",    "mark_gone",      "schema_unproven",
     "note_unproven",     "ready_found",         "ready_torn",     "ready_rejected", "unit_burnt",
     "went_round_damage", "ack_found",           "epoch_old",      "epoch_new",      "old_sector_back",
-    "unit_unreadable",   "moved_after_failure", "sector_retired", "erase_repeated",
+    "unit_unreadable",   "moved_after_failure", "sector_retired", "erase_repeated", "begun_again",
+    "head_gone",         "loss_reported",
 };
 
 struct result {
     uint64_t states; /* distinct */
     uint64_t visits;
     uint64_t violations;
+    uint64_t flips;  /* bits that were flipped */
+    uint64_t unseen; /* of them, those that cost more than the newest commit, and were not reported */
     uint64_t branches[BRANCHES];
     char first[300]; /* violation */
 };
@@ -106,11 +112,13 @@ struct life {
     bool ecc;
     bool drop;
     unsigned steps;
-    unsigned deep; /* of them, so many are cut twice */
+    unsigned deep;  /* of them, so many are cut twice */
+    uint32_t first; /* sequence to begin with, where it is not 1 */
 };
 
 static const struct life *life;
 static bool quick;
+static int only_life = -1;
 static char story[100]; /* where we are, for a report */
 
 static char details[2][48];
@@ -161,7 +169,7 @@ static void act(struct rig *rig, enum action action)
     case ABORTED:
         (void)rig_commit(rig);
         rig->in_batch = true;
-        put_rows(rig, 12, 0);
+        put_rows(rig, life->first != 0 ? 3 : 12, 0);
         if (action == ABORTED && !rig->nor->off)
             rig_abort(rig);
         break;
@@ -169,7 +177,9 @@ static void act(struct rig *rig, enum action action)
         (void)rig_service(rig);
         return;
     case ACK:
-        rig_acknowledge(rig, 2);
+        rig_acknowledge(rig, life->first == 0 ? 2 : 0);
+        if (life->first != 0)
+            rig_close_chunk(rig); /* the next one may begin the count again */
         return;
     case EPOCH:
         (void)rig_set_epoch(rig);
@@ -205,6 +215,7 @@ static void classify_sector(const struct rig *rig, uint32_t sector)
     if (counts[ENTRY_NOTE] == 1)
         result.branches[HEAD_SINGLE]++;
     if (sector == log->newest) {
+        result.branches[HEAD_GONE] += !headed;
         result.branches[SCHEMA_UNPROVEN] += last == ENTRY_SCHEMA;
         result.branches[NOTE_UNPROVEN] += last == ENTRY_NOTE;
         result.branches[cursor.dirty ? TAIL_DIRTY : TAIL_CLEAN]++;
@@ -234,6 +245,8 @@ static void classify(const struct rig *rig, const struct rig *before)
         result.branches[UNCOMMITTED_VOID]++;
     if (log->store != 0)
         result.branches[ACK_FOUND]++;
+    if (rig->shift != before->shift)
+        result.branches[BEGUN_AGAIN]++;
     if (before->maybe != before->next)
         result.branches[rig->next == before->maybe ? COMMIT_KEPT : COMMIT_LOST]++;
     if (before->epoch_maybe != before->epoch)
@@ -398,6 +411,14 @@ static void open_rig(struct rig *rig, struct nor *nor)
     rig->drop = life->drop;
 }
 
+static void first_mount(struct rig *rig)
+{
+    if (rig_mount(rig) != TERN_OK)
+        violation("the first mount failed");
+    if (life->first != 0)
+        rig_begin_at(rig, life->first);
+}
+
 static void shut_rig(struct rig *rig)
 {
     nor_close(rig->nor);
@@ -411,8 +432,7 @@ static void live(void)
     open_rig(&base, &nor);
     for (unsigned depth = 0; depth < DEPTHS; depth++)
         open_rig(&rigs[depth], &nors[depth]);
-    if (rig_mount(&base) != TERN_OK)
-        violation("the first mount failed");
+    first_mount(&base);
     for (unsigned step = 0; step < life->steps / (quick ? 2 : 1); step++) {
         snprintf(story, sizeof(story), "sector %" PRIu32 " x %" PRIu32 ", unit %u, chunk %u, ecc %d, step %u",
                  life->sector_size, life->sectors, life->unit, life->wanted, life->ecc, step);
@@ -438,8 +458,7 @@ static void cut_in_a_row(unsigned cuts, uint64_t seed)
     snprintf(story, sizeof(story), "sector %" PRIu32 " x %" PRIu32 ", unit %u, %u cuts in a row, seed %u",
              life->sector_size, life->sectors, life->unit, cuts, (unsigned)seed);
     details[0][0] = details[1][0] = 0;
-    if (rig_mount(&rig) != TERN_OK)
-        violation("the first mount failed");
+    first_mount(&rig);
     for (unsigned i = 0; i < cuts; i++) {
         nor_start(&nor);
         nor.random += seed + i;
@@ -479,8 +498,6 @@ static void fail_in_turn(enum nor_operation operation, enum nor_fault fault, uin
         if (rig_mount(&rig) != TERN_OK)
             violation("the first mount failed");
         for (unsigned step = 0; step < life->steps; step++) {
-            if (action_of(step) == START)
-                continue;
             uint32_t generation = rig.log.generation;
             uint16_t errors = rig.log.stats.errors;
             act(&rig, action_of(step));
@@ -502,17 +519,59 @@ static void fail_in_turn(enum nor_operation operation, enum nor_fault fault, uin
     }
 }
 
-/* Every bit of the flash is flipped in turn. What is lost is reported, or is in the newest chunk or commit. */
+/* Where the newest chunk stands. */
+static uint32_t newest_chunk(struct rig *rig)
+{
+    struct tern_log_chunk found;
+    found.address = TERN_NO_ADDRESS;
+    return tern_log_find(&rig->log, rig->next - 1, &found) == TERN_OK ? found.address : TERN_NO_ADDRESS;
+}
+
+/* Whether a byte is of a CRC that the newest chunk stores: what goes on from a CRC that is damaged itself cannot be known by it. */
+static bool is_stored_crc(const struct nor *nor, uint32_t newest, uint32_t byte)
+{
+    struct tern_walk walk;
+    struct tern_segment segment;
+    if (newest == TERN_NO_ADDRESS ||
+        tern_walk_begin(&walk, tern_source_memory(nor->cells + newest), TERN_CHUNK_MAX) != TERN_OK)
+        return false;
+    while (tern_walk_next(&walk, &segment) == TERN_OK)
+        if (byte - newest - segment.payload - segment.size < 4)
+            return true;
+    return false;
+}
+
+/* What a flipped bit has cost at the log's end is the newest commit, or is reported as a gap. But for the number that the newest chunk
+ * begins with, and a format that became zero: where that chunk is the first one behind a note, it is what tells a torn chunk from a damaged one (LOG.md). */
+static void verify_end(struct rig *rig, uint32_t byte, uint32_t newest, bool is_crc)
+{
+    uint32_t end = rig->next;
+    rig->next = rig->log.next;
+    if (rig->log.next > end + 1) /* a commit without a record is taken for one with a record */
+        violation("records are there that nobody put");
+    if (!rig_check(rig, true))
+        violation(rig->wrong);
+    classify_sector(rig, rig->log.newest);
+    result.branches[LOSS_REPORTED] += rig->log.next != end && rig->missing != 0;
+    if (rig->log.next >= rig->before || rig->missing != 0)
+        return;
+    if (is_crc || (byte >= newest && byte <= newest + TERN_VARINT32_MAX))
+        result.unseen++;
+    else
+        violation("more is lost than the newest commit, and not reported");
+}
+
+/* Every bit of the flash is flipped in turn. */
 static void flip_every_bit(void)
 {
     struct rig base;
     struct nor nor;
     open_rig(&base, &nor);
     open_rig(&rigs[0], &nors[0]);
-    if (rig_mount(&base) != TERN_OK)
-        violation("the first mount failed");
+    first_mount(&base);
     for (unsigned step = 0; step < life->steps; step++) {
         act(&base, action_of(step));
+        uint32_t newest = newest_chunk(&base);
         for (uint32_t bit = 0; step % 7 == 6 && bit < nor.size * 8; bit += quick ? 53 : 1) {
             struct rig *rig = &rigs[0];
             rig_copy(rig, &base);
@@ -524,11 +583,8 @@ static void flip_every_bit(void)
             rig->lenient = true;
             if (tern_log_mount(&rig->log, &rig->nor->flash, 0) != TERN_OK)
                 violation("the mount failed");
-            if (rig->log.next < rig->last || rig->log.next > rig->next)
-                violation("more is lost than the newest chunk");
-            rig->next = rig->log.next;
-            if (!rig_check(rig, true))
-                violation(rig->wrong);
+            result.flips++;
+            verify_end(rig, bit / 8, newest, is_stored_crc(&nor, newest, bit / 8));
             rig->wrong = NULL;
             result.visits++;
             result.states += is_new(mix(life->unit, rig->nor->cells, rig->nor->size));
@@ -559,11 +615,22 @@ static void all_but_cuts(void)
 }
 
 static const struct life lives[] = {
-    {256, 3, 1, 64, false, true, 56, 28},  {320, 3, 4, 64, false, true, 56, 28},
-    {384, 3, 8, 80, true, true, 56, 28},   {448, 3, 16, 128, true, true, 56, 28},
-    {640, 3, 32, 160, true, true, 56, 28}, {512, 2, 1, 96, false, true, 84, 0},
-    {512, 4, 2, 128, false, true, 84, 0},  {1024, 3, 8, 256, false, true, 84, 0},
-    {4096, 2, 1, 512, false, true, 84, 0}, {256, 3, 2, 64, true, false, 84, 14},
+    {256, 3, 1, 64, false, true, 56, 28, 0},
+    {320, 3, 4, 64, false, true, 56, 28, 0},
+    {384, 3, 8, 80, true, true, 56, 28, 0},
+    {448, 3, 16, 128, true, true, 56, 28, 0},
+    {640, 3, 32, 160, true, true, 56, 28, 0},
+    {512, 2, 1, 96, false, true, 84, 0, 0},
+    {512, 4, 2, 128, false, true, 84, 0, 0},
+    {1024, 3, 8, 256, false, true, 84, 0, 0},
+    {4096, 2, 1, 512, false, true, 84, 0, 0},
+    {256, 3, 2, 64, true, false, 84, 14, 0},
+    {128, 4, 1, 64, false, true, 84, 0, 0},
+    {128, 3, 4, 64, true, true, 56, 0, 0},
+    {512, 3, 4, 96, false, true, 84, 0, 0x80000000u - 20},
+    {192, 3, 8, 64, false, true, 56, 0, 0},
+    {256, 2, 16, 64, true, true, 56, 0, 0},
+    {2048, 2, 32, 512, false, false, 56, 0, 0},
 };
 
 static void run_share(unsigned worker, unsigned workers, double seconds)
@@ -573,6 +640,8 @@ static void run_share(unsigned worker, unsigned workers, double seconds)
     seen = calloc((size_t)1 << SEEN_LOG2, sizeof(*seen));
     for (unsigned i = worker; i < sizeof(lives) / sizeof(lives[0]); i += workers) {
         clock_gettime(CLOCK_MONOTONIC, &now);
+        if (only_life >= 0 && (unsigned)only_life != i)
+            continue;
         if ((double)(now.tv_sec - begin.tv_sec) > seconds)
             break;
         life = &lives[i];
@@ -590,6 +659,7 @@ static void run_share(unsigned worker, unsigned workers, double seconds)
 int main(int argc, char **argv)
 {
     quick = argc > 1 && strcmp(argv[1], "quick") == 0;
+    only_life = argc > 2 ? atoi(argv[2]) : -1;
     double seconds = argc > 1 && !quick ? atof(argv[1]) : 240;
     struct result total;
     int pipes[WORKERS][2];
@@ -611,6 +681,8 @@ int main(int argc, char **argv)
         total.states += result.states;
         total.visits += result.visits;
         total.violations += result.violations;
+        total.flips += result.flips;
+        total.unseen += result.unseen;
         for (unsigned b = 0; b < BRANCHES; b++)
             total.branches[b] += result.branches[b];
         if (total.first[0] == '\0')
@@ -623,6 +695,8 @@ int main(int argc, char **argv)
         printf("branch %-20s %" PRIu64 " hits\n", branch_names[b], total.branches[b]);
         unhit += total.branches[b] == 0;
     }
+    printf("flipped_bits %" PRIu64 " count\n", total.flips);
+    printf("flipped_bits_unseen %" PRIu64 " count\n", total.unseen);
     printf("torn_states %" PRIu64 " count\n", total.states);
     printf("violations %" PRIu64 " count\n", total.violations);
     if (total.first[0] != '\0')

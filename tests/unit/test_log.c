@@ -3,6 +3,7 @@
 #include "../test.h"
 
 #include "../../core/log_scan.h"
+#include "../../core/schema.h"
 
 #include <string.h>
 
@@ -50,20 +51,22 @@ static void an_erased_flash_is_an_empty_log(void)
 
 static void records_survive_clean_starts_in_every_geometry(void)
 {
-    static const uint32_t sizes[] = {256, 512, 1024, 4096, 65536};
+    static const uint32_t sizes[] = {128, 192, 256, 512, 1024, 4096, 65536, 262144};
     for (uint8_t unit = 1; unit <= 32; unit = (uint8_t)(unit * 2))
-        for (unsigned s = 0; s < 5; s++)
-            for (uint32_t count = 2; count < 6 && sizes[s] >= unit * 32u; count++) {
+        for (unsigned s = 0; s < 8; s++)
+            for (uint32_t count = 2; count < 6 && (s == 0 ? unit <= 4 : s < 3 || sizes[s] >= unit * 32u);
+                 count++) {
                 struct nor nor;
                 struct rig rig;
-                start(&nor, &rig, sizes[s], count, unit, s == 0 ? 64 : 160);
+                bool is_small = sizes[s] <= 256;
+                start(&nor, &rig, sizes[s], count, unit, is_small ? 64 : 160);
                 uint64_t random = unit + s + count;
                 for (int i = 0; i < 300; i++) {
                     int status = TERN_OK;
                     CHECK_EQ(rig_service(&rig), TERN_OK);
-                    for (uint64_t rows = s == 0 ? 1 : test_random(&random) % 3 + 1;
+                    for (uint64_t rows = is_small ? 1 : test_random(&random) % 3 + 1;
                          rows != 0 && status == TERN_OK; rows--)
-                        status = rig_put(&rig, (unsigned)(test_random(&random) % (s == 0 ? 1 : 3)));
+                        status = rig_put(&rig, (unsigned)(test_random(&random) % (is_small ? 1 : 3)));
                     CHECK(status == TERN_OK || status == TERN_E_FULL);
                     CHECK_EQ(rig_commit(&rig), TERN_OK);
                     if (test_random(&random) % 8 == 0)
@@ -288,10 +291,24 @@ static void an_impossible_geometry_is_refused_with_what_is_needed(void)
         nor.flash.program_unit = (uint8_t)bad[i][2];
         CHECK_EQ(tern_log_mount(&log, &nor.flash, 0), TERN_E_GEOMETRY);
     }
-    CHECK_EQ(log.minimum, 256); /* unit 32 */
+    CHECK_EQ(log.minimum, 160); /* unit 32 */
     nor.flash.program_unit = 3;
     CHECK_EQ(tern_log_mount(&log, &nor.flash, 0), TERN_E_GEOMETRY);
+    nor.flash.program_unit = 64;
+    CHECK_EQ(tern_log_mount(&log, &nor.flash, 0), TERN_E_GEOMETRY);
     CHECK_EQ(nor.counts[NOR_READ], 0);
+    nor.flash.program_unit = 0; /* means 1 */
+    nor.flash.sector_size = 128;
+    CHECK_EQ(tern_log_mount(&log, &nor.flash, 0), TERN_OK);
+    CHECK_EQ(log.unit, 1);
+    CHECK(tern_log_open(&log, &rig_tables[0], 1, 64, TERN_CHUNK_MIN) == TERN_E_FULL);
+    CHECK_EQ(tern_log_open(&log, &rig_tables[0], 1, 100, 70), TERN_E_TOO_BIG);
+    CHECK_EQ(log.minimum, 120 + 2 + 19 + 70);
+    CHECK_EQ(tern_log_open(&log, &rig_tables[0], 1, 200, 180), TERN_E_TOO_BIG);
+    CHECK(log.minimum >= 256 && log.minimum <= 400);
+    nor.flash.sector_size = log.minimum;
+    CHECK_EQ(tern_log_mount(&log, &nor.flash, 0), TERN_OK);
+    CHECK_EQ(tern_log_open(&log, &rig_tables[0], 1, 200, 180), TERN_E_FULL);
     nor.flash.sector_size = 512;
     nor.flash.sector_count = 3;
     nor.flash.program_unit = 1;
@@ -365,14 +382,278 @@ static void a_segment_is_known_by_its_crc(void)
     stop(&nor, &rig);
 }
 
-static void a_log_at_the_end_of_its_sequences_stores_no_more(void)
+/* While somebody owes an acknowledgement, an epoch goes on to the end of its numbers, and no further. */
+static void a_log_at_the_end_of_its_sequences_waits_for_the_acknowledgement(void)
 {
     struct nor nor;
     struct rig rig;
     start(&nor, &rig, 512, 3, 1, 128);
+    rig_begin_at(&rig, 0xFFFFFFF0u - TERN_CHUNK_ROWS_MAX - 2);
+    while (rig.next < 0xFFFFFFF0u - TERN_CHUNK_ROWS_MAX)
+        put_one(&rig);
+    rig.log.next = rig.log.pending = rig.next = rig.tail = 0xFFFFFFF0u;
+    rig_close_chunk(&rig);
+    CHECK_EQ(rig_put(&rig, 0), TERN_E_FULL);
+    CHECK_EQ(rig.log.epochs[0].epoch, 8);
+    tern_log_acknowledge(&rig.log, 0xFFFFFFF0u, 7);
+    rig.acked = 0xFFFFFFF0u;
     put_one(&rig);
-    rig.log.next = rig.log.pending = 0xFFFFFFF0u;
-    CHECK_EQ(tern_log_open(&rig.log, &rig_tables[0], 1, 64, 32), TERN_E_FULL);
+    CHECK_EQ(rig.log.epochs[0].epoch, 16);
+    CHECK_EQ(rig.log.next, 2);
+    stop(&nor, &rig);
+}
+
+static void past_the_middle_of_its_numbers_the_count_begins_again_once_all_is_acknowledged(void)
+{
+    for (uint8_t unit = 1; unit <= 32; unit = (uint8_t)(unit * 2)) {
+        struct nor nor;
+        struct rig rig;
+        start(&nor, &rig, 1024, 3, unit, 128);
+        rig_begin_at(&rig, 0x7FFFFFF0u);
+        for (int i = 0; i < 40; i++) {
+            put_one(&rig);
+            if (i == 5)
+                CHECK_EQ(rig_mount(&rig), TERN_OK);
+        }
+        CHECK_EQ(rig.log.epochs[0].epoch, 8); /* nobody has acknowledged */
+        check(&rig);
+        rig_acknowledge(&rig, 0);
+        rig_close_chunk(&rig);
+        put_one(&rig);
+        CHECK_EQ(rig.log.epochs[0].epoch, 16);
+        CHECK_EQ(rig.log.epochs[0].base, 1);
+        CHECK_EQ(rig.log.epochs[1].epoch, 0);
+        CHECK_EQ(rig.log.next, 2);
+        CHECK_EQ(tern_log_oldest(&rig.log), 1);
+        check(&rig);
+        for (int i = 0; i < 200; i++) {
+            if (i % 7 == 0) {
+                CHECK_EQ(rig_mount(&rig), TERN_OK);
+                CHECK_EQ(rig.log.epochs[0].epoch, 16);
+                CHECK(rig.log.acked <= rig.log.next);
+                check(&rig);
+            }
+            put_one(&rig);
+        }
+        check(&rig);
+        stop(&nor, &rig);
+    }
+}
+
+/* No erased sector is ahead, or the one that is fails: the epoch goes on. */
+static void the_count_goes_on_where_it_cannot_begin_again(void)
+{
+    struct nor nor;
+    struct rig rig;
+    start(&nor, &rig, 1024, 4, 1, 128);
+    rig_begin_at(&rig, 0x80000000u);
+    put_one(&rig);
+    rig_acknowledge(&rig, 0);
+    rig_close_chunk(&rig);
+    CHECK_EQ(rig.log.ready, TERN_NO_ADDRESS);
+    CHECK_EQ(rig_put(&rig, 0), TERN_OK);
+    CHECK_EQ(rig_commit(&rig), TERN_OK);
+    CHECK_EQ(rig.log.epochs[0].epoch, 8);
+    while (rig.log.ready == TERN_NO_ADDRESS)
+        put_one(&rig);
+    uint32_t next = rig.next;
+    rig_acknowledge(&rig, 0);
+    rig_close_chunk(&rig);
+    nor_start(&nor);
+    nor.fail_at[NOR_PROGRAM] = 1;
+    nor.fail_count = 1;
+    CHECK_EQ(rig_put(&rig, 0), TERN_E_FULL); /* the newest sector was given up for it */
+    CHECK_EQ(rig.log.epochs[0].epoch, 8);
+    CHECK_EQ(rig.log.next, next);
+    tern_log_acknowledge(&rig.log, next - 1, 1);
+    put_one(&rig);
+    CHECK_EQ(rig.log.epochs[0].epoch, 8);
+    CHECK_EQ(rig.log.next, next + 1);
+    check(&rig);
+    CHECK_EQ(rig_mount(&rig), TERN_OK);
+    check(&rig);
+    stop(&nor, &rig);
+}
+
+/* ---- Damage ----------------------------------------------------------------------------------------------------------------- */
+
+/* The newest chunk has nothing behind it. Its segments that are still good show that what stood before them was committed. */
+static void a_newest_chunk_that_is_damaged_is_a_gap(void)
+{
+    for (uint8_t unit = 1; unit <= 32; unit = (uint8_t)(unit * 2))
+        for (unsigned starts = 0; starts < 2; starts++) {
+            struct nor nor;
+            struct rig rig;
+            struct tern_log_chunk found;
+            start(&nor, &rig, 1024, 3, unit, 256);
+            put_one(&rig);
+            if (starts != 0)
+                CHECK_EQ(rig_mount(&rig), TERN_OK);
+            for (int i = 0; i < 4; i++)
+                put_one(&rig);
+            uint32_t first = starts != 0 ? 2 : 1;
+            found.address = TERN_NO_ADDRESS;
+            CHECK_EQ(tern_log_find(&rig.log, first, &found), TERN_OK);
+            CHECK_EQ(found.first, first);
+            nor.cells[found.address + 8] ^= 0x20;
+            CHECK_EQ(tern_log_mount(&rig.log, &nor.flash, 0), TERN_OK);
+            CHECK_EQ(rig.log.next, 6);
+            found.address = TERN_NO_ADDRESS;
+            CHECK_EQ(tern_log_find(&rig.log, first, &found), TERN_AGAIN);
+            CHECK_EQ(found.reason, 3);
+            rig.chunk.size = 0;
+            put_one(&rig);
+            CHECK_EQ(tern_log_find(&rig.log, first, &found), TERN_OK);
+            CHECK_EQ(found.first, 6);
+            CHECK_EQ(found.reason, 3);
+            /* What waits behind it and is void after a start takes nothing back. */
+            rig.in_batch = true;
+            for (int i = 0; rig.log.pending == rig.log.next; i++)
+                CHECK(i < 100 && rig_put(&rig, 0) == TERN_OK);
+            rig.next = rig.maybe = rig.log.next;
+            CHECK_EQ(rig_mount(&rig), TERN_OK);
+            CHECK_EQ(rig.log.next, 7);
+            stop(&nor, &rig);
+        }
+}
+
+/* Below 256 bytes a head stands once. */
+static void a_newest_sector_without_a_head_keeps_its_records(void)
+{
+    struct nor nor;
+    struct rig rig;
+    start(&nor, &rig, 192, 4, 1, 64);
+    uint32_t before = TERN_NO_ADDRESS;
+    while (rig.log.newest != 192 || rig.log.flags == before) {
+        before = rig.log.flags;
+        put_one(&rig);
+    }
+    nor.cells[rig.log.newest + 35] ^= 1;
+    uint32_t next = rig.log.next;
+    CHECK_EQ(rig_mount(&rig), TERN_OK);
+    CHECK_EQ(rig.log.next, next);
+    check(&rig);
+    put_one(&rig);
+    check(&rig);
+    stop(&nor, &rig);
+}
+
+static void an_epoch_finds_its_place_behind_a_sector_that_fails(void)
+{
+    struct nor nor;
+    struct rig rig;
+    start(&nor, &rig, 1024, 4, 4, 128);
+    for (int i = 0; rig.log.ready == TERN_NO_ADDRESS || i < 20; i++)
+        put_one(&rig);
+    nor.bad_sector = rig.log.newest / 1024 + 1;
+    CHECK_EQ(rig_set_epoch(&rig), TERN_OK);
+    CHECK_EQ(rig_mount(&rig), TERN_OK);
+    CHECK_EQ(rig.log.epochs[0].epoch, 8);
+    check(&rig);
+    stop(&nor, &rig);
+}
+
+static void a_unit_that_cannot_be_burnt_sends_the_chunk_on(void)
+{
+    struct nor nor;
+    struct rig rig;
+    start(&nor, &rig, 1024, 4, 4, 128);
+    for (int i = 0; rig.log.ready == TERN_NO_ADDRESS || i < 20; i++)
+        put_one(&rig);
+    uint32_t newest = rig.log.newest;
+    CHECK_EQ(rig_mount(&rig), TERN_OK);
+    nor.bad_sector = newest / 1024 + 1;
+    nor.fault = NOR_NOTHING;
+    CHECK_EQ(rig_put(&rig, 0), TERN_OK);
+    CHECK_EQ(rig_commit(&rig), TERN_OK);
+    CHECK(rig.log.newest != newest);
+    check(&rig);
+    stop(&nor, &rig);
+}
+
+/* A schema of several programs, of which each fails in turn. */
+static void a_schema_that_fails_halfway_is_written_again(void)
+{
+    static const struct tern_column wide[] = {{"a_long_name_of_a_column", TERN_U32, TERN_KEY},
+                                              {"another_long_name", TERN_U32, 0},
+                                              {"and_one_more_of_these", TERN_U32, 0}};
+    static const struct tern_table table = TERN_TABLE("a_table", TERN_MERGE, wide);
+    struct tern_value row[] = {tern_int(1), tern_int(2), tern_int(3)};
+    static uint8_t data[128];
+    for (uint32_t at = 1; at <= 12; at++) {
+        struct nor nor;
+        struct tern tern;
+        struct tern_lane lane = {.chunk_data = data, .chunk_size = sizeof(data)};
+        struct tern_config config = {.id = "dev", .lanes = &lane, .lane_count = 1};
+        nor_open(&nor, 512, 4, 1);
+        lane.flash = &nor.flash;
+        CHECK_EQ(tern_open(&tern, &config), TERN_OK);
+        while (tern_poll(&tern) == 0)
+            ;
+        CHECK_EQ(tern_put(&tern, &table, row), TERN_OK);
+        nor.fail_at[NOR_PROGRAM] = nor.counts[NOR_PROGRAM] + at;
+        nor.fail_count = 1;
+        int status;
+        for (unsigned tries = 0; (status = tern_commit(&tern)) == TERN_AGAIN && tries < 50; tries++)
+            (void)tern_poll(&tern);
+        CHECK_EQ(status, TERN_OK);
+        CHECK_EQ(tern_open(&tern, &config), TERN_OK);
+        CHECK_EQ(lane.log.next, 2);
+        CHECK(tern_log_has_schema(&lane.log, tern_schema_hash(&table)));
+        CHECK_EQ(nor.violations, 0);
+        nor_close(&nor);
+    }
+}
+
+/* From any read on, all fail. What is found then may be wrong; the search for it ends. */
+static void a_mount_ends_when_reads_fail(void)
+{
+    struct nor nor;
+    struct rig rig;
+    struct tern_log log;
+    uint32_t reads = 1000, address, size;
+    start(&nor, &rig, 512, 4, 1, 128);
+    for (int i = 0; i < 60; i++)
+        put_one(&rig);
+    for (uint32_t at = 1; at < reads; at++) {
+        nor_start(&nor);
+        nor.fail_at[NOR_READ] = at;
+        nor.fail_count = 0xFFFFFFFFu;
+        CHECK_EQ(tern_log_mount(&log, &nor.flash, 0), TERN_OK);
+        (void)tern_log_find_schema(&log, 1, &address, &size);
+        (void)tern_log_oldest(&log);
+        if (at == 1)
+            CHECK_EQ(log.next, 1);
+    }
+    nor_start(&nor);
+    check(&rig);
+    stop(&nor, &rig);
+}
+
+static void what_was_found_is_read_until_another_is_found(void)
+{
+    struct nor nor;
+    struct rig rig;
+    struct tern_log_chunk first, found;
+    uint8_t bytes[8];
+    uint32_t address, size;
+    start(&nor, &rig, 512, 4, 1, 128);
+    CHECK_EQ(tern_log_find_schema(&rig.log, 1, &address, &size), TERN_AGAIN);
+    found.address = TERN_NO_ADDRESS;
+    CHECK_EQ(tern_log_find(&rig.log, 1, &found), TERN_AGAIN);
+    for (int i = 0; i < 40; i++)
+        put_one(&rig);
+    first.address = found.address = TERN_NO_ADDRESS;
+    CHECK_EQ(tern_log_find(&rig.log, 1, &first), TERN_OK);
+    CHECK_EQ(tern_log_find(&rig.log, rig.next - 1, &found), TERN_OK);
+    CHECK_EQ(tern_log_read(&rig.log, &first, 0, bytes, 8), TERN_E_CORRUPT);
+    CHECK_EQ(tern_log_read(&rig.log, &found, 0, bytes, 8), TERN_OK);
+    nor.fail_at[NOR_READ] = nor.counts[NOR_READ] + 1;
+    nor.fail_count = 1;
+    CHECK_EQ(tern_log_read(&rig.log, &found, 0, bytes, 8), TERN_E_FLASH);
+    CHECK_EQ(tern_log_find(&rig.log, 1, &found), TERN_OK); /* back from where it was */
+    CHECK_EQ(found.first, 1);
+    CHECK(!tern_log_has_schema(&rig.log, 0));
     stop(&nor, &rig);
 }
 
@@ -439,7 +720,16 @@ int main(int argc, char **argv)
     RUN(a_batch_larger_than_the_log_is_refused);
     RUN(a_bad_sector_is_gone_round);
     RUN(a_segment_is_known_by_its_crc);
-    RUN(a_log_at_the_end_of_its_sequences_stores_no_more);
+    RUN(a_log_at_the_end_of_its_sequences_waits_for_the_acknowledgement);
+    RUN(past_the_middle_of_its_numbers_the_count_begins_again_once_all_is_acknowledged);
+    RUN(the_count_goes_on_where_it_cannot_begin_again);
+    RUN(a_schema_that_fails_halfway_is_written_again);
+    RUN(a_newest_chunk_that_is_damaged_is_a_gap);
+    RUN(a_newest_sector_without_a_head_keeps_its_records);
+    RUN(an_epoch_finds_its_place_behind_a_sector_that_fails);
+    RUN(a_unit_that_cannot_be_burnt_sends_the_chunk_on);
+    RUN(a_mount_ends_when_reads_fail);
+    RUN(what_was_found_is_read_until_another_is_found);
     RUN(images_of_the_first_format_are_read);
     return test_report();
 }

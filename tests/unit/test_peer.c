@@ -366,6 +366,29 @@ static void what_waits_for_a_schema_is_asked_for_in_the_next_session(void)
     teardown();
 }
 
+/* The device's flash has lost the schema: it says that the records are gone, and what comes behind them is taken. */
+static void records_whose_schema_is_lost_become_a_gap(void)
+{
+    setup();
+    greet_as("dev1");
+    client_put_chunk(&rig.out, 1, 4, 512);
+    client_put_chunk(&rig.out, 5, 2, 512);
+    client_put_gap(&rig.out, 0, 7, 9, 3);
+    send_and_hear();
+    CHECK_EQ(rig.answers.wants, 1);
+    CHECK_EQ(rig.answers.next, 1);
+    client_put_gap(&rig.out, 0, 1, 4, 3);
+    send_and_hear();
+    CHECK_EQ(rig.answers.next, 5);
+    client_put_chunk(&rig.out, 5, 2, 512);
+    send_and_hear();
+    CHECK_EQ(rig.answers.wants, 2);
+    client_put_table(&rig.out);
+    send_and_hear();
+    CHECK_EQ(rig.answers.next, 7);
+    teardown();
+}
+
 /* Newest first, the further back the fewer, and only what is durable. */
 static void a_welcome_says_where_a_log_can_be_compared(void)
 {
@@ -852,6 +875,7 @@ int main(void)
     RUN(another_version_is_refused);
     RUN(a_malformed_hello_has_no_effect);
     RUN(records_of_an_unknown_schema_wait_for_it);
+    RUN(records_whose_schema_is_lost_become_a_gap);
     RUN(what_waits_for_a_schema_is_asked_for_in_the_next_session);
     RUN(a_welcome_says_where_a_log_can_be_compared);
     RUN(a_schema_may_come_in_pieces);

@@ -556,6 +556,51 @@ static void a_wanted_schema_is_sent_in_pieces(void)
     CHECK(strcmp(schema.table.name, "climate") == 0);
 }
 
+static void want_schema(uint32_t hash)
+{
+    uint8_t bare[128];
+    struct tern_output output = message(bare, TERN_WANT, 0);
+    tern_write_varint(&output, hash);
+    tern_write_varint(&output, 0);
+    finish(&output);
+    run(100);
+}
+
+/* What cannot be decoded is told as a gap, and the rest goes on. */
+static void a_chunk_whose_schema_is_lost_is_given_up(void)
+{
+    open_bench(1);
+    put_rows(&climate, 1, 3);
+    reopen();
+    put_rows(&alarms, 1, 2);
+    run(10);
+    welcome(0, EPOCH, 1, 0);
+    run(100);
+    uint32_t address, size;
+    CHECK_EQ(tern_log_find_schema(&bench.lanes[0].log, tern_schema_hash(&climate), &address, &size), TERN_OK);
+    bench.memory[0][address + 5] ^= 4;
+    CHECK_EQ(tern_log_find_schema(&bench.lanes[0].log, tern_schema_hash(&climate), &address, &size),
+             TERN_AGAIN);
+    size_t before = bench.ups;
+    want_schema(0x12345678); /* not what the chunk names */
+    CHECK_EQ(count_sent(TERN_GAP, before), 0);
+    want_schema(tern_schema_hash(&climate));
+    const struct frame *gap = sent(TERN_GAP, 0, before);
+    if (!CHECK(gap != NULL))
+        return;
+    struct tern_input input = {gap->data + 1, gap->size - 5, false};
+    CHECK_EQ(tern_read8(&input), 0);
+    CHECK_EQ(tern_read_varint(&input), 1);
+    CHECK_EQ(tern_read_varint(&input), 3);
+    CHECK_EQ(tern_read8(&input), TERN_GAP_DAMAGED | TERN_GAP_LEADS);
+    welcome(0, EPOCH, 4, 0);
+    run(100);
+    CHECK_EQ(read_part(sent(TERN_PART, count_sent(TERN_PART, before) - 1, before)).first, 4);
+    ack(0, 6);
+    run(100);
+    CHECK_EQ(tern_backlog(&bench.tern), 0);
+}
+
 static void a_refused_device_waits_longer_and_longer(void)
 {
     uint8_t bare[128];
@@ -734,6 +779,7 @@ int main(void)
     RUN(a_gap_says_whether_a_batch_lost_its_head);
     RUN(an_old_epoch_is_brought_to_its_end_before_the_next);
     RUN(a_wanted_schema_is_sent_in_pieces);
+    RUN(a_chunk_whose_schema_is_lost_is_given_up);
     RUN(a_refused_device_waits_longer_and_longer);
     RUN(datagrams_carry_bare_frames_within_their_size);
     RUN(the_most_urgent_lane_goes_first);
