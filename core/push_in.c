@@ -99,8 +99,10 @@ static void meet(struct tern *tern, struct tern_lane *lane, const uint32_t *fiel
         shared = base;
     if (shared > end)
         shared = end;
-    /* Two logs have gone by this epoch's name. What the store does not surely share goes by another from here on. */
-    if (!tails->failed && open_epoch(log, log->epochs[0].epoch + TERN_EPOCH_STEP, shared)) {
+    /* Two logs have gone by this epoch's name. What the store does not surely share goes by another from here on; where an old epoch is shared
+     * to its end, it does so already. */
+    if (!tails->failed &&
+        ((old && shared == end) || open_epoch(log, log->epochs[0].epoch + TERN_EPOCH_STEP, shared))) {
         log->acked = shared;
         tern_push_call(tern, 0);
     }
