@@ -114,14 +114,14 @@ static int review_all(struct tern_log *log)
     return TERN_OK;
 }
 
-/* Where to go on behind a torn program. It touched no more than the reach, or than a note where only notes stand. A copy of a note that
- * may not last would stand too far from it: the sector then takes nothing more. */
+/* Where to go on behind a torn program. It touched no more than the reach, or than a note near the end, where only notes stand or reach to. A
+ * copy of a note that may not last would stand too far from it: the sector then takes nothing more. */
 static uint32_t round_damage(const struct tern_log *log, uint32_t at, uint8_t notes)
 {
     uint32_t border = log->write - log->kept;
     if (notes != 0)
         return log->write;
-    if (at > border)
+    if (at + UNIT_MAX > border)
         return at + UNIT_MAX;
     return border - at < log->reach ? border : at + log->reach;
 }

@@ -167,7 +167,7 @@ static void what_is_surely_new_is_not_looked_for(void)
     for (int i = 0; i < 15; i++)
         CHECK(put(1, 1000 + i));
     for (int i = 0; i < 15; i++)
-        CHECK(put_into(&climate, 1, 5, "abcdefghijklmnop" + i));
+        CHECK(put_into(&climate, 1, 5, &"abcdefghijklmnop"[i]));
     for (int i = 0; i < 15; i++)
         CHECK(put(2 + i, 5));
     CHECK(dedup.checks[0] + dedup.checks[1] + dedup.checks[2] < 8);

@@ -152,7 +152,7 @@ static void a_session_does_not_notice_calls_that_are_cut_short_or_interrupted(vo
 
 static void a_configuration_that_cannot_be_right_is_refused_with_a_reason(void)
 {
-    static char names[17][20];
+    static char names[17][24];
     const char *many[17], *twice[] = {"csv:a", "csv:b", "csv:a"}, *unknown[] = {"ftp:x"};
     for (int i = 0; i < 17; i++) {
         snprintf(names[i], sizeof names[i], "csv:/tmp/%d", i);

@@ -126,6 +126,40 @@ static void a_start_for_each_record_costs_one_unit(void)
     }
 }
 
+/* A note may be begun before the place that is kept for notes, and reach into it: what a power cut leaves of it reads as erased there, and is not. */
+static void tear_a_note(uint8_t unit, int records, int starts, uint32_t operation)
+{
+    struct nor nor;
+    struct rig rig;
+    start(&nor, &rig, 1024, 4, unit, 512);
+    for (int i = 0; i < records; i++) {
+        put_one(&rig);
+        if (i < starts)
+            CHECK_EQ(rig_mount(&rig), TERN_OK); /* the next record then stands a unit further */
+    }
+    nor_start(&nor);
+    nor.cut_at = operation;
+    nor.tear = NOR_FADING;
+    rig_set_epoch(&rig);
+    nor_start(&nor);
+    nor_age(&nor);
+    CHECK_EQ(rig_mount(&rig), TERN_OK);
+    CHECK_EQ(rig_service(&rig), TERN_OK);
+    CHECK_EQ(rig_set_epoch(&rig), TERN_OK); /* goes right behind what is torn */
+    put_one(&rig);
+    check(&rig);
+    stop(&nor, &rig);
+}
+
+static void a_torn_note_is_passed_over_wherever_it_stands(void)
+{
+    for (uint8_t unit = 1; unit <= 32; unit = (uint8_t)(unit * 2))
+        for (int records = 20; records < 80; records++)
+            for (int starts = 0; starts < 4; starts++)
+                for (uint32_t operation = 1; operation <= 4; operation++)
+                    tear_a_note(unit, records, starts, operation);
+}
+
 static void mount_reads_no_more_than_is_documented(void)
 {
     struct nor nor;
@@ -709,6 +743,7 @@ int main(int argc, char **argv)
     RUN(records_survive_clean_starts_in_every_geometry);
     RUN(a_thousand_starts_without_a_record_change_nothing);
     RUN(a_start_for_each_record_costs_one_unit);
+    RUN(a_torn_note_is_passed_over_wherever_it_stands);
     RUN(mount_reads_no_more_than_is_documented);
     RUN(every_call_keeps_to_its_number_of_port_calls);
     RUN(the_oldest_are_dropped_and_counted);
