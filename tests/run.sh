@@ -1,18 +1,28 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Runs tests (programs, or scripts ending in .sh), each of which closes with `N passed, N failed[, N skipped]`, and closes with the sum.
-# UNDER="valgrind ..." runs the programs under it.
+# UNDER="valgrind ..." runs the programs under it; JOBS says how many tests run at a time, 2 if it does not.
 # A test that ends without that line, or with a status that does not agree with it, counts as a failure.
 passed=0 failed=0 skipped=0
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+logs=$(mktemp -d) || exit 1
+trap 'rm -rf "$logs"' EXIT
+export UNDER logs
+
+# Each into a log of its own: what runs at once is not to be mixed.
+cat >"$logs/run" <<'END'
+log=$logs/$(echo "$1" | tr / _)
+case $1 in
+*.sh) sh "$1" >"$log" 2>&1 ;;
+*) ${UNDER:-} "$1" >"$log" 2>&1 ;;
+esac
+echo $? >"$log.status"
+END
+printf '%s\n' "$@" | xargs -P "${JOBS:-2}" -n 1 sh "$logs/run"
+
 for test in "$@"; do
     echo "== $test"
-    case $test in
-    *.sh) sh "$test" >"$log" 2>&1 ;;
-    *) ${UNDER:-} "$test" >"$log" 2>&1 ;;
-    esac
-    status=$?
+    log=$logs/$(echo "$test" | tr / _)
+    status=$(cat "$log.status")
     grep -v -E '^[0-9]+ passed, [0-9]+ failed' "$log"
     line=$(grep -E '^[0-9]+ passed, [0-9]+ failed(, [0-9]+ skipped)?$' "$log" | tail -n 1)
     # shellcheck disable=SC2086
