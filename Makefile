@@ -170,11 +170,11 @@ sanitize-run: $(units) $(props)
 threads:
 	$(MAKE) B=$(B)/tsan CFLAGS="-O1 -g -fsanitize=thread -fno-omit-frame-pointer" threads-run
 threads-run: all $(units) $(e2e_tools)
-	@FAIL_STRIDE=97 TSAN_OPTIONS=halt_on_error=1 BUILD=$(B) sh tests/run.sh $(filter-out %/test_bloom,$(units)) tests/e2e/e2e_occupancy.sh tests/e2e/e2e_gateway.sh
+	@FAIL_STRIDE=397 TSAN_OPTIONS=halt_on_error=1 BUILD=$(B) sh tests/run.sh $(filter-out %/test_bloom,$(units)) tests/e2e/e2e_occupancy.sh tests/e2e/e2e_gateway.sh
 
 # make memcheck               the tests under valgrind
 memcheck: $(units)
-	@FAIL_STRIDE=97 UNDER="valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite" sh tests/run.sh $(filter-out %/test_bloom,$(units))
+	@FAIL_STRIDE=397 UNDER="valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite" sh tests/run.sh $(filter-out %/test_bloom,$(units))
 
 # make lint                   clang-tidy, cppcheck and gcc's analyzer over core/, host/ and port/
 .PHONY: lint
