@@ -240,7 +240,8 @@ uint32_t tern_log_lost(struct tern_log_cursor *cursor, bool is_new)
         for (uint8_t i = 0; i < cursor->log->unit; i++) {
             tern_log_load(cursor->log, cursor->at - CRC_SIZE - i, before, (uint32_t)CRC_SIZE + i);
             walk.crc = tern_crc32c(tern_load32(before), before + CRC_SIZE, i);
-            if (take_segments(cursor, &walk) != ENTRY_END)
+            /* Behind erased flash two zeros of a torn burn would be a segment of nothing, with an erased CRC. */
+            if (tern_load32(before) != 0xFFFFFFFFu && take_segments(cursor, &walk) != ENTRY_END)
                 return 1 + cursor->is.chunk.committed;
         }
     }

@@ -126,6 +126,71 @@ static void a_start_for_each_record_costs_one_unit(void)
     }
 }
 
+/* Behind a torn note, two zeros of a torn burn have the shape of a segment without records whose CRC goes on from an erased one. */
+static void a_torn_burn_is_no_sign_of_lost_records(void)
+{
+    for (uint8_t unit = 2; unit <= 32; unit = (uint8_t)(unit * 2))
+        for (unsigned records = 20; records < 45; records++)
+            for (uint32_t extent = 1; extent < unit; extent++) {
+                struct nor nor;
+                struct rig rig;
+                start(&nor, &rig, 1024, 4, unit, 512);
+                for (unsigned i = 0; i < records; i++)
+                    put_one(&rig);
+                nor_start(&nor);
+                nor.cut_at = 2;
+                nor.tear = NOR_FADING;
+                (void)rig_set_epoch(&rig);
+                nor_start(&nor);
+                nor_age(&nor);
+                CHECK_EQ(rig_mount(&rig), TERN_OK);
+                nor.cut_at = 1;
+                nor.tear = NOR_PREFIX;
+                nor.extent = extent;
+                (void)rig_set_epoch(&rig);
+                nor_start(&nor);
+                CHECK_EQ(rig_mount(&rig), TERN_OK);
+                CHECK_EQ(rig.log.next, records + 1);
+                stop(&nor, &rig);
+            }
+}
+
+/* More than a chunk of it: whatever programmed that, the records before it stay, and the log goes on. */
+static void garbage_longer_than_a_chunk_takes_no_record_along(void)
+{
+    struct nor nor;
+    struct rig rig;
+    start(&nor, &rig, 16384, 3, 1, 512);
+    for (int i = 0; i < 5; i++)
+        put_one(&rig);
+    nor_start(&nor);
+    memset(nor.cells + rig.log.write, 0x55, 6000);
+    CHECK_EQ(rig_mount(&rig), TERN_OK);
+    check(&rig);
+    put_one(&rig);
+    check(&rig);
+    stop(&nor, &rig);
+}
+
+/* An older sector of which mark and notes are gone may be one that an erase left half done: its records are a gap. */
+static void chunks_in_a_sector_without_a_head_are_told_as_lost(void)
+{
+    struct nor nor;
+    struct rig rig;
+    start(&nor, &rig, 1024, 4, 1, 128);
+    while (rig.log.newest == 0 || rig.log.newest == TERN_NO_ADDRESS)
+        put_one(&rig);
+    uint32_t kept = rig.log.next - 1;
+    put_one(&rig);
+    nor_start(&nor);
+    memset(nor.cells, 0, (size_t)3 * rig.log.note);
+    CHECK_EQ(rig_mount(&rig), TERN_OK);
+    CHECK(rig_check(&rig, true));
+    CHECK(rig.missing > 20 && rig.missing <= kept);
+    put_one(&rig);
+    stop(&nor, &rig);
+}
+
 /* A note may be begun before the place that is kept for notes, and reach into it: what a power cut leaves of it reads as erased there, and is not. */
 static void tear_a_note(uint8_t unit, int records, int starts, uint32_t operation)
 {
@@ -743,6 +808,9 @@ int main(int argc, char **argv)
     RUN(records_survive_clean_starts_in_every_geometry);
     RUN(a_thousand_starts_without_a_record_change_nothing);
     RUN(a_start_for_each_record_costs_one_unit);
+    RUN(a_torn_burn_is_no_sign_of_lost_records);
+    RUN(garbage_longer_than_a_chunk_takes_no_record_along);
+    RUN(chunks_in_a_sector_without_a_head_are_told_as_lost);
     RUN(a_torn_note_is_passed_over_wherever_it_stands);
     RUN(mount_reads_no_more_than_is_documented);
     RUN(every_call_keeps_to_its_number_of_port_calls);
