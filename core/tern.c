@@ -32,13 +32,15 @@ static bool id_is_allowed(const char *id)
     return size != 0;
 }
 
+/* A HELLO goes out whole or not at all: with every number at its longest it must fit. */
 static bool link_is_allowed(const struct tern_config *config)
 {
     if (config->link == NULL)
         return true;
+    uint32_t hello = TERN_HELLO_SIZE(tern_schema_name_size(config->id), config->lane_count);
     return config->clock != NULL && config->frame != NULL && config->frame_size >= TERN_FRAME_SIZE_MIN &&
-           config->frame_size <= TERN_FRAME_SIZE_MAX &&
-           (config->link->datagram == 0 || config->link->datagram >= TERN_DATAGRAM_MIN);
+           config->frame_size <= TERN_FRAME_SIZE_MAX && config->frame_size >= hello + TERN_FRAME_EXTRA &&
+           (config->link->datagram == 0 || config->link->datagram >= hello);
 }
 
 /* Where a compiler puts the number, it would put any. */

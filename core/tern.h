@@ -137,6 +137,10 @@ enum tern_table_flags { TERN_DEDUP = 1 };
 #define TERN_DATAGRAM_MIN     64 /* bytes that a datagram link must carry */
 #define TERN_FRAME_SIZE_MIN   80 /* bytes of tern_config.frame */
 #define TERN_FRAME_SIZE_MAX   1100
+#define TERN_FRAME_EXTRA      8 /* of a frame's bytes not for the message */
+
+/* The longest HELLO, in bytes. A datagram must carry it; a frame has TERN_FRAME_EXTRA more. */
+#define TERN_HELLO_SIZE(id_size, lanes) (27u + (id_size) + 39u * (lanes))
 
 #define TERN_TABLE_CODED(name, mode, columns, codec)                                                         \
     {                                                                                                        \
@@ -224,7 +228,7 @@ struct tern_link {
     /* Gives up to `size` bytes that have arrived, or one datagram. 0: nothing now. Negative as in send(). A stream is asked for one byte
      * at a time. */
     int32_t (*receive)(void *context, uint8_t *data, uint32_t size);
-    uint16_t datagram; /* largest datagram in bytes, at least 64; 0: a byte stream */
+    uint16_t datagram; /* largest datagram in bytes, at least 64 and a HELLO; 0: a byte stream */
 };
 
 struct tern_clock {
@@ -421,8 +425,8 @@ struct tern_config {
     const struct tern_link *link;   /* NULL: store only */
     const struct tern_clock *clock; /* required with a link */
     uint8_t *frame;                 /* required with a link: where a frame is built */
-    uint16_t frame_size;            /* 80 to 1100; a frame carries up to frame_size - 20 bytes of a chunk */
-    uint32_t boot;                  /* how often the device has started, 0: not counted */
+    uint16_t frame_size; /* 80 to 1100, room for a HELLO; carries frame_size - 20 bytes of a chunk */
+    uint32_t boot;       /* how often the device has started, 0: not counted */
 };
 
 #define TERN_RECEIVE_SIZE                                                                                    \

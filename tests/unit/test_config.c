@@ -6,7 +6,7 @@
 
 #include "../../core/tern.h"
 
-static uint8_t chunk[512], frame[80];
+static uint8_t chunk[512], frame[400];
 static uint64_t models[16];
 static struct tern_lane lanes[2];
 static const struct tern_flash flash = {.sector_size = 1024, .sector_count = 4};
@@ -40,7 +40,7 @@ static void a_whole_config_passes(void)
     CHECK_EQ(tern_config_check(&config), TERN_OK);
     lanes[1].models = models;
     lanes[1].models_size = sizeof models;
-    line.datagram = TERN_DATAGRAM_MIN;
+    line.datagram = TERN_HELLO_SIZE(4, 2);
     CHECK_EQ(tern_config_check(&config), TERN_OK);
     config = (struct tern_config){.id = "store-only", .lanes = lanes, .lane_count = 1};
     CHECK_EQ(tern_config_check(&config), TERN_OK);
@@ -92,7 +92,7 @@ static void the_least_and_the_most_are_allowed(void)
         many[i] = lanes[0];
     config.lanes = many;
     config.lane_count = TERN_LANES_MAX;
-    config.frame_size = TERN_FRAME_SIZE_MIN;
+    config.frame_size = TERN_HELLO_SIZE(4, TERN_LANES_MAX) + TERN_FRAME_EXTRA;
     many[0].chunk_size = TERN_CHUNK_MIN;
     many[1].chunk_size = TERN_CHUNK_MAX;
     many[2].overflow = TERN_WAIT;
@@ -120,11 +120,15 @@ static void a_field_that_is_missing_or_out_of_range_is_refused(void)
     check_refused();
     config.frame = NULL;
     check_refused();
+    config.lane_count = 1;
+    config.id = "a";
     config.frame_size = TERN_FRAME_SIZE_MIN - 1;
+    check_refused();
+    config.frame_size = TERN_HELLO_SIZE(4, 2) + TERN_FRAME_EXTRA - 1;
     check_refused();
     config.frame_size = TERN_FRAME_SIZE_MAX + 1;
     check_refused();
-    line.datagram = TERN_DATAGRAM_MIN - 1;
+    line.datagram = TERN_HELLO_SIZE(4, 2) - 1;
     check_refused();
 }
 

@@ -399,6 +399,24 @@ static void lost_continuity_opens_the_next_epoch(void)
     CHECK(part.first == 1 && part.lane == 0);
 }
 
+/* tern_config_check() counts on it. */
+static void no_hello_is_longer_than_its_size_says(void)
+{
+    open_bench(1);
+    put_rows(&climate, 1, 30);
+    struct tern_log *log = &bench.lanes[0].log;
+    bench.config.id = "abcdefghijklmnopqrstuvwxyz012345";
+    bench.config.boot = UINT32_MAX;
+    bench.now = UINT32_MAX - 5;
+    log->epochs[0].epoch = 0x7FFFFFF8;
+    log->epochs[0].base = log->acked = log->next = UINT32_MAX;
+    size_t before = bench.ups;
+    bench.session++;
+    run(1);
+    const struct frame *hello = sent(TERN_HELLO, 0, before); /* all but the oldest record at its longest */
+    CHECK(hello != NULL && hello->size <= TERN_HELLO_SIZE(32, 1) && hello->size + 6 > TERN_HELLO_SIZE(32, 1));
+}
+
 struct said {
     uint32_t epoch, base, oldest, acked, next, newest;
 };
@@ -774,6 +792,7 @@ int main(void)
     RUN(refused_records_do_not_revive_spilled_ones);
     RUN(what_was_dropped_becomes_a_gap);
     RUN(a_commit_without_a_record_does_not_hide_the_record_behind_it);
+    RUN(no_hello_is_longer_than_its_size_says);
     RUN(lost_continuity_opens_the_next_epoch);
     RUN(what_waits_for_its_commit_is_not_acknowledged);
     RUN(a_gap_says_whether_a_batch_lost_its_head);
