@@ -300,7 +300,7 @@ int tern_log_open(struct tern_log *log, const struct tern_table *table, uint32_t
         /* Enough also for a sector that is not small, and less so. */
         log->minimum = frame + tern_log_align(log, least);
         if (log->kept == 0)
-            log->minimum += 2 * log->note;
+            log->minimum += 2u * log->note;
     }
     tern_log_close(log);
     return status;
