@@ -2,10 +2,11 @@
 # Promise 4 with a database: it is set back in one transaction, to where it was after half of the rows, and the staging folder is lost. What the
 # flash of the device still holds comes again. Sourced behind database.sh.
 
-# Acknowledgements are marked once a sector: with small ones the device knows after a start how far the lost store was.
+# Acknowledgements are marked once a sector: in a flash that holds less than all rows, sectors are taken again when their rows have been
+# acknowledged, so that the device knows after a start how far the lost store was. Half of the rows it still holds.
 push_small() { # file
     "$BUILD/tern-device" --connect "tcp://127.0.0.1:$PORT" --id dev9 --flash "$WORK/dev9.flash" --table room --key at --types v=u32 \
-        --sector 4096 --sectors 64 --chunk 512 --commit 100 --quiet "$1" 2>>"$WORK/device.log"
+        --sector 4096 --sectors 7 --chunk 512 --commit 100 --quiet "$1" 2>>"$WORK/device.log"
 }
 
 empty
