@@ -418,8 +418,10 @@ static int open_worker(struct tern_import **out, struct tern_stage *stage, const
                        const struct tern_import_config *config)
 {
     struct tern_import *import = allocate(stage, url, config);
-    if (import == NULL)
-        return tern_report_no_start(&config->report, "importer");
+    if (import == NULL) {
+        tern_report_no_start(&config->report, "importer");
+        return TERN_HOST_E_SYSTEM;
+    }
     struct tern_sink_config sink = {.url = import->url,
                                     .report = config->report,
                                     .segment_seconds = config->segment_seconds,

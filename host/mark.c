@@ -166,14 +166,10 @@ static void give_up(struct tern_mark *mark, uint32_t first, uint32_t last, uint8
     }
 }
 
-void tern_mark_miss(struct tern_mark *mark, uint32_t first, uint32_t last, uint8_t reason, int64_t now)
+/* A gap from the watermark to `last`, which is the new watermark. */
+static void miss_to(struct tern_mark *mark, uint32_t last, uint8_t reason, int64_t now)
 {
-    give_up(mark, first, last, reason, now);
-    if (last <= mark->applied)
-        return;
-    if (first > mark->applied + 1)
-        tern_mark_miss(mark, mark->applied + 1, first - 1, skip_reason(mark), now);
-    first = mark->applied + 1;
+    uint32_t first = mark->applied + 1;
     mark->applied = last;
     mark->changed = true;
     struct tern_gap *newest = mark->gaps.count == 0 ? NULL : &mark->gaps.list[mark->gaps.count - 1];
@@ -181,6 +177,16 @@ void tern_mark_miss(struct tern_mark *mark, uint32_t first, uint32_t last, uint8
         newest->last = last;
     else
         insert(mark, &mark->gaps, mark->gaps.count, (struct tern_gap){first, last, reason, now});
+}
+
+void tern_mark_miss(struct tern_mark *mark, uint32_t first, uint32_t last, uint8_t reason, int64_t now)
+{
+    give_up(mark, first, last, reason, now);
+    if (last <= mark->applied)
+        return;
+    if (first > mark->applied + 1)
+        miss_to(mark, first - 1, skip_reason(mark), now);
+    miss_to(mark, last, reason, now);
 }
 
 static bool is_same(const struct tern_gap *a, const struct tern_gap *b)
