@@ -131,6 +131,28 @@ static void an_old_epoch_that_is_shared_to_its_end_is_not_left_twice(void)
     CHECK(count_sent(TERN_PART, before) > 0);
 }
 
+/* Of the old epoch they share less than its end: the records from there on, and those of the epoch in force, go by a new one. */
+static void an_old_epoch_that_is_not_shared_to_its_end_gives_way_to_a_third(void)
+{
+    open_bench(1);
+    put_rows(&climate, 1, 30);
+    CHECK_EQ(tern_log_set_epoch(&bench.lanes[0].log, EPOCH, 1), TERN_OK);
+    CHECK_EQ(tern_log_set_epoch(&bench.lanes[0].log, EPOCH + 8, 21), TERN_OK);
+    run(10);
+    size_t before = bench.ups;
+    welcome(0, EPOCH, 31, 0x12345678);
+    run(100);
+    CHECK(epoch_now().epoch == EPOCH + 16 && epoch_now().base == 1);
+    CHECK_EQ(bench.lanes[0].log.epochs[1].epoch, 0);
+    CHECK_EQ(bench.lanes[0].log.acked, 1);
+    CHECK_EQ(count_sent(TERN_HELLO, before), 1);
+    before = bench.ups;
+    welcome(0, EPOCH + 16, 1, 0);
+    run(100);
+    uint32_t crc;
+    CHECK_EQ(assemble(before, &crc), 30);
+}
+
 static void a_tail_that_is_cut_off_opens_no_epoch(void)
 {
     uint8_t bare[128];
@@ -273,6 +295,28 @@ static void a_window_is_full_when_so_many_bytes_are_under_way(void)
     CHECK_EQ(bytes_sent_into(0), 0);
 }
 
+/* A store that has more of the chunk than the log has kept: it is compared from its start. */
+static void a_part_behind_the_chunks_end_begins_it_anew(void)
+{
+    struct tern_log_chunk chunk = {.address = TERN_NO_ADDRESS};
+    open_bench(1);
+    put_rows(&climate, 1, 20);
+    CHECK_EQ(tern_log_find(&bench.lanes[0].log, 1, &chunk), TERN_OK);
+    for (uint32_t more = 0; more < 2; more++) {
+        reopen();
+        size_t before = bench.ups;
+        run(10);
+        struct answer answer = answer_to(0, EPOCH, 1);
+        answer.first = 1;
+        answer.offset = chunk.size + more;
+        say(TERN_WELCOME, answer);
+        run(100);
+        struct part part = read_part(sent(TERN_PART, 0, before));
+        CHECK_EQ(part.offset, more ? 0 : chunk.size);
+        CHECK_EQ(part.size, more ? chunk.size : 0);
+    }
+}
+
 /* ---- Form ------------------------------------------------------------------------------------------------------------------------ */
 
 static void every_cut_of_an_answer_is_bad(void)
@@ -340,6 +384,7 @@ static void an_answer_of_unknown_kind_or_lane_is_bad(void)
     uint8_t bare[128];
     open_pushed(5);
     struct tern_output output = message(bare, 0x45, 0);
+    tern_write8(&output, 1); /* as an ACK of record 0 would be, which is well formed */
     for (int i = 0; i < 5; i++)
         tern_write8(&output, 0);
     finish(&output);
@@ -420,6 +465,87 @@ static void a_schema_is_sent_from_where_it_is_wanted_and_not_from_its_end(void)
     run(100);
     CHECK_EQ(count_sent(TERN_SCHEMA, 0), 1);
     CHECK_EQ(bench.tern.bad_frames, 0);
+}
+
+/* The schema of the first table is lost, and firmware has not written it again. */
+static void open_without_schema(int rows)
+{
+    uint32_t address, size;
+    open_bench(1);
+    put_rows(&climate, 1, rows);
+    reopen();
+    CHECK_EQ(tern_log_find_schema(&bench.lanes[0].log, tern_schema_hash(&climate), &address, &size), TERN_OK);
+    bench.memory[0][address + 5] ^= 4;
+}
+
+static void a_chunk_is_given_up_only_where_the_gateway_waits_at_it(void)
+{
+    open_without_schema(30);
+    CHECK_EQ(tern_log_set_epoch(&bench.lanes[0].log, EPOCH, 1), TERN_OK);
+    run(10);
+    want(tern_schema_hash(&climate), 0); /* before any WELCOME: where it waits is not known */
+    run(100);
+    CHECK_EQ(count_sent(TERN_GAP, 0), 0);
+    welcome(0, EPOCH, 1, 0);
+    run(100);
+    ack(0, 31);
+    run(100);
+    want(tern_schema_hash(&climate), 0); /* it waits for nothing */
+    run(100);
+    CHECK_EQ(count_sent(TERN_GAP, 0), 0);
+    put_rows(&alarms, 1, 10);
+    run(100);
+    want(tern_schema_hash(&climate), 0); /* it waits at a chunk of another table */
+    run(100);
+    CHECK_EQ(count_sent(TERN_GAP, 0), 0);
+}
+
+/* What it waits at has been dropped since: that is another gap, which the log tells by itself. */
+static void a_chunk_behind_a_hole_is_not_given_up(void)
+{
+    uint32_t address, size;
+    open_bench(1);
+    run(10);
+    welcome(0, EPOCH, 1, 0);
+    run(10);
+    bench.busy = true;
+    put_rows(&climate, 1, 600);
+    struct tern_log *log = &bench.lanes[0].log;
+    CHECK(tern_log_oldest(log) > 1);
+    while (tern_log_find_schema(log, tern_schema_hash(&climate), &address, &size) == TERN_OK)
+        bench.memory[0][address + 5] ^= 4;
+    want(tern_schema_hash(&climate), 0);
+    bench.busy = false;
+    size_t before = bench.ups;
+    run(100);
+    CHECK_EQ(count_sent(TERN_GAP, before), 1);
+    const struct frame *gap = sent(TERN_GAP, 0, before);
+    CHECK(gap != NULL && gap->data[gap->size - 5] == (TERN_GAP_OVERFLOW | TERN_GAP_LEADS));
+}
+
+/* A chunk that goes on across the border of an epoch is given up in each epoch's session by itself. */
+static void what_is_given_up_of_an_old_epoch_ends_with_it(void)
+{
+    static const struct {
+        uint32_t base, last; /* of the epoch in force, of the gap */
+    } cases[] = {{21, 20}, {30, 29}, {31, 30}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        open_without_schema(30);
+        CHECK_EQ(tern_log_set_epoch(&bench.lanes[0].log, EPOCH, 1), TERN_OK);
+        CHECK_EQ(tern_log_set_epoch(&bench.lanes[0].log, EPOCH + 8, cases[i].base), TERN_OK);
+        run(10);
+        welcome(0, EPOCH, 1, 0);
+        run(100);
+        size_t before = bench.ups;
+        want(tern_schema_hash(&climate), 0);
+        run(100);
+        const struct frame *gap = sent(TERN_GAP, 0, before);
+        if (!CHECK(gap != NULL))
+            return;
+        struct tern_input input = {gap->data + 2, gap->size - 6, false};
+        CHECK_EQ(tern_read_varint(&input), 1);
+        CHECK_EQ(tern_read_varint(&input), cases[i].last);
+    }
 }
 
 static int fail_read(void *context, uint32_t address, void *data, uint32_t size)
@@ -730,6 +856,7 @@ int main(void)
     RUN(a_tail_inside_a_segment_proves_nothing);
     RUN(a_store_behind_the_epochs_base_goes_on_at_its_base);
     RUN(an_old_epoch_that_is_shared_to_its_end_is_not_left_twice);
+    RUN(an_old_epoch_that_is_not_shared_to_its_end_gives_way_to_a_third);
     RUN(a_tail_that_is_cut_off_opens_no_epoch);
     RUN(an_epoch_that_flash_does_not_take_is_not_opened);
     RUN(the_greatest_epoch_is_taken_and_no_greater);
@@ -738,6 +865,7 @@ int main(void)
     RUN(a_store_ahead_of_what_went_out_on_trust_is_followed);
     RUN(an_old_epoch_ends_before_the_first_record_of_the_next);
     RUN(a_window_is_full_when_so_many_bytes_are_under_way);
+    RUN(a_part_behind_the_chunks_end_begins_it_anew);
     RUN(every_cut_of_an_answer_is_bad);
     RUN(a_welcome_says_where_to_go_on);
     RUN(a_welcome_to_nobody_is_dropped);
@@ -746,6 +874,9 @@ int main(void)
     RUN(bad_frames_are_counted_to_the_end);
     RUN(a_device_refused_for_ever_asks_every_ten_minutes_at_the_latest);
     RUN(a_schema_is_sent_from_where_it_is_wanted_and_not_from_its_end);
+    RUN(a_chunk_is_given_up_only_where_the_gateway_waits_at_it);
+    RUN(a_chunk_behind_a_hole_is_not_given_up);
+    RUN(what_is_given_up_of_an_old_epoch_ends_with_it);
     RUN(what_cannot_be_read_is_sent_when_it_can);
     RUN(a_link_that_takes_more_than_it_was_given_has_taken_nothing);
     RUN(a_datagram_longer_than_its_buffer_is_none);
