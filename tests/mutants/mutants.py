@@ -44,6 +44,7 @@ TESTS = [
     ("unit/test_chunk", [], "chunk"),
     ("unit/test_csv", [], "csv"),
     ("unit/test_log", [], "log log_mount log_read log_scan"),
+    ("unit/test_log_sectors", [], "log log_mount log_read log_scan"),
     ("property/pack_random", ["1", "20000"], "pack pack_model unpack schema"),
     ("property/dedup_random", ["1", "3000"], "dedup bloom"),
     ("property/device_random", ["1", "60"], "tern push push_in push_out log log_mount log_read log_scan chunk"),
@@ -53,6 +54,7 @@ TESTS = [
 # These take long, and are run on no others.
 SLOW = {
     "unit/test_log": "log log_mount log_read log_scan chunk tern crc32c",
+    "unit/test_log_sectors": "log log_mount log_read log_scan",
     "property/device_random": "log log_mount log_read log_scan chunk tern push push_in push_out schema frame",
     "unit/test_bloom": "bloom",
     "sim/powercut": "log log_mount log_read log_scan",
@@ -83,7 +85,7 @@ class Bench:
             file.writelines(f"TEST({name_of(test)})\n" for test, _, _ in self.tests)
         jobs = [("host/crc32c.c", HOST), ("tests/nor.c", HOST), ("tests/log_rig.c", HOST),
                 ("tests/mutants/driver.c", HOST + [f"-I{build}"])]
-        jobs += [(f"tests/{test}.c", HOST + [f"-Dmain={name_of(test)}"]) for test, _, _ in self.tests]
+        jobs += [(f"tests/{test}.c", HOST + ["-DTEST_QUITS", f"-Dmain={name_of(test)}"]) for test, _, _ in self.tests]
         jobs = [job for job in jobs if job[0] != "tests/unit/test_bytes.c"]
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             made = [pool.submit(self.compile, *job) for job in jobs]
@@ -133,7 +135,7 @@ class Bench:
             text = file.read().replace("../../core/crc32c.c", os.path.abspath(crc))
         with open(f"{self.build}/test_bytes.c", "w", encoding="utf-8") as file:
             file.write(text)
-        return [CC, *HOST, "-Itests/unit", "-Icore", *self.flags, "-Dmain=main_test_bytes", "-S",
+        return [CC, *HOST, "-Itests/unit", "-Icore", *self.flags, "-DTEST_QUITS", "-Dmain=main_test_bytes", "-S",
                 f"{self.build}/test_bytes.c", "-o", assembly]
 
     def order(self, path):
@@ -142,7 +144,7 @@ class Bench:
         if self.flags:
             return [test for test in self.tests if name in test[2].split() and test[0] != "sim/powercut"]
         fit = [test for test in self.tests if test[0] not in SLOW or name in SLOW[test[0]].split()]
-        return sorted(fit, key=lambda test: (test[0] == "sim/powercut", name not in test[2].split()))
+        return sorted(fit, key=lambda test: (test[0] == "sim/powercut", name not in test[2].split(), self.limits[test[0]]))
 
     def measure(self):
         """Milliseconds of processor time that each test may take: some times what it takes, and a little."""
@@ -168,6 +170,8 @@ class Bench:
         for test, arguments, _ in self.order(mutant.path):
             if self.run_test(number, test, arguments, self.limits[test]) != 0:
                 return test
+        if "PROGRESS" in os.environ:
+            print(f"alive {described(mutant)}", file=sys.stderr, flush=True)
         return None
 
 
@@ -208,6 +212,10 @@ def key(mutant):
     return mutant.path, mutant.old, mutant.new
 
 
+def described(mutant):
+    return f"{mutant.path}:{mutant.line}: {mutant.old} => {mutant.new}"
+
+
 def sample(mutants, size, seed):
     def rank(mutant):
         return hashlib.sha256(f"{seed} {key(mutant)}".encode()).digest()
@@ -229,8 +237,6 @@ def hunt(build, jobs, files, mutants, is_plain):
             return zip(which, pool.map(lambda number: bench.judge(number, numbers[number]), which))
         verdicts.update(judge(plain, [number for number in numbers if number not in verdicts]))
         alive = [number for number, verdict in verdicts.items() if verdict is None]
-        for number in alive if "PROGRESS" in os.environ else []:
-            print(f"alive {numbers[number].path}:{numbers[number].line}: {numbers[number].old} => {numbers[number].new}", file=sys.stderr, flush=True)
         if alive and not is_plain:
             strict = Bench(build + "/strict", SANITIZE, files, {number: numbers[number] for number in alive})
             verdicts.update((number, verdict and "sanitizer: " + verdict) for number, verdict in judge(strict, alive))
@@ -244,7 +250,7 @@ def report(results, excused, whole, arguments):
     for mutant, verdict in results:
         if verdict in ("same", "compiler"):
             continue
-        where = f"{mutant.path}:{mutant.line}: {mutant.old} => {mutant.new}"
+        where = described(mutant)
         if key(mutant) in excused:
             seen.add(key(mutant))
             out += 1
