@@ -147,7 +147,7 @@ struct tern_host_audit_table {
 
 struct tern_host_audit {
     const char *stage;    /* required */
-    const char *sink;     /* required: an URL of a kind that can be read back: sqlite and csv */
+    const char *sink;     /* required: an URL of a kind that can be read back: a database or csv */
     const char *device;   /* NULL: all */
     int64_t first, last;  /* rows with these tern_id, last 0: no end */
     int64_t since, until; /* rows of records that came in then, Unix milliseconds; 0: no limit */

@@ -37,7 +37,6 @@ enum { CHARSET_BINARY = 63, FIELD_BLOB_FIRST = 249, FIELD_BLOB_LAST = 254 };
 #define CONNECT_SECONDS 10
 #define ANSWER_SECONDS  660 /* the server ends a statement before that (dialect_mysql.c) */
 #define WRITE_SECONDS   60
-#define ANSWER_COLUMNS  (TERN_COLUMNS_MAX + 8)
 #define PORT            3306
 
 /* ---- Text ------------------------------------------------------------------------------------------------------------------------ */
@@ -195,11 +194,11 @@ static int give_rows(struct mysql_client *client, struct st_mysql_res *result, t
                      void *context)
 {
     const struct tern_mysql_api *api = client->api;
-    struct tern_sql_value values[ANSWER_COLUMNS];
+    struct tern_sql_value values[TERN_SQL_ANSWER_COLUMNS];
     unsigned columns = api->num_fields(result);
     int status = TERN_HOST_OK;
-    if (columns > ANSWER_COLUMNS)
-        columns = ANSWER_COLUMNS;
+    if (columns > TERN_SQL_ANSWER_COLUMNS)
+        columns = TERN_SQL_ANSWER_COLUMNS;
     for (char **fields = api->fetch_row(result); fields != NULL; fields = api->fetch_row(result)) {
         unsigned long *lengths = api->fetch_lengths(result);
         for (unsigned i = 0; i < columns; i++)

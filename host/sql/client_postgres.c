@@ -7,7 +7,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "../buffer.h"
 #include "postgres_api.h"
+#include "postgres_text.h"
 #include "sql.h"
 #include "sql_postgres.h"
 
@@ -23,7 +25,7 @@ enum {
     RESULT_NONFATAL = 6
 };
 enum { FIELD_STATE = 'C', FIELD_MESSAGE = 'M', FIELD_DETAIL = 'D', FIELD_HINT = 'H', FIELD_CONTEXT = 'W' };
-enum { TYPE_BOOL = 16, TYPE_INT8 = 20, TYPE_INT2 = 21, TYPE_INT4 = 23 };
+enum { TYPE_BOOL = 16, TYPE_BYTES = 17, TYPE_INT8 = 20, TYPE_INT2 = 21, TYPE_INT4 = 23 };
 
 #define OLDEST_VERSION       100000 /* of the server */
 #define USER_TIMEOUT_VERSION 120000 /* of the library that knows tcp_user_timeout */
@@ -31,7 +33,6 @@ enum { TYPE_BOOL = 16, TYPE_INT8 = 20, TYPE_INT2 = 21, TYPE_INT4 = 23 };
 #define CONNECT_SECONDS_MAX  60
 /* The server ends a statement after ten minutes (dialect_postgres.c); one that does not even say so is gone. */
 #define ANSWER_MILLISECONDS 660000
-#define ANSWER_COLUMNS      8
 #define PARAMETERS_MAX      512
 #define NUMBER_ROOM         32
 
@@ -51,6 +52,7 @@ struct postgres_client {
     char *url;
     char *text; /* parameters as text */
     size_t room;
+    struct tern_buffer bytes; /* those of a row, read from hexadecimal */
     int64_t connect_milliseconds;
     uint64_t line; /* of a COPY, that the last error names */
     bool doomed;   /* the transaction must not be committed */
@@ -65,6 +67,12 @@ static void flatten(char *text)
     for (size_t i = 0; i < size; i++)
         if (text[i] == '\n' || text[i] == '\t')
             text[i] = ' ';
+}
+
+static int lack_memory(struct postgres_client *client)
+{
+    snprintf(client->client.error, sizeof client->client.error, "out of memory");
+    return TERN_HOST_E_SYSTEM;
 }
 
 static int lose(struct postgres_client *client, const char *why)
@@ -103,24 +111,13 @@ static const char *field(const struct postgres_client *client, const struct pg_r
     return text == NULL ? "" : text;
 }
 
-/* "COPY climate, line 5, column celsius: ...", in the line of the context that speaks of the COPY. */
-static uint64_t find_line(const char *context)
-{
-    while (context != NULL && strncmp(context, "COPY ", 5) != 0) {
-        context = strchr(context, '\n');
-        context = context == NULL ? NULL : context + 1;
-    }
-    const char *line = context == NULL ? NULL : strstr(context, ", line ");
-    return line == NULL ? 0 : strtoull(line + 7, NULL, 10);
-}
-
 static int fail(struct postgres_client *client, const struct pg_result *result)
 {
     const char *state = field(client, result, FIELD_STATE), *detail = field(client, result, FIELD_DETAIL);
     const char *message = field(client, result, FIELD_MESSAGE), *hint = field(client, result, FIELD_HINT);
     if (state[0] == '\0' || client->api->status(client->connection) != CONNECTION_IS_OK)
         return lose(client, message[0] == '\0' ? NULL : message);
-    client->line = find_line(field(client, result, FIELD_CONTEXT));
+    client->line = tern_postgres_line(field(client, result, FIELD_CONTEXT));
     snprintf(client->client.error, sizeof client->client.error, "%s%s%s%s%s (SQLSTATE %s)", message,
              detail[0] == '\0' ? "" : ": ", detail, hint[0] == '\0' ? "" : ": ", hint, state);
     flatten(client->client.error);
@@ -174,26 +171,48 @@ struct taking {
     bool copies;
 };
 
-static int give_rows(struct postgres_client *client, struct pg_result *result, const struct taking *taking)
+/* Room for all bytes of a row, so that none of them moves. */
+static bool reserve_bytes(struct postgres_client *client, const struct pg_result *result, int y, int columns)
 {
-    const struct tern_postgres_api *api = client->api;
-    struct tern_sql_value values[ANSWER_COLUMNS];
-    int columns = api->nfields(result), rows = api->ntuples(result), status = TERN_HOST_OK;
-    if (columns > ANSWER_COLUMNS)
-        columns = ANSWER_COLUMNS;
+    size_t size = 1;
+    for (int x = 0; x < columns; x++)
+        size +=
+            client->api->ftype(result, x) == TYPE_BYTES ? (size_t)client->api->getlength(result, y, x) : 0;
+    tern_buffer_clear(&client->bytes);
+    return tern_buffer_reserve(&client->bytes, size) != NULL;
+}
+
+static struct tern_sql_value read_value(struct postgres_client *client, const struct pg_result *result, int y,
+                                        int x)
+{
+    const char *text = client->api->getvalue(result, y, x);
+    struct tern_sql_value value = {TERN_SQL_TEXT, 0, 0, text, (size_t)client->api->getlength(result, y, x)};
+    unsigned type = client->api->ftype(result, x);
+    if (client->api->getisnull(result, y, x)) {
+        value.kind = TERN_SQL_NULL;
+    } else if (type == TYPE_INT2 || type == TYPE_INT4 || type == TYPE_INT8 || type == TYPE_BOOL) {
+        value.kind = TERN_SQL_INTEGER;
+        value.integer = type == TYPE_BOOL ? text[0] == 't' : strtoll(text, NULL, 10);
+    } else if (type == TYPE_BYTES) {
+        value.kind = TERN_SQL_BLOB;
+        value.data = client->bytes.data + client->bytes.size;
+        value.size = tern_postgres_read_bytes(client->bytes.data + client->bytes.size, text, value.size);
+        client->bytes.size += value.size;
+    }
+    return value;
+}
+
+static int give_rows(struct postgres_client *client, const struct pg_result *result,
+                     const struct taking *taking)
+{
+    struct tern_sql_value values[TERN_SQL_ANSWER_COLUMNS];
+    int columns = client->api->nfields(result), rows = client->api->ntuples(result), status = TERN_HOST_OK;
+    columns = columns > TERN_SQL_ANSWER_COLUMNS ? TERN_SQL_ANSWER_COLUMNS : columns;
     for (int y = 0; y < rows && status == TERN_HOST_OK && taking->row != NULL; y++) {
-        for (int x = 0; x < columns; x++) {
-            const char *text = api->getvalue(result, y, x);
-            unsigned type = api->ftype(result, x);
-            values[x] =
-                (struct tern_sql_value){TERN_SQL_TEXT, 0, 0, text, (size_t)api->getlength(result, y, x)};
-            if (api->getisnull(result, y, x)) {
-                values[x].kind = TERN_SQL_NULL;
-            } else if (type == TYPE_INT2 || type == TYPE_INT4 || type == TYPE_INT8 || type == TYPE_BOOL) {
-                values[x].kind = TERN_SQL_INTEGER;
-                values[x].integer = type == TYPE_BOOL ? text[0] == 't' : strtoll(text, NULL, 10);
-            }
-        }
+        if (!reserve_bytes(client, result, y, columns))
+            return lack_memory(client);
+        for (int x = 0; x < columns; x++)
+            values[x] = read_value(client, result, y, x);
         status = taking->row(taking->context, values, (size_t)columns);
     }
     return status;
@@ -307,10 +326,8 @@ static int connect_server(struct tern_sql_client *base)
     struct postgres_client *client = (struct postgres_client *)base;
     disconnect(base);
     client->connection = start_connecting(client);
-    if (client->connection == NULL) {
-        snprintf(base->error, sizeof base->error, "out of memory");
-        return TERN_HOST_E_SYSTEM;
-    }
+    if (client->connection == NULL)
+        return lack_memory(client);
     client->api->setNoticeProcessor(client->connection, ignore_notice, NULL);
     if (!finish_connecting(client)) {
         disconnect(base);
@@ -359,10 +376,8 @@ static int prepare(struct tern_sql_client *base, const char *sql, void **prepare
     struct postgres_client *client = (struct postgres_client *)base;
     struct taking taking = {0};
     struct statement *statement = calloc(1, sizeof *statement);
-    if (statement == NULL) {
-        snprintf(base->error, sizeof base->error, "out of memory");
-        return TERN_HOST_E_SYSTEM;
-    }
+    if (statement == NULL)
+        return lack_memory(client);
     snprintf(statement->name, sizeof statement->name, "tern%lu", ++client->made);
     statement->next = client->statements;
     client->statements = statement;
@@ -411,10 +426,8 @@ static bool reserve(struct postgres_client *client, const struct tern_sql_value 
 static int bind(struct postgres_client *client, const struct tern_sql_value *values, size_t count,
                 struct parameters *parameters)
 {
-    if (count > PARAMETERS_MAX || !reserve(client, values, count)) {
-        snprintf(client->client.error, sizeof client->client.error, "out of memory");
-        return TERN_HOST_E_SYSTEM;
-    }
+    if (count > PARAMETERS_MAX || !reserve(client, values, count))
+        return lack_memory(client);
     char *at = client->text;
     for (size_t i = 0; i < count; i++) {
         const struct tern_sql_value *value = &values[i];
@@ -490,6 +503,7 @@ static void close_client(struct tern_sql_client *base)
 {
     struct postgres_client *client = (struct postgres_client *)base;
     disconnect(base);
+    tern_buffer_free(&client->bytes);
     free(client->text);
     free(client->url);
     free(client);

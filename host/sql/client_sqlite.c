@@ -26,7 +26,6 @@ enum { CONSTRAINT_KEY = 1555, CONSTRAINT_UNIQUE = 2067 };
 
 #define BUSY_MILLISECONDS 5000    /* how long a lock of another program is waited for */
 #define OLDEST_VERSION    3024000 /* has upsert */
-#define ANSWER_COLUMNS    (TERN_COLUMNS_MAX + 8)
 #define STATEMENTS_ROOM   64
 
 const struct tern_sqlite_api *tern_sqlite_library;
@@ -191,10 +190,10 @@ static int bind(const struct sqlite_client *client, struct sqlite3_stmt *stateme
 static int give_row(const struct sqlite_client *client, struct sqlite3_stmt *statement, tern_sql_row *row,
                     void *context)
 {
-    struct tern_sql_value values[ANSWER_COLUMNS];
+    struct tern_sql_value values[TERN_SQL_ANSWER_COLUMNS];
     int count = client->api->column_count(statement);
-    if (count > ANSWER_COLUMNS)
-        count = ANSWER_COLUMNS;
+    if (count > TERN_SQL_ANSWER_COLUMNS)
+        count = TERN_SQL_ANSWER_COLUMNS;
     for (int i = 0; i < count; i++) {
         int type = client->api->column_type(statement, i);
         memset(&values[i], 0, sizeof values[i]);

@@ -104,7 +104,8 @@ static int setup(struct tern_sql_engine *engine)
         engine,
         "SET client_min_messages=warning;SET lock_timeout='20s';SET statement_timeout='10min';"
         "SET idle_in_transaction_session_timeout='60s';SET TimeZone='UTC';SET DateStyle='ISO';"
-        "SET standard_conforming_strings=on;SET temp_buffers='32MB';SET work_mem='32MB'",
+        "SET bytea_output='hex';SET standard_conforming_strings=on;SET temp_buffers='32MB';SET "
+        "work_mem='32MB'",
         "cannot set the connection up");
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "postgres_text.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "value_text.h"
@@ -69,6 +70,29 @@ static size_t write_hex(char *out, const uint8_t *bytes, size_t size)
     return (size_t)(at - out);
 }
 
+/* -1: none. */
+static int digit_of(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+size_t tern_postgres_read_bytes(uint8_t *to, const char *text, size_t size)
+{
+    bool good = size >= 2 && size % 2 == 0 && memcmp(text, "\\x", 2) == 0;
+    for (size_t i = 2; good && i < size; i += 2) {
+        int high = digit_of(text[i]), low = digit_of(text[i + 1]);
+        good = high >= 0 && low >= 0;
+        if (good)
+            to[i / 2 - 1] = (uint8_t)(high << 4 | low);
+    }
+    if (good)
+        return size / 2 - 1;
+    memcpy(to, text, size);
+    return size;
+}
+
 size_t tern_postgres_write_field(char *out, uint16_t type, const struct tern_value *value)
 {
     if (value->is_null) {
@@ -83,4 +107,16 @@ size_t tern_postgres_write_field(char *out, uint16_t type, const struct tern_val
     default:
         return tern_postgres_write(out, type, value->number);
     }
+}
+
+/* ---- What the server says ------------------------------------------------------------------------------------------------------ */
+
+uint64_t tern_postgres_line(const char *context)
+{
+    while (context != NULL && strncmp(context, "COPY ", 5) != 0) {
+        context = strchr(context, '\n');
+        context = context == NULL ? NULL : context + 1;
+    }
+    const char *line = context == NULL ? NULL : strstr(context, ", line ");
+    return line == NULL ? 0 : strtoull(line + 7, NULL, 10);
 }

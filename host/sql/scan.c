@@ -10,8 +10,12 @@
 #include "../scan.h"
 #include "sql.h"
 
+#define YEAR_MAX 999999 /* more than any database has */
+
 struct scanning {
     const struct tern_sink_scan *scan;
+    struct tern_sql_engine *engine;
+    bool ended; /* by its caller, or for a reason that is said already */
 };
 
 static int64_t scale(uint16_t type)
@@ -24,17 +28,20 @@ static int64_t scale(uint16_t type)
     return power;
 }
 
-/* "2026-11-21 09:30:00.125+00", as databases print UTC. */
+/* "2026-11-21 09:30:00.125+00", as databases print UTC; PostgreSQL has years of more digits, and a BC at the end. */
 static bool read_time(const char *text, uint16_t type, int64_t *number)
 {
     struct tm utc;
+    char *rest;
+    long year = strtol(text, &rest, 10);
     memset(&utc, 0, sizeof utc);
-    const char *end = strptime(text, "%Y-%m-%d%n%H:%M:%S", &utc);
+    const char *end = year < 0 || year > YEAR_MAX ? NULL : strptime(rest, "-%m-%d%n%H:%M:%S", &utc);
     if (end == NULL)
         return false;
     int64_t milliseconds = 0;
     if (*end == '.')
         milliseconds = (int64_t)llround(strtod(end, NULL) * 1000);
+    utc.tm_year = (int)(strstr(end, " BC") != NULL ? 1 - year : year) - 1900;
     *number = (int64_t)timegm(&utc);
     if (TERN_TYPE_KIND(type) == TERN_KIND_TIME_MS)
         *number = *number * 1000 + milliseconds;
@@ -90,21 +97,26 @@ static uint64_t digest_value(uint64_t digest, const struct tern_sql_value *value
 
 static int take_row(void *context, const struct tern_sql_value *values, size_t count)
 {
-    const struct tern_sink_scan *scan = ((const struct scanning *)context)->scan;
-    struct tern_scan_row row = {values[0].data, values[0].size, values[1].integer, TERN_DIGEST_BEGIN};
+    struct scanning *scanning = context;
+    const struct tern_sink_scan *scan = scanning->scan;
+    scanning->ended = true;
     if (count != scan->column_count + 2 || values[0].kind != TERN_SQL_TEXT ||
         values[1].kind != TERN_SQL_INTEGER)
-        return TERN_HOST_E_DATABASE;
+        return tern_sink_fail(&scanning->engine->sink, TERN_HOST_E_DATABASE,
+                              "%s: the answer has other columns than were asked for", scan->table);
+    struct tern_scan_row row = {values[0].data, values[0].size, values[1].integer, TERN_DIGEST_BEGIN};
     for (size_t i = 0; i < scan->column_count; i++)
         row.digest = digest_value(row.digest, &values[i + 2], &scan->columns[i]);
-    return scan->row(scan->context, &row);
+    int status = scan->row(scan->context, &row);
+    scanning->ended = status != TERN_HOST_OK;
+    return status;
 }
 
 int tern_sql_scan(struct tern_sink *sink, const struct tern_sink_scan *scan)
 {
     struct tern_sql_engine *engine = (struct tern_sql_engine *)sink;
     struct tern_sql_prepared *prepared;
-    struct scanning scanning = {scan};
+    struct scanning scanning = {scan, engine, false};
     struct tern_sql_value range[3] = {tern_sql_integer(scan->first), tern_sql_integer(scan->last),
                                       tern_sql_string(scan->device == NULL ? "" : scan->device)};
     tern_sql_clear(&engine->text);
@@ -117,5 +129,5 @@ int tern_sql_scan(struct tern_sink *sink, const struct tern_sink_scan *scan)
     if (status == TERN_HOST_OK)
         status =
             tern_sql_run_prepared(engine, prepared, range, scan->device == NULL ? 2 : 3, take_row, &scanning);
-    return status == TERN_HOST_OK ? status : tern_sql_fail(engine, status, scan->table);
+    return status == TERN_HOST_OK || scanning.ended ? status : tern_sql_fail(engine, status, scan->table);
 }

@@ -48,6 +48,9 @@ enum {
 
 struct tern_sql_client;
 
+/* The most columns of an answer: an audit reads those of all versions of a table, and two of tern's own. */
+#define TERN_SQL_ANSWER_COLUMNS (4 * TERN_COLUMNS_MAX + 2)
+
 /* One row of an answer; `count` columns. 0 goes on, an error ends the query with it. */
 typedef int tern_sql_row(void *context, const struct tern_sql_value *values, size_t count);
 

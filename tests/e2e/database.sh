@@ -130,6 +130,25 @@ check "so there is nothing more to do" says ': 0 loaded, 0 superseded by newer o
     command rejects --stage "$WORK/stage" --sink "$URL" --retry
 check "no command left anything in the way of the gateway" stop_gateway
 
+# ---- audit --------------------------------------------------------------------------------------------------------------------------
+
+audit() {
+    command audit --stage "$WORK/stage" --sink "$URL" "$@"
+}
+check "an audit finds what the mended line changed, and nothing else" says '^42 rows compared, 1 differences' audit
+check "and names it" grep -q '^hall: the row of dev1 .* has other values' "$WORK/said"
+sql "UPDATE hall SET v=3 WHERE at=7" >/dev/null
+check "back as the device sent it, it is none" says '^42 rows compared, 0 differences' audit
+sql "DELETE FROM room WHERE at=5" >/dev/null
+check "a row that is gone is missing" says '^room: the row of dev1 .*record 5) is missing' audit
+check "of the hours before it was sent there is nothing to compare" says '^0 rows compared, 0 differences' audit --until 2026-01-02
+check "nor of another device" says '^0 rows compared, 0 differences' audit --device nobody
+sql "UPDATE hall SET tern_id=tern_id+100000 WHERE at=8" >/dev/null
+check "one under a tern_id that it never had is missing, too" says '^42 rows compared, 2 differences' audit
+sql "ALTER TABLE hall RENAME TO hall_away" >/dev/null
+check "a table that is not there cannot be compared, which the log says" says 'event=audit-failed .*hall' audit
+sql "ALTER TABLE hall_away RENAME TO hall" >/dev/null
+
 # ---- The log ------------------------------------------------------------------------------------------------------------------------
 
 check "a transaction is a line" grep -q 'level=debug event=batch sink=.* rows=[0-9]* bytes=[0-9]* ms=[0-9]* path=[a-z]* retries=[0-9]*' "$WORK/gateway.log"

@@ -3,7 +3,37 @@
 #include "server_rig.h"
 
 #include "../../host/import_retry.h"
+#include "../../host/tern_host.h"
 #include "../awkward.h"
+
+/* ---- Auditing ------------------------------------------------------------------------------------------------------------------- */
+
+static char differences[2000];
+
+static void note_difference(void *context, const char *table, const char *device, int64_t id,
+                            const char *what)
+{
+    size_t used = strlen(differences);
+    (void)context;
+    (void)device;
+    snprintf(differences + used, sizeof differences - used, "%s %u %s;", table, (unsigned)id, what);
+}
+
+/* What the database holds is what the journal says: read back with the types of the schema, whatever the database makes of them. */
+static void expect_audit(uint64_t rows, const char *found)
+{
+    char folder_of_stage[1000];
+    struct tern_host_audit_result result;
+    snprintf(folder_of_stage, sizeof folder_of_stage, "%s", folder_path("stage"));
+    struct tern_host_audit audit = {
+        .stage = folder_of_stage, .sink = url, .report = report, .difference = note_difference};
+    differences[0] = '\0';
+    if (!CHECK_EQ(tern_host_audit(&audit, &result), TERN_HOST_OK))
+        printf("    %s", events);
+    CHECK_EQ(result.rows, rows);
+    if (!CHECK(strcmp(differences, found) == 0))
+        printf("    differences: %s\n", differences);
+}
 
 /* ---- Values --------------------------------------------------------------------------------------------------------------------- */
 
@@ -64,6 +94,7 @@ static void awkward_texts_and_bytes_come_back_as_they_were(void)
     CHECK_TEXT(ask("SELECT data_type FROM information_schema.columns WHERE table_name='awkward' AND "
                    "column_name='raw'"),
                by("bytea", "blob"));
+    expect_audit(PIECES + RAW_PIECES, "");
     lines_free(&expected);
     lines_free(&found);
     done();
@@ -134,6 +165,7 @@ static void numbers_are_exact_at_their_ends(void)
     CHECK_TEXT(ask_seconds(3), by("253402300800", "253402300799"));
     CHECK_TEXT(ask_seconds(4), by("-62135596801", "-62135596800"));
     CHECK_TEXT(ask("SELECT count(*) FROM tern_gap"), "0");
+    expect_audit(4, "");
     done();
 }
 
@@ -159,6 +191,51 @@ static void every_type_of_numbers_holds_its_ends(void)
         CHECK_TEXT(found, expected);
     }
     CHECK_TEXT(ask("SELECT count(*) FROM tern_gap"), "0");
+    expect_audit(EDGES, "");
+    done();
+}
+
+/* By the smallest step of its type each. */
+static void an_audit_finds_a_value_that_is_another_one(void)
+{
+    static const struct {
+        const char *column, *postgres, *mysql;
+    } changes[] = {{"note", "note || ' '", "concat(note,' ')"},
+                   {"raw", "raw || '\\x00'", "concat(raw,x'00')"},
+                   {"i", "i+1", "i+1"},
+                   {"u", "u-1", "u-1"},
+                   {"d", "d+0.000000000000000001", "d+0.000000000000000001"},
+                   {"f", "f+0.001", "f+0.001"},
+                   {"b", "NOT b", "1-b"},
+                   {"s", "s+interval '1 second'", "s+interval 1 second"},
+                   {"ms", "ms+interval '1 millisecond'", "ms+interval 1000 microsecond"},
+                   {"d2", "NULL", "NULL"}};
+    struct tern_value row[11] = {tern_null(),     tern_text("text"), tern_bytes("\0raw", 4),
+                                 tern_int(-7),    tern_int(8),       tern_int(-1234567),
+                                 tern_int(-4500), tern_int(1),       tern_int(-1),
+                                 tern_int(-1001), tern_int(0)};
+    char sql[200], found[2000] = "";
+    begin(&all);
+    for (int n = 0; n < 12; n++) {
+        row[0] = tern_int(n);
+        send(&all, row);
+    }
+    flush();
+    drain();
+    expect_audit(12, "");
+    for (unsigned i = 0; i < sizeof changes / sizeof changes[0]; i++) {
+        snprintf(sql, sizeof sql, "UPDATE awkward SET %s=%s WHERE n=%u", changes[i].column,
+                 by(changes[i].postgres, changes[i].mysql), i);
+        CHECK(database_execute(&database, sql));
+        snprintf(found + strlen(found), sizeof found - strlen(found),
+                 "awkward %u has other values than in the journal;", i + 1);
+    }
+    CHECK(database_execute(&database, "UPDATE awkward SET tern_id=tern_id+1000000 WHERE n=10"));
+    CHECK(database_execute(&database, "DELETE FROM awkward WHERE n=11"));
+    snprintf(found + strlen(found), sizeof found - strlen(found),
+             "awkward 11 is missing in the destination;awkward 12 is missing in the destination;");
+    CHECK_TEXT(ask("SELECT count(*) FROM awkward"), "11");
+    expect_audit(12, found);
     done();
 }
 
@@ -503,6 +580,7 @@ int main(int argc, char **argv)
     RUN(awkward_texts_and_bytes_come_back_as_they_were);
     RUN(numbers_are_exact_at_their_ends);
     RUN(every_type_of_numbers_holds_its_ends);
+    RUN(an_audit_finds_a_value_that_is_another_one);
     RUN(each_refused_row_becomes_a_gap_and_the_others_go_in);
     RUN(a_refused_row_among_new_ones_is_found_too);
     RUN(a_constraint_of_the_users_refuses_only_its_rows);

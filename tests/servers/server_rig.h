@@ -42,8 +42,8 @@ static inline void give_schema(const struct tern_table *table)
 /* An empty store and an empty database. */
 static inline void fresh(const struct tern_table *table)
 {
-    struct tern_stage_config config = {.directory = folder_path("stage"), .report = report};
     folder_fresh();
+    struct tern_stage_config config = {.directory = folder_path("stage"), .report = report};
     events[0] = '\0';
     CHECK(database_empty(&database));
     CHECK_EQ(tern_stage_open(&stage, &config), TERN_HOST_OK);

@@ -102,6 +102,33 @@ static void copy_takes_no_text_for_its_syntax(void)
     CHECK(escapes(tern_bytes("", 0), TERN_BYTES(9), "\\\\x"));
 }
 
+static bool reads(const char *text, const char *bytes, size_t size)
+{
+    uint8_t found[64];
+    return tern_postgres_read_bytes(found, text, strlen(text)) == size && memcmp(found, bytes, size) == 0;
+}
+
+static void bytes_are_read_back_and_anything_else_stays_as_it_is(void)
+{
+    static const char *const others[] = {"\\",    "\\x0",  "x00",    "\\x0g", "\\xg0",
+                                         "\\xA0", "\\y00", "\\x00 ", "text"};
+    CHECK(reads("\\x", "", 0));
+    CHECK(reads("\\x00ff5c", "\0\xff\\", 3));
+    CHECK(reads("\\x0123456789abcdef", "\x01\x23\x45\x67\x89\xab\xcd\xef", 8));
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        CHECK(reads(others[i], others[i], strlen(others[i])));
+    CHECK(reads("", "", 0));
+}
+
+static void the_line_of_an_error_is_that_of_the_copy(void)
+{
+    CHECK_EQ(tern_postgres_line("COPY climate, line 5, column celsius: \"x\""), 5);
+    CHECK_EQ(tern_postgres_line("PL/pgSQL function f(), line 9 at RAISE\nCOPY climate, line 17"), 17);
+    CHECK_EQ(tern_postgres_line("PL/pgSQL function f(), line 9 at RAISE"), 0);
+    CHECK_EQ(tern_postgres_line("COPY climate"), 0);
+    CHECK_EQ(tern_postgres_line(""), 0);
+}
+
 int main(void)
 {
     RUN(numbers_keep_every_digit);
@@ -109,5 +136,7 @@ int main(void)
     RUN(a_time_names_no_zone_where_none_is_wanted);
     RUN(days_agree_with_the_system);
     RUN(copy_takes_no_text_for_its_syntax);
+    RUN(bytes_are_read_back_and_anything_else_stays_as_it_is);
+    RUN(the_line_of_an_error_is_that_of_the_copy);
     return test_report();
 }
