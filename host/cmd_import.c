@@ -10,6 +10,7 @@
 #include "../core/schema.h"
 #include "../port/posix/csv_file.h"
 #include "csv_schema.h"
+#include "hello.h"
 
 #define SYNC_EVERY 256 /* chunks: 1 MiB */
 
@@ -35,6 +36,11 @@ bool tern_bring_begin(struct tern_bring *bring, const char *device, uint32_t epo
     hello.ranges[0] =
         (struct tern_hello_range){.lane = epoch & 7u, .epoch = epoch, .base = base, .oldest = base};
     hello.ranges[0].next = next == 0 ? base : next;
+    if (!tern_is_identity(device, strlen(device))) {
+        snprintf(bring->error, sizeof bring->error, "no device can be called '%.100s': " TERN_IDENTITY_RULE,
+                 device);
+        return false;
+    }
     bring->device = tern_stage_device(bring->stage, device);
     if (bring->device == NULL)
         return fail(bring, "the staging folder takes no more devices");
@@ -143,6 +149,7 @@ static bool describe(const struct tern_csv_schema *schema, struct words *words)
     static const char *const names[] = {"bool",   "u",       "i",    "decimal", "float",
                                         "time_s", "time_ms", "text", NULL};
     size_t types = 0, keys = 0;
+    words->types[0] = words->keys[0] = '\0';
     for (uint8_t i = 0; i < schema->table.column_count; i++) {
         const struct tern_column *column = &schema->columns[i];
         unsigned kind = TERN_TYPE_KIND(column->type), parameter = TERN_TYPE_PARAMETER(column->type);
@@ -191,7 +198,7 @@ static bool bring_plain(struct tern_bring *bring, const struct tern_options *opt
     static struct csv_table table;
     static struct tern_csv_schema schema;
     static struct words words;
-    char message[CSV_MESSAGE_SIZE], device[TERN_ID_MAX + 1];
+    char message[CSV_MESSAGE_SIZE], own_name[TERN_ID_MAX + 1];
     const char *schema_path = tern_options_text(options, TERN_OPTION_SCHEMA);
     const char *id = tern_options_text(options, TERN_OPTION_DEVICE);
     struct csv_options csv = {.table = tern_options_text(options, TERN_OPTION_TABLE),
@@ -210,9 +217,8 @@ static bool bring_plain(struct tern_bring *bring, const struct tern_options *opt
         return fail(bring, "--table NAME and --key COLUMNS (or --append) are needed, or --schema FILE");
     if (csv_open(&file, path, message) != 0 || csv_describe(&file, &csv, &table, message) != 0)
         return fail(bring, message);
-    snprintf(device, sizeof device, csv.append ? "csv-%08" PRIx32 : "import", file.crc);
-    if (id != NULL)
-        snprintf(device, sizeof device, "%s", id);
+    snprintf(own_name, sizeof own_name, csv.append ? "csv-%08" PRIx32 : "import", file.crc);
+    const char *device = id != NULL ? id : own_name;
     uint32_t epoch = csv.append && id == NULL ? already_there(bring, device) : 0;
     bool good = tern_bring_begin(bring, device, epoch, 1, 0) && tern_bring_table(bring, &table.table) &&
                 put_rows(bring, &file, &table) && tern_bring_end(bring);

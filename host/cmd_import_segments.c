@@ -266,6 +266,8 @@ static bool read_row(const struct tern_csv_schema *schema, const struct record *
     struct tern_input input = {record->line, record->size, false};
     struct tern_csv_field field;
     size_t count = 0;
+    if (record->op > TERN_OP_DELETE && schema->table.mode != TERN_OVERWRITE)
+        return false;
     for (uint8_t i = 0; i < schema->table.column_count; i++) {
         bool wanted = record->op == TERN_OP_PUT ||
                       (record->op == TERN_OP_DELETE && (schema->columns[i].flags & TERN_KEY) != 0);

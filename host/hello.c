@@ -12,8 +12,9 @@ static bool is_alphanumeric(uint8_t c)
     return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 }
 
-static bool is_identity(const uint8_t *id, size_t size)
+bool tern_is_identity(const void *name, size_t size)
 {
+    const uint8_t *id = name;
     if (size == 0 || size > TERN_ID_MAX || !is_alphanumeric(id[0]))
         return false;
     for (size_t i = 1; i < size; i++)
@@ -82,8 +83,8 @@ enum tern_hello_verdict tern_hello_read(struct tern_input *body, struct tern_hel
     if (body->failed || hello->receive < RECEIVE_MIN)
         return TERN_HELLO_BAD;
     *reason = TERN_REFUSED_IDENTITY;
-    *text = "id must be 1 to 32 of [A-Za-z0-9._:-]";
-    if (!is_identity(id_bytes, id_size))
+    *text = TERN_IDENTITY_RULE;
+    if (!tern_is_identity(id_bytes, id_size))
         return TERN_HELLO_REFUSE;
     memcpy(id, id_bytes, id_size);
     id[id_size] = '\0';

@@ -225,6 +225,13 @@ static bool check_value(struct tern_options *options, const struct option *optio
     return false;
 }
 
+static bool lack_memory(struct tern_options *options)
+{
+    options->is_failure = true; /* the words may be right */
+    snprintf(options->error, sizeof options->error, "out of memory");
+    return false;
+}
+
 static bool add_value(struct tern_options *options, enum tern_option option, const char *value)
 {
     struct tern_option_values *values = &options->of[option];
@@ -236,10 +243,8 @@ static bool add_value(struct tern_options *options, enum tern_option option, con
         return false;
     }
     values->values[values->count] = strdup(value);
-    if (values->values[values->count] == NULL) {
-        snprintf(options->error, sizeof options->error, "out of memory");
-        return false;
-    }
+    if (values->values[values->count] == NULL)
+        return lack_memory(options);
     values->count++;
     return true;
 }
@@ -263,10 +268,8 @@ static bool add_operand(struct tern_options *options, const char *word)
     char **operands = realloc(options->operands, (options->operand_count + 1) * sizeof(char *));
     if (operands != NULL)
         options->operands = operands;
-    if (operands == NULL || (operands[options->operand_count] = strdup(word)) == NULL) {
-        snprintf(options->error, sizeof options->error, "out of memory");
-        return false;
-    }
+    if (operands == NULL || (operands[options->operand_count] = strdup(word)) == NULL)
+        return lack_memory(options);
     options->operand_count++;
     return true;
 }

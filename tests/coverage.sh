@@ -7,7 +7,7 @@
 #
 # BEGINNING: the files alone whose path begins so (core/log, host/sql/), by the tests alone that include a header of core/ or host/ as
 # they do, and the lines that hold a branch not taken. --only: the tests alone whose name holds the pattern of grep -E (test_csv). The
-# long tests run in a short form, which takes the same branches; FULL=1 runs them whole. A branch that no test can take has a comment on
+# long tests run in a short form, which takes the same branches, but for those of failing calls: each call fails. FULL=1 runs all whole. A branch that no test can take has a comment on
 # its line: uncovered: and why; how many such lines there are is printed.
 set -u
 out=build/coverage
@@ -25,7 +25,7 @@ case "$*" in
 *host* | '') tests=$(ls tests/unit/test_*.c tests/property/*.c) ;;
 esac
 case "$*" in
-host*) ;;
+host*) tests="$tests tests/sim/sim.c" ;;
 core*) tests="$tests tests/sim/powercut.c" ;;
 *) tests="$tests tests/sim/powercut.c tests/sim/sim.c" ;;
 esac
@@ -64,11 +64,11 @@ arguments() {
     */pack_random) echo 1 100000 ;;
     esac
 }
-[ -n "${FULL:-}" ] || export FAIL_STRIDE="${FAIL_STRIDE:-5}" KILLS=2 SCHEDULES=1
+[ -n "${FULL:-}" ] || export FAIL_STRIDE="${FAIL_STRIDE:-1}" SERVER_STRIDE="${SERVER_STRIDE:-7}" KILLS=2 SCHEDULES=1
 export BUILD="$out"
 runs=$(mktemp)
 trap 'rm -f "$runs"' EXIT
-slow='import|powercut|sink_csv|server|bloom|keeper|replay|stage'
+slow='fail_|import|powercut|sink_csv|server|bloom|keeper|replay|stage'
 for test in $(echo "$tests" | grep -E "$slow") $(echo "$tests" | grep -v -E "$slow"); do
     echo "$test" "$(arguments "$test")"
 done >"$runs"

@@ -51,11 +51,11 @@ static inline void fail_each(const struct fail_scenario *scenario)
 }
 
 /* A folder in memory where the machine has one: these tests are about calls, not about disks. */
-static inline void fail_folder(char folder[64])
+static inline void fail_folder(char path[64])
 {
-    strcpy(folder, "/dev/shm/tern-test-XXXXXX");
-    if (mkdtemp(folder) == NULL)
-        folder[0] = '\0';
+    strcpy(path, "/dev/shm/tern-test-XXXXXX");
+    if (mkdtemp(path) == NULL)
+        path[0] = '\0';
 }
 
 #endif
