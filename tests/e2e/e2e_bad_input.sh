@@ -39,6 +39,7 @@ check "gateway: an unknown word, and the nearest option" fails 2 "'--lisen'.*--l
 check "gateway: a word without dashes" fails 2 "'start'" gateway start
 check "gateway: a value is missing" fails 2 "--stage needs a value" gateway --stage
 check "gateway: no staging folder" fails 2 "--stage DIR is missing" gateway --listen tcp://127.0.0.1:0
+check "gateway: no word at all" fails 2 "--stage DIR is missing" gateway
 check "gateway: nowhere to listen" fails 2 "--listen URL is missing" gateway --stage "$WORK/none"
 check "gateway: a number that is none" fails 2 "window must be a number.*'many'" gateway --window many
 check "gateway: a number out of range" fails 2 "from 1 to 86400" gateway --idle-seconds 0
