@@ -226,5 +226,6 @@ int tern_serial_open(const char *url, const struct tern_report *report, int *des
              errno == EACCES ? "; is the user in its group (often dialout)?" : "");
     if (*descriptor >= 0)
         close(*descriptor);
+    *descriptor = -1;
     return fail(report, TERN_HOST_E_SYSTEM, url, message);
 }

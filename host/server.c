@@ -402,8 +402,12 @@ static void reopen_serial(struct tern_server *server)
     for (struct tern_connection *serial = server->untimed.first; serial != NULL; serial = serial->after) {
         if (serial->descriptor >= 0)
             continue;
-        if (tern_serial_open(serial->url, &silent, &serial->descriptor) != TERN_HOST_OK ||
-            !watch(server, EPOLL_CTL_ADD, serial->descriptor, EPOLLIN, serial)) {
+        int status = tern_serial_open(serial->url, &silent, &serial->descriptor);
+        if (status == TERN_HOST_OK && !watch(server, EPOLL_CTL_ADD, serial->descriptor, EPOLLIN, serial)) {
+            close(serial->descriptor);
+            serial->descriptor = -1;
+        }
+        if (serial->descriptor < 0) {
             server->reopen_at = server->now.monotonic + RETRY_MS;
             continue;
         }

@@ -53,11 +53,11 @@ static void add_early(struct tern_stage *stage, const char *device, const struct
             widen(&stage->early[i].want, want);
             return;
         }
-    struct tern_stage_early *early = stage->early_count == EARLY_MAX
+    struct tern_stage_early *early = stage->early_count == EARLY_MAX || strlen(device) > TERN_ID_MAX
                                          ? NULL
                                          : realloc(stage->early, (stage->early_count + 1) * sizeof *early);
-    if (early == NULL || strlen(device) > TERN_ID_MAX)
-        return;
+    if (early == NULL)
+        return; /* it is told again */
     stage->early = early;
     memset(&early[stage->early_count], 0, sizeof *early);
     memcpy(early[stage->early_count].device, device, strlen(device));

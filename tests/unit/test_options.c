@@ -247,6 +247,45 @@ static void values_are_compared_one_by_one(void)
     tern_options_free(&other);
 }
 
+static void words_of_which_one_must_be_chosen_are_named(void)
+{
+    static const struct {
+        enum tern_command command;
+        const char *option, *good[2], *choice;
+    } cases[] = {{TERN_COMMAND_SERVE, "--from", {"start", "now"}, "from must be start or now, not 'x'"},
+                 {TERN_COMMAND_SERVE, "--delete", {"hard", "soft"}, "delete must be hard or soft, not 'x'"},
+                 {TERN_COMMAND_SERVE, "--ddl", {"on", "off"}, "ddl must be on or off, not 'x'"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        CHECK(parse(cases[i].option, cases[i].good[0], NULL, NULL));
+        CHECK(parse(cases[i].option, cases[i].good[1], NULL, NULL));
+        CHECK(!parse(cases[i].option, "x", NULL, NULL));
+        if (!CHECK(strcmp(options.error, cases[i].choice) == 0))
+            printf("    %s\n", options.error);
+    }
+}
+
+static void an_option_of_another_command_is_none(void)
+{
+    char *argv[] = {"status", "--listen", "tcp://127.0.0.1:1", NULL};
+    parse(NULL, NULL, NULL, NULL);
+    options.command = TERN_COMMAND_STATUS;
+    CHECK(!tern_options_parse(&options, 3, argv));
+    CHECK(strstr(options.error, "unknown word '--listen'") != NULL &&
+          strstr(options.error, "did you") == NULL);
+    tern_options_free(&options);
+    memset(&options, 0, sizeof options);
+}
+
+static void a_name_in_a_file_may_be_of_any_length(void)
+{
+    char line[400];
+    memset(line, 'x', sizeof line);
+    strcpy(line + 300, " = 1\n");
+    CHECK(parse(NULL, NULL, NULL, NULL));
+    CHECK(!read_file(line));
+    CHECK(strstr(options.error, ":1: ") != NULL && strstr(options.error, "did you") == NULL);
+}
+
 /* ---- Names --------------------------------------------------------------------------------------------------------------------- */
 
 static int apply(const char *const *names, size_t count)
@@ -313,6 +352,9 @@ int main(void)
     RUN(a_line_that_is_too_long_is_cut_and_ends_as_a_line);
     RUN(too_many_values_and_too_long_words_are_refused);
     RUN(values_are_compared_one_by_one);
+    RUN(words_of_which_one_must_be_chosen_are_named);
+    RUN(an_option_of_another_command_is_none);
+    RUN(a_name_in_a_file_may_be_of_any_length);
     RUN(names_that_a_database_or_tern_would_mistake_are_refused);
     RUN(fields_that_do_not_fit_are_left_out_whole);
     RUN(a_line_has_time_level_and_event);

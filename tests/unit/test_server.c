@@ -462,12 +462,77 @@ static void a_url_that_cannot_be_right_is_an_argument_error(void)
                                       "udp://127.0.0.1:1",
                                       "serial:",
                                       "serial:/dev/null?baud=17",
-                                      "serial:/dev/null?speed=9600"};
+                                      "serial:/dev/null?speed=9600",
+                                      "serial:/dev/null?baud=9600x",
+                                      "tcp://[::1]7766",
+                                      "tcp://127.0.0.1:007766",
+                                      "tcp://a..b:7766"}; /* a name that nobody can have */
+    char longest[400];
     setup();
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        CHECK_EQ(tern_server_listen(rig.server, bad[i]), TERN_HOST_E_ARGUMENT);
+        if (!CHECK_EQ(tern_server_listen(rig.server, bad[i]), TERN_HOST_E_ARGUMENT))
+            printf("    %s\n", bad[i]);
+    memset(longest, 'x', sizeof longest);
+    memcpy(longest, "tcp://", 6);
+    memcpy(longest + sizeof longest - 6, ":7766", 6);
+    CHECK_EQ(tern_server_listen(rig.server, longest), TERN_HOST_E_ARGUMENT);
+    memcpy(longest, "serial:/", 8);
+    CHECK_EQ(tern_server_listen(rig.server, longest), TERN_HOST_E_ARGUMENT);
+    CHECK(strstr(rig.events, "url=tcp://127.0.0.1:65536 msg=\"not an address to listen at; write tcp://") !=
+          NULL);
+    CHECK(strstr(rig.events, "cannot resolve a..b") != NULL);
     CHECK_EQ(tern_server_listen(rig.server, "serial:/dev/null"), TERN_HOST_E_SYSTEM); /* no terminal */
     CHECK_EQ(tern_server_listen(rig.server, "serial:/nowhere"), TERN_HOST_E_SYSTEM);
+    teardown();
+}
+
+static void note_all(void *context, enum tern_level level, const char *event, const char *fields)
+{
+    note_event(context, level < TERN_WARN ? TERN_WARN : level, event, fields);
+}
+
+/* Where this machine has no IPv6, the reason is said. */
+static void a_device_pushes_over_ipv6(void)
+{
+    struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    struct tern_server_config config = {.report = {note_all, NULL}};
+    setup();
+    tern_server_close(rig.server);
+    config.stage = rig.stage;
+    CHECK_EQ(tern_server_open(&rig.server, &config), TERN_HOST_OK);
+    if (tern_server_listen(rig.server, "tcp://[::1]:0") == TERN_HOST_OK) {
+        address.sin6_port = htons(tern_server_port(rig.server));
+        attach(&one, socket(AF_INET6, SOCK_STREAM, 0), "dev1");
+        CHECK_EQ(connect(one.socket, (struct sockaddr *)&address, sizeof address), 0);
+        CHECK_EQ(fcntl(one.socket, F_SETFL, O_NONBLOCK), 0);
+        push_rows(&one, 1, 5);
+        CHECK(strstr(rig.events, "peer=tcp://[::1]:") != NULL);
+        hang_up(&one);
+    } else {
+        CHECK(strstr(rig.events, "cannot listen: ") != NULL || strstr(rig.events, "cannot resolve ") != NULL);
+    }
+    teardown();
+}
+
+/* Of a session that says nothing itself. */
+static void a_silent_device_is_asked_for_what_a_destination_lacks(void)
+{
+    struct tern_stage_want want = {.epoch = CLIENT_EPOCH, .first = 11, .last = 20, .position = UINT64_MAX};
+    setup();
+    dial(&one, "dev1");
+    push_rows(&one, 1, 40);
+    dial(&two, "dev2"); /* connected, and nobody yet */
+    tern_server_step(rig.server, 0);
+    tern_stage_want(rig.stage, "dev1", &want);
+    for (int turn = 0; turn < 200 && one.answers.next != 11; turn++) {
+        tern_server_step(rig.server, 1);
+        pump(&one);
+    }
+    CHECK_EQ(one.answers.next, 11);
+    client_put_chunk(&one.out, 11, 10, 900);
+    CHECK(wait_for_next(&one, 41));
+    hang_up(&one);
+    hang_up(&two);
     teardown();
 }
 
@@ -517,6 +582,7 @@ static void a_board_that_is_unplugged_and_comes_back_is_heard_again(void)
     push_rows(&one, 1, 10);
     hang_up(&one);
     unlink(name);
+    CHECK_EQ(symlink("/dev/null", name), 0); /* its name is there again, and no line behind it yet */
     int64_t end = now_ms() + 1500;
     while (now_ms() < end)
         tern_server_step(rig.server, 100);
@@ -581,6 +647,8 @@ int main(void)
     RUN(a_disk_that_fails_refuses_only_whom_it_concerns);
     RUN(a_port_in_use_is_said_to_be);
     RUN(a_url_that_cannot_be_right_is_an_argument_error);
+    RUN(a_device_pushes_over_ipv6);
+    RUN(a_silent_device_is_asked_for_what_a_destination_lacks);
     RUN(a_device_pushes_over_a_serial_line);
     RUN(a_board_that_is_unplugged_and_comes_back_is_heard_again);
     RUN(more_places_than_it_can_listen_at_are_refused);
