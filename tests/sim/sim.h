@@ -46,6 +46,7 @@ enum sim_fault {
     LINK_HALF_OPEN,
     LINK_HANGUP,
     LINK_ROAM,
+    LINK_LATE,
     LINK_REPLAY,
     LINK_HOSTILE,
     LINK_FORGED,
@@ -70,6 +71,8 @@ enum sim_fault {
     DEVICE_CLONE,
     DEVICE_ROT,
     DEVICE_FLASH,
+    DEVICE_PROGRAM,
+    DEVICE_AIMED,
     SIM_FAULTS
 };
 
@@ -319,6 +322,7 @@ void sim_gateways_stop(void);
 void sim_links_reset(void);
 void sim_link_open(unsigned device, struct tern_link *link);
 void sim_link_restart(unsigned device); /* the device has lost its memory */
+void sim_link_late(unsigned device);    /* the first contact takes its time */
 void sim_links_faults(unsigned device); /* once a step of the device */
 int64_t sim_links_due(void);
 void sim_links_step(void);

@@ -191,6 +191,10 @@ void sim_app_step(struct device *device)
     if (what < 60)
         for (uint32_t i = 1 + sim_below(4); i != 0 && !device->is_off; i--)
             put(device);
+    if (what < 60 && device->is_eager && !device->is_off && sim_below(4) != 0)
+        what = 60;
+    if (what < 60)
+        return;
     else if (what < 86)
         commit(device);
     else if (what < 94)

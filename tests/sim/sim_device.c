@@ -32,6 +32,9 @@ static int port_program(void *context, uint32_t address, const void *data, uint3
 {
     const struct port *port = context;
     int status = port->device->is_off ? -1 : port->nor->flash.program(port->nor, address, data, size);
+    TRACE("device %u lane %u: programs %u bytes at %u in sector %u: %d%s", sim_device_index(port->device),
+          (unsigned)(port - port->device->ports), size, address % port->nor->flash.sector_size,
+          address / port->nor->flash.sector_size, status, port->nor->off ? ", no power" : "");
     port->device->is_off |= port->nor->off;
     return status;
 }
@@ -40,6 +43,9 @@ static int port_erase(void *context, uint32_t address)
 {
     const struct port *port = context;
     int status = port->device->is_off ? -1 : port->nor->flash.erase(port->nor, address);
+    TRACE("device %u lane %u: erases sector %u: %d%s", sim_device_index(port->device),
+          (unsigned)(port - port->device->ports), address / port->nor->flash.sector_size, status,
+          port->nor->off ? ", no power" : "");
     port->device->is_off |= port->nor->off;
     return status;
 }
@@ -90,7 +96,8 @@ static void make(struct device *device)
     device->name = (uint8_t)(device - devices);
     device->lane_count = (uint8_t)(1 + sim_below(2));
     device->codec = (uint8_t)sim_below(2);
-    device->chunk_size = (uint16_t)(256 + sim_below(257));
+    device->chunk_size = (uint16_t)(256 + sim_below(sim_below(4) == 0 ? CHUNK - 255 : 257));
+    device->is_eager = sim_below(2) == 0;
     device->frame_size = (uint16_t)(TERN_FRAME_SIZE_MIN + sim_below(1000));
     device->interval = 100u << sim_below(4);
     for (unsigned i = 0; i < device->lane_count; i++) {
@@ -106,6 +113,8 @@ static void make(struct device *device)
     }
     device->is_used = true;
     device->life = new_life(device);
+    if (sim_happens(LINK_LATE))
+        sim_link_late((unsigned)(device - devices));
     device->up_at = sim.now + sim_below(3000);
 }
 
@@ -199,6 +208,17 @@ static void plan_cut(struct device *device)
     nor->extent = sim_below(sim_below(2) == 0 ? 40 : 1100);
 }
 
+/* After a failure or a new epoch the open chunk is programmed again, with all that had been committed in it: the power goes in one of the
+ * programs of that. `behind`: how many changes come before. */
+static void aim_cut(struct nor *nor, uint32_t behind, uint32_t size)
+{
+    if (nor->cut_at > nor->changes || !sim_happens(DEVICE_AIMED))
+        return;
+    nor->cut_at = nor->changes + behind + 1 + sim_below(16);
+    nor->tear = (enum nor_tear)sim_below(5);
+    nor->extent = sim_below(size + 1);
+}
+
 static void damage(struct device *device)
 {
     sim_lives[device->life].is_damaged = true;
@@ -213,6 +233,19 @@ static void plan_failure(struct device *device)
     nor->fail_count = 1 + sim_below(3);
     nor->fault = (enum nor_fault)sim_below(operation == NOR_READ ? 1 : 3);
     damage(device);
+}
+
+/* All is read back: a program or erase that fails loses nothing. */
+static void plan_program_failure(struct device *device)
+{
+    unsigned lane = sim_below(device->lane_count);
+    struct nor *nor = &device->nors[lane];
+    enum nor_operation operation = sim_below(4) == 0 ? NOR_ERASE : NOR_PROGRAM;
+    uint32_t behind = sim_below(10);
+    nor->fail_at[operation] = nor->counts[operation] + 1 + behind;
+    nor->fail_count = 1 + sim_below(3);
+    nor->fault = (enum nor_fault)sim_below(3);
+    aim_cut(nor, behind + 1, device->chunk_size);
 }
 
 static void rot(struct device *device)
@@ -240,6 +273,8 @@ static void factory_reset(struct device *device)
         open_flash(device, i);
     }
     device->life = new_life(device);
+    if (sim_happens(LINK_LATE))
+        sim_link_late((unsigned)(device - devices));
 }
 
 /* Another device with the same flash, and the same name. */
@@ -275,6 +310,8 @@ static void faults(struct device *device)
         plan_cut(device);
     if (sim_happens(DEVICE_FLASH))
         plan_failure(device);
+    if (sim_happens(DEVICE_PROGRAM))
+        plan_program_failure(device);
     if (sim_happens(DEVICE_ROT))
         rot(device);
     if (sim_happens(DEVICE_CLOCK))
@@ -314,7 +351,11 @@ static void poll(struct device *device)
 static void watch(struct device *device)
 {
     for (unsigned i = 0; i < device->lane_count; i++) {
-        sim_watch_lane(device->life, i, &device->lanes[i].log);
+        const struct tern_log *log = &device->lanes[i].log;
+        sim_watch_lane(device->life, i, log);
+        if (log->epochs[0].epoch != device->epochs[i] && device->lanes[i].chunk.size != 0)
+            aim_cut(&device->nors[i], 0, device->lanes[i].chunk.size);
+        device->epochs[i] = log->epochs[0].epoch;
         if (device->nors[i].violations != 0)
             sim_violate("device %s uses its flash wrongly: %s", sim_device_id(device->name),
                         device->nors[i].violation);

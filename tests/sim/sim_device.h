@@ -7,12 +7,14 @@
 
 #define PENDING 600
 #define MODELS  4096
+#define CHUNK   2048
 
 struct device {
     bool is_used, is_up, is_off; /* off: the power went within an operation */
     uint8_t name;                /* whose id it bears */
     uint8_t version;             /* of its firmware */
     uint8_t codec;
+    bool is_eager; /* commits often: chunks of many segments */
     uint16_t life;
     uint8_t lane_count;
     int64_t up_at, poll_at, app_at;
@@ -32,13 +34,14 @@ struct device {
     uint16_t frame_size;
     uint32_t pending[SIM_LANES][PENDING];
     uint32_t pending_count[SIM_LANES];
+    uint32_t epochs[SIM_LANES]; /* as last seen */
     /* RAM. */
     struct tern tern;
     struct tern_config config;
     struct tern_lane lanes[SIM_LANES];
     struct tern_link link;
     struct tern_clock tick;
-    uint8_t chunks[SIM_LANES][512];
+    uint8_t chunks[SIM_LANES][CHUNK];
     uint64_t models[SIM_LANES][MODELS / 8];
     uint8_t frame[1100];
 };

@@ -11,7 +11,8 @@ struct sim sim;
 
 /* Opportunities in a million, at strength 1. What counts as one: for LINK_LOSS to LINK_TRUNCATE a frame; for HOST_CRASH, HOST_FULL and
  * HOST_FSYNC a file operation; for SINK_CRASH to SINK_UNKNOWN an operation of the destination; for SINK_POISON a record; for HOST_STOP,
- * HOST_CLOCK and SINK_RESTORE a turn; for everything else a step of a device's application. */
+ * HOST_CLOCK and SINK_RESTORE a turn; for LINK_LATE a flash's first start; for DEVICE_AIMED, a power cut in one of the programs that
+ * follow, a failure of the flash or a new epoch; for everything else a step of a device's application. */
 static const struct {
     const char *name;
     uint32_t rate;
@@ -26,6 +27,7 @@ static const struct {
     [LINK_HALF_OPEN] = {"half-open", 3000},
     [LINK_HANGUP] = {"hangup", 10000},
     [LINK_ROAM] = {"roam", 8000},
+    [LINK_LATE] = {"late", 300000},
     [LINK_REPLAY] = {"replay", 4000},
     [LINK_HOSTILE] = {"hostile", 3000},
     [LINK_FORGED] = {"forged", 4000},
@@ -50,6 +52,8 @@ static const struct {
     [DEVICE_CLONE] = {"clone", 250},
     [DEVICE_ROT] = {"rot", 200},
     [DEVICE_FLASH] = {"flash", 2000},
+    [DEVICE_PROGRAM] = {"program", 8000},
+    [DEVICE_AIMED] = {"aimed", 300000},
 };
 
 uint64_t sim_random(void)

@@ -36,6 +36,7 @@ struct line {
     int connection; /* -1: none */
     int64_t connect_at;
     int64_t half_open_until;
+    int64_t late_until; /* no way to a gateway yet */
     uint32_t latency;
     uint32_t order;
     struct flow flows[2];
@@ -130,7 +131,7 @@ static void send_wire(struct line *line, enum direction way, const uint8_t *data
 static void send_bytes(struct line *line, enum direction way, const uint8_t *data, size_t size)
 {
     struct flow *flow = &line->flows[way];
-    if (line->half_open_until > sim.now)
+    if (line->half_open_until > sim.now || line->late_until > sim.now)
         return;
     if (line->is_wire) {
         send_wire(line, way, data, size);
@@ -183,7 +184,7 @@ void sim_link_ended(unsigned gateway, int connection)
 
 static void connect_line(struct line *line)
 {
-    if (line->connection >= 0 || line->connect_at > sim.now)
+    if (line->connection >= 0 || line->connect_at > sim.now || line->late_until > sim.now)
         return;
     line->connection = sim_connect(line->gateway, (int)line->device, line->session);
     line->connect_at = sim.now + 200 + sim_below(1000);
@@ -280,6 +281,12 @@ static void roam(struct line *line)
     TRACE("device %u goes to gateway %u", line->device, line->gateway);
 }
 
+void sim_link_late(unsigned device)
+{
+    struct line *line = &lines[device];
+    line->late_until = sim.now + sim_below(sim_below(4) == 0 ? 100000 : 20000);
+}
+
 void sim_links_faults(unsigned device)
 {
     struct line *line = &lines[device];
@@ -373,6 +380,7 @@ void sim_links_calm(void)
 {
     for (unsigned i = 0; i < SIM_DEVICES; i++) {
         lines[i].flows[UP].stalled_until = lines[i].flows[DOWN].stalled_until = 0;
+        lines[i].late_until = 0;
         if (lines[i].half_open_until > sim.now)
             lines[i].half_open_until = sim.now;
     }
