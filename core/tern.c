@@ -100,9 +100,12 @@ static void close_chunk(struct tern_lane *lane)
     lane->due = DUE_NOTHING;
 }
 
-/* After this the records in RAM and the spilled ones since the last commit are gone. */
-static void forget(struct tern_lane *lane)
+/* After this the records in RAM and the spilled ones since the last commit are gone, and their batch is over. */
+static void abort_lane(struct tern_lane *lane)
 {
+    lane->batch = 0;
+    if (lane->chunk.segment_rows == 0 && lane->due == DUE_NOTHING && lane->log.pending == lane->log.next)
+        return;
     close_chunk(lane);
     tern_log_abort(&lane->log);
 }
@@ -118,11 +121,11 @@ static int program_due(struct tern_lane *lane)
     int status = tern_log_append(&lane->log, &lane->chunk, due == DUE_COMMIT);
     if (status == TERN_E_FULL)
         return status;
-    lane->due = DUE_NOTHING;
     if (status < 0)
-        forget(lane);
+        abort_lane(lane);
     else if (due == DUE_SPILL)
         close_chunk(lane);
+    lane->due = DUE_NOTHING;
     return status;
 }
 
@@ -289,14 +292,6 @@ int tern_begin(struct tern *tern, uint8_t lane)
     if (status == TERN_OK || status == TERN_VOLATILE)
         tern->config->lanes[lane].batch = 1;
     return status;
-}
-
-static void abort_lane(struct tern_lane *lane)
-{
-    bool spilled = lane->log.pending != lane->log.next;
-    lane->batch = 0;
-    if (lane->chunk.segment_rows != 0 || lane->due != DUE_NOTHING || spilled)
-        forget(lane);
 }
 
 int tern_abort(struct tern *tern)

@@ -219,6 +219,28 @@ static void a_spill_that_fails_forgets_the_batch(void)
     CHECK_EQ(stored(0), before + 1);
 }
 
+/* As by an abort: what is put again belongs to no batch unless one is begun. */
+static void a_batch_that_flash_refused_is_over(void)
+{
+    for (int by_put = 0; by_put < 2; by_put++) {
+        int status = TERN_OK;
+        uint32_t before = open_used(1);
+        CHECK_EQ(tern_begin(&bench.tern, 0), TERN_OK);
+        CHECK_EQ(put_one(&climate, 1), TERN_OK);
+        bench.flash[0].program = fail_program;
+        for (int rows = 0; by_put && rows < 100 && status == TERN_OK; rows++)
+            status = put_one(&climate, rows);
+        CHECK_EQ(by_put ? status : tern_commit(&bench.tern), TERN_E_FLASH);
+        bench.flash[0].program = flash_program;
+        while (tern_poll(&bench.tern) == 0)
+            ;
+        CHECK_EQ(tern_begin(&bench.tern, 0), TERN_OK);
+        CHECK_EQ(put_one(&climate, 1), TERN_OK);
+        CHECK_EQ(tern_commit(&bench.tern), TERN_OK);
+        CHECK_EQ(stored(0), before + 1);
+    }
+}
+
 static void an_abort_forgets_what_is_not_committed_and_no_more(void)
 {
     open_store(1);
@@ -485,6 +507,7 @@ int main(void)
     RUN(an_error_outweighs_and_every_lane_is_tried);
     RUN(what_flash_refused_is_put_again);
     RUN(a_spill_that_fails_forgets_the_batch);
+    RUN(a_batch_that_flash_refused_is_over);
     RUN(an_abort_forgets_what_is_not_committed_and_no_more);
     RUN(a_full_ring_says_so_as_its_policy_is);
     RUN(a_commit_that_waits_for_room_is_completed_by_the_next);
