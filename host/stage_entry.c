@@ -3,13 +3,14 @@
 
 #include <string.h>
 
-enum { FLAG_COMMITS = 1, FLAG_GRANTED = 2, FLAG_LOST = 4, FLAG_HIGHEST = 8 };
+enum { FLAG_COMMITS = 1, FLAG_GRANTED = 2, FLAG_LOST = 4, FLAG_HIGHEST = 8, FLAG_TAILS = 16 };
 
 static void write_place(struct tern_output *output, const struct tern_record *record)
 {
     tern_write8(output,
                 (uint8_t)((record->commits ? FLAG_COMMITS : 0) | (record->granted ? FLAG_GRANTED : 0) |
-                          (record->lost != 0 ? FLAG_LOST : 0) | (record->highest != 0 ? FLAG_HIGHEST : 0)));
+                          (record->lost != 0 ? FLAG_LOST : 0) | (record->highest != 0 ? FLAG_HIGHEST : 0) |
+                          (record->tail_count != 0 ? FLAG_TAILS : 0)));
     tern_write8(output, record->lane);
     tern_write_varint(output, record->epoch);
     tern_write_varint(output, record->base);
@@ -17,6 +18,13 @@ static void write_place(struct tern_output *output, const struct tern_record *re
         tern_write_varint64(output, record->lost);
     if (record->highest != 0)
         tern_write_varint(output, record->highest);
+    if (record->tail_count == 0)
+        return;
+    tern_write_varint(output, record->tail_count);
+    for (size_t i = 0; i < TERN_STAGE_TAILS; i++) {
+        tern_write_varint(output, record->tails[i].next);
+        tern_write32(output, record->tails[i].crc);
+    }
 }
 
 static void read_place(struct tern_input *input, struct tern_record *record)
@@ -29,6 +37,13 @@ static void read_place(struct tern_input *input, struct tern_record *record)
     record->base = tern_read_varint(input);
     record->lost = (flags & FLAG_LOST) != 0 ? tern_read_varint64(input) : 0;
     record->highest = (flags & FLAG_HIGHEST) != 0 ? tern_read_varint(input) : 0;
+    if ((flags & FLAG_TAILS) == 0)
+        return;
+    record->tail_count = tern_read_varint(input);
+    for (size_t i = 0; i < TERN_STAGE_TAILS; i++) {
+        record->tails[i].next = tern_read_varint(input);
+        record->tails[i].crc = tern_read32(input);
+    }
 }
 
 static void write_fields(struct tern_output *output, const struct tern_record *record)

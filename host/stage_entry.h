@@ -33,6 +33,8 @@ struct tern_record {
     int64_t received; /* Unix milliseconds; STATE: when the device was heard last */
     uint64_t chunk_before;
     uint64_t run_before;
+    struct tern_stage_tail tails[TERN_STAGE_TAILS]; /* STATE */
+    uint32_t tail_count;                            /* STATE: so far; 0: the tails are not there */
     const uint8_t *data; /* CHUNK, STATE: bytes of the chunk; SCHEMA: of the schema; DEVICE: the id */
     size_t size;
 };

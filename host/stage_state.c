@@ -299,7 +299,9 @@ static bool put_range(struct tern_journal_state *state, struct tern_range *range
         .run_before = range->run_entry,
         .data = range->bytes,
         .size = whole,
+        .tail_count = face->tail_count,
     };
+    memcpy(record.tails, face->tails, sizeof record.tails);
     range->staged = put_state(state, &record);
     return range->staged != 0;
 }
@@ -440,6 +442,8 @@ static bool replay_state(struct tern_stage *stage, uint64_t position, const stru
     range->run_entry = record->run_before;
     range->lost = record->lost;
     range->highest = record->highest;
+    range->face.tail_count = record->tail_count;
+    memcpy(range->face.tails, record->tails, sizeof record->tails);
     tern_range_rise(range);
     tern_range_mark(range);
     return good;
