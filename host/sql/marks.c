@@ -135,13 +135,25 @@ static struct tern_mark *find_mark(const struct group *group, const struct tern_
     return NULL;
 }
 
+/* A sequence, from `least` on: a table that was made by hand may hold anything. */
+static bool is_sequence(const struct tern_sql_value *value, int64_t least)
+{
+    return value->kind == TERN_SQL_INTEGER && value->integer >= least && value->integer <= UINT32_MAX;
+}
+
+/* Whether first and last, in this order, are those of a gap. */
+static bool is_gap(const struct tern_sql_value *values)
+{
+    return is_sequence(&values[0], 1) && is_sequence(&values[1], values[0].integer);
+}
+
 static int take_checkpoint(void *context, const struct tern_sql_value *values, size_t count)
 {
     struct group *group = context;
     struct tern_mark *mark = count < 4 ? NULL : find_mark(group, values);
     if (mark == NULL)
         return 0;
-    if (values[3].integer < 0 || values[3].integer > UINT32_MAX) {
+    if (!is_sequence(&values[3], 0)) {
         group->bad = true;
         return 0;
     }
@@ -156,7 +168,7 @@ static int take_gap(void *context, const struct tern_sql_value *values, size_t c
     struct tern_mark *mark = count < 7 ? NULL : find_mark(group, values);
     if (mark == NULL)
         return 0;
-    if (values[3].integer < 1 || values[3].integer > values[4].integer || values[4].integer > UINT32_MAX) {
+    if (!is_gap(&values[3])) {
         group->bad = true;
         return 0;
     }
@@ -175,8 +187,7 @@ static int list_gap(void *context, const struct tern_sql_value *values, size_t c
 {
     const struct listing *listing = context;
     char device[TERN_ID_MAX + 1] = {0};
-    if (count < 7 || values[0].kind != TERN_SQL_TEXT || values[0].size > TERN_ID_MAX ||
-        values[3].integer < 1 || values[3].integer > values[4].integer || values[4].integer > UINT32_MAX)
+    if (count < 7 || values[0].kind != TERN_SQL_TEXT || values[0].size > TERN_ID_MAX || !is_gap(&values[3]))
         return 0;
     memcpy(device, values[0].data, values[0].size);
     struct tern_mark mark = {
