@@ -18,8 +18,14 @@ static uint64_t identify(const char *line, size_t size)
 {
     uint64_t hash = 14695981039346656037u;
     unsigned commas = 0;
-    for (size_t i = 0; i < size && (commas += line[i] == ',') < 3; i++)
+    bool quoted = false;
+    for (size_t i = 0; i < size; i++) {
+        quoted = quoted != (line[i] == '"');
+        commas += line[i] == ',' && !quoted;
+        if (commas == 3)
+            break;
         hash = (hash ^ (uint8_t)line[i]) * 1099511628211u;
+    }
     return hash;
 }
 
@@ -87,19 +93,30 @@ static void put_quoted(struct tern_buffer *lines, const char *text, size_t size)
 void tern_rejects_add(struct tern_rejects *rejects, const char *device, int64_t id, const char *sink,
                       uint32_t schema, const char *batch, const char *reason, const uint8_t *row, size_t size)
 {
-    char head[600], middle[64];
-    int length = snprintf(head, sizeof head, "%s,%" PRId64 ",%.500s,", device, id, sink);
-    uint64_t identity = identify(head, (size_t)length);
-    if (rejects->known_count != 0 &&
-        bsearch(&identity, rejects->known, rejects->known_count, sizeof identity, compare) != NULL)
+    char text[64];
+    struct tern_buffer *lines = &rejects->lines;
+    size_t begin = lines->size;
+    int length = snprintf(text, sizeof text, "%s,%" PRId64 ",", device, id);
+    tern_buffer_put(lines, text, (size_t)length);
+    /* An URL may name several hosts. */
+    if (sink[strcspn(sink, ",\"\r\n")] == '\0')
+        tern_buffer_put(lines, sink, strlen(sink));
+    else
+        put_quoted(lines, sink, strlen(sink));
+    if (lines->failed)
         return;
-    tern_buffer_put(&rejects->lines, head, (size_t)length);
-    length = snprintf(middle, sizeof middle, "%08" PRIx32 ",%s,", schema, batch);
-    tern_buffer_put(&rejects->lines, middle, (size_t)length);
-    put_quoted(&rejects->lines, reason, strcspn(reason, "\r\n"));
-    tern_buffer_put8(&rejects->lines, ',');
-    put_quoted(&rejects->lines, (const char *)row, size != 0 && row[size - 1] == '\n' ? size - 1 : size);
-    tern_buffer_put8(&rejects->lines, '\n');
+    uint64_t identity = identify((const char *)lines->data + begin, lines->size - begin);
+    if (rejects->known_count != 0 &&
+        bsearch(&identity, rejects->known, rejects->known_count, sizeof identity, compare) != NULL) {
+        lines->size = begin;
+        return;
+    }
+    length = snprintf(text, sizeof text, ",%08" PRIx32 ",%s,", schema, batch);
+    tern_buffer_put(lines, text, (size_t)length);
+    put_quoted(lines, reason, strcspn(reason, "\r\n"));
+    tern_buffer_put8(lines, ',');
+    put_quoted(lines, (const char *)row, size != 0 && row[size - 1] == '\n' ? size - 1 : size);
+    tern_buffer_put8(lines, '\n');
 }
 
 /* Behind the lock the file may be another one: a retry has put a new one in its place. */

@@ -129,6 +129,103 @@ static void refused_records_are_retried_by_the_command(void)
     EXPECT("rejects --stage @/stage --retry --sink sqlite:@/out.db", 0, "0 loaded");
 }
 
+static char rejects[8000];
+
+/* The file of a table's rejects as it is after prepare(); the first line names the columns. */
+static const char *reject_lines(void)
+{
+    read_back("stage/rejects/climate.csv", rejects, sizeof rejects);
+    return rejects;
+}
+
+/* People open these files. What is damaged, and what belongs to nobody, stays byte for byte and costs no other line anything. */
+static void lines_of_rejects_that_are_none_stay_as_they_are(void)
+{
+    static char lines[12000], left[12000];
+    static const char *const others[] = {"nonsense\n",
+                                         "a,b,c\n",
+                                         "\"an open quote,1,2,3,4,5,6\n",
+                                         "dev1,0,sink,hash,,why,row\n",
+                                         "dev1,-5,sink,hash,,why,row\n",
+                                         "dev1,many,sink,hash,,why,row\n",
+                                         "dev1,34359738387,sqlite:elsewhere.db,hash,,why,row\n",
+                                         "dev1,34359738387,sink,hash,,why,row,more\n"};
+    prepare();
+    execute("DROP TRIGGER no");
+    size_t size = (size_t)snprintf(lines, sizeof lines, "%s", reject_lines()), kept = 0;
+    const char *behind = strchr(rejects, '\n') + 1;
+    for (size_t i = 0; i < 120; i++)
+        size += (size_t)snprintf(lines + size, sizeof lines - size, "%s", others[i % 8]);
+    kept = (size_t)snprintf(left, sizeof left, "%.*s", (int)(behind - rejects), rejects);
+    snprintf(left + kept, sizeof left - kept, "%sand no end of its line", lines + strlen(rejects));
+    snprintf(lines + size, sizeof lines - size, "and no end of its line");
+    write_file("stage/rejects/climate.csv", lines);
+    EXPECT("rejects --stage @/stage --retry --sink sqlite:@/out.db", 0, "3 loaded");
+    static char found[12000];
+    read_back("stage/rejects/climate.csv", found, sizeof found);
+    if (!CHECK(strcmp(found, left) == 0))
+        printf("    %s    not\n%s", found, left);
+}
+
+/* Replaces the first text in the file of rejects by another one. */
+static void mend(const char *text, const char *by)
+{
+    static char mended[8000];
+    const char *at = strstr(reject_lines(), text);
+    if (!CHECK(at != NULL))
+        return;
+    snprintf(mended, sizeof mended, "%.*s%s%s", (int)(at - rejects), rejects, by, at + strlen(text));
+    write_file("stage/rejects/climate.csv", mended);
+}
+
+static void a_line_that_is_mended_wrongly_is_refused_again(void)
+{
+    static const struct {
+        const char *text, *by, *loaded;                                  /* how many are then */
+    } cases[] = {{"dev1,34359738387,", "dev2,34359738387,", "2 loaded"}, /* no such device */
+                 {",102,", ",x,", "2 loaded"},
+                 {"+0,102,", "+0,,", "2 loaded"}, /* no key */
+                 {",102,", ",102,1,", "2 loaded"},
+                 {"-23,", "-24,", "1 loaded"}, /* a batch of which a record is missing */
+                 {"22-23,", "nonsense,", "1 loaded"},
+                 {"34359738391,", "34359738392,", "1 loaded"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        prepare();
+        execute("DROP TRIGGER no");
+        mend(cases[i].text, cases[i].by);
+        int status = run("rejects --stage @/stage --retry --sink sqlite:@/out.db");
+        if (!CHECK(status == 1 && strstr(said, cases[i].loaded) != NULL))
+            printf("    case %zu: status %d, %s%s    %s", i, status, said, complained, reject_lines());
+        mend(cases[i].by, cases[i].text);
+        EXPECT("rejects --stage @/stage --retry --sink sqlite:@/out.db", 0, "refused again");
+        if (!CHECK(strstr(said, " 0 refused again") != NULL))
+            printf("    case %zu: %s    %s", i, said, reject_lines());
+    }
+}
+
+/* As of a PostgreSQL with several hosts. */
+static void a_destination_with_a_comma_in_its_url_keeps_its_rejects_apart(void)
+{
+    static const char *const names[] = {"one,two,a.db", "one,two,b\"q.db"};
+    char words[200];
+    prepare();
+    execute("DROP TABLE climate");
+    for (size_t i = 0; i < 2; i++) {
+        unlink(folder_path("out.db"));
+        execute(trigger);
+        CHECK_EQ(rename(folder_path("out.db"), folder_path(names[i])), 0);
+        CHECK_EQ(tern_stage_open(&stage, &(struct tern_stage_config){.directory = folder_path("stage")}),
+                 TERN_HOST_OK);
+        drain(names[i]);
+        tern_stage_close(stage);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(words, sizeof words, "rejects --stage @/stage --retry --sink sqlite:@/%s", names[i]);
+        EXPECT(words, 1, "");
+        CHECK(strstr(said, "3 refused again") != NULL);
+    }
+}
+
 /* A file of an SD card whose schema stands beside segments. */
 static void a_schema_file_says_what_a_files_columns_are(void)
 {
@@ -408,6 +505,9 @@ int main(void)
     RUN_OR_SKIP(words_that_cannot_be_right_are_said);
     RUN_OR_SKIP(an_audit_tells_held_older_and_differing_rows);
     RUN_OR_SKIP(refused_records_are_retried_by_the_command);
+    RUN_OR_SKIP(lines_of_rejects_that_are_none_stay_as_they_are);
+    RUN_OR_SKIP(a_line_that_is_mended_wrongly_is_refused_again);
+    RUN_OR_SKIP(a_destination_with_a_comma_in_its_url_keeps_its_rejects_apart);
     RUN_OR_SKIP(a_schema_file_says_what_a_files_columns_are);
     RUN(damaged_segments_are_refused_with_a_reason);
     RUN_OR_SKIP(segments_that_are_imported_give_the_same_tables);
