@@ -64,7 +64,7 @@ arguments() {
     */pack_random) echo 1 100000 ;;
     esac
 }
-[ -n "${FULL:-}" ] || export FAIL_STRIDE="${FAIL_STRIDE:-1}" SERVER_STRIDE="${SERVER_STRIDE:-7}" KILLS=2 SCHEDULES=1
+[ -n "${FULL:-}" ] || export FAIL_STRIDE="${FAIL_STRIDE:-1}" SERVER_STRIDE="${SERVER_STRIDE:-31}" KILLS=2 SCHEDULES=1
 export BUILD="$out"
 runs=$(mktemp)
 trap 'rm -f "$runs"' EXIT
