@@ -153,7 +153,7 @@ void sim_disk_calm(unsigned gateway);  /* there is room again */
 
 /* ---- Records and the oracle (sim_oracle.c) ---------------------------------------------------------------------------------- */
 
-enum sim_table { TABLE_EVENTS, TABLE_STATE, TABLE_ALARMS, SIM_TABLES };
+enum sim_table { TABLE_EVENTS, TABLE_STATE, TABLE_ALARMS, TABLE_LIST, SIM_TABLES };
 enum sim_fate { FATE_PENDING, FATE_MAYBE, FATE_COMMITTED, FATE_FORGOTTEN };
 
 struct sim_record {
@@ -168,6 +168,7 @@ struct sim_record {
     uint8_t fate;
     uint8_t version; /* of the schema */
     bool poison;
+    bool is_dropped; /* the device gave it up, unacknowledged, for want of room */
 };
 
 /* One content of a flash: from an erased chip to the next, or a clone's own history. */
@@ -180,7 +181,7 @@ struct sim_life {
     uint16_t epoch_count[SIM_LANES];
     struct tern_epoch epochs[SIM_LANES][64]; /* as they came into force */
     uint32_t acked[SIM_LANES];               /* the device was told that records below are safe */
-    bool may_drop[SIM_LANES];
+    uint32_t floor[SIM_LANES];               /* its log has begun here or earlier */
     bool is_damaged; /* its flash lost bits: what stood last in it may be gone without a trace (LOG.md) */
 };
 
@@ -197,6 +198,12 @@ extern uint32_t sim_batch_count;
 /* Of each commit, the last sequence. */
 extern uint32_t sim_groups[SIM_RECORDS];
 extern uint32_t sim_group_count;
+/* Whether a commit lost a record so. */
+extern bool sim_group_dropped[SIM_RECORDS];
+/* Whether the record is a row that stays; others come and go. */
+bool sim_is_event(const struct sim_record *record);
+/* Of a device of which bits were lost, or that has a clone, not everything can be told apart. */
+bool sim_is_blurred(const char *device);
 
 void sim_oracle_reset(void);
 uint32_t sim_new_record(void); /* index from 1, 0: no more */
@@ -245,6 +252,8 @@ struct sim_cursor {
 struct sim_state {
     struct sim_row events[SIM_RECORDS]; /* both APPEND tables, by record number */
     struct sim_kept state[SIM_DEVICES][SIM_KEYS];
+    struct sim_kept list[SIM_DEVICES][SIM_KEYS]; /* OVERWRITE */
+    int64_t snapshots[SIM_DEVICES];              /* with which it was replaced last; 0: never */
     struct sim_mark marks[SIM_MARKS];
     struct sim_gap gaps[SIM_GAPS];
     struct sim_cursor cursors[64];

@@ -15,14 +15,12 @@ static const struct tern_column state_columns[] = {{"key", TERN_I32, TERN_KEY},
     {                                                                                                        \
         {{"events", log_columns, codec, 2, TERN_APPEND, 0, 0},                                               \
          {"state", state_columns, codec, 3, TERN_MERGE, 0, 0},                                               \
-         {"alarms", log_columns, codec, 2, TERN_APPEND, 0, 1}},                                              \
-        {                                                                                                    \
-            {"events", log_columns, codec, 3, TERN_APPEND, 0, 0},                                            \
-                {"state", state_columns, codec, 4, TERN_MERGE, 0, 0},                                        \
-            {                                                                                                \
-                "alarms", log_columns, codec, 3, TERN_APPEND, 0, 1                                           \
-            }                                                                                                \
-        }                                                                                                    \
+         {"alarms", log_columns, codec, 2, TERN_APPEND, 0, 1},                                               \
+         {"list", state_columns, codec, 3, TERN_OVERWRITE, 0, 0}},                                           \
+            {{"events", log_columns, codec, 3, TERN_APPEND, 0, 0},                                           \
+             {"state", state_columns, codec, 4, TERN_MERGE, 0, 0},                                           \
+             {"alarms", log_columns, codec, 3, TERN_APPEND, 0, 1},                                           \
+             {"list", state_columns, codec, 4, TERN_OVERWRITE, 0, 0}},                                       \
     }
 static const struct tern_table tables[2][2][SIM_TABLES] = {VERSIONS(&tern_csv), VERSIONS(&tern_packed_text)};
 
@@ -54,40 +52,37 @@ void sim_app_abort(struct device *device)
     device->commit_waits = false;
 }
 
-static void put(struct device *device)
+/* A record as the oracle must know it, before it is put. NULL: there is no room for more. */
+static struct sim_record *make_record(struct device *device, enum sim_table which, enum tern_op op)
 {
-    unsigned which = sim_below(device->lane_count == 1 ? 2 : 3);
-    const struct tern_table *table = &tables[device->codec][device->version][which];
-    uint8_t lane = table->lane;
-    struct tern_lane *to = &device->lanes[lane];
-    struct tern_value row[4];
-    char note[64];
+    uint8_t lane = tables[device->codec][device->version][which].lane;
     uint32_t number = device->pending_count[lane] < PENDING ? sim_new_record() : 0;
-    if (number == 0)
-        return;
     struct sim_record *record = &sim_records[number];
+    if (number == 0)
+        return NULL;
     *record = (struct sim_record){.batch = device->batch[lane],
                                   .life = device->life,
                                   .lane = lane,
                                   .table = (uint8_t)which,
                                   .key = (uint8_t)sim_below(SIM_KEYS),
+                                  .op = (uint8_t)op,
                                   .fate = FATE_PENDING,
                                   .version = device->version};
-    size_t size = sim_note(number, note), columns = 0;
-    if (which == TABLE_STATE)
-        row[columns++] = tern_int(record->key);
-    row[columns++] = tern_int(number);
-    row[columns++] = size == SIZE_MAX ? tern_null() : tern_bytes(note, size);
-    row[columns] = tern_int((int64_t)number * 3);
-    if (which == TABLE_STATE && sim_below(5) == 0)
-        record->op = TERN_OP_DELETE;
-    else
+    if (op == TERN_OP_PUT)
         record->poison = sim_happens(SINK_POISON);
-    int status = record->op == TERN_OP_DELETE ? tern_delete(&device->tern, table, row)
-                                              : tern_put(&device->tern, table, row);
+    return record;
+}
+
+/* What came of it. */
+static void note_put(struct device *device, struct sim_record *record, int status)
+{
+    uint32_t number = (uint32_t)(record - sim_records);
+    unsigned lane = record->lane;
+    const struct tern_lane *to = &device->lanes[lane];
     record->sequence = to->chunk.first + to->chunk.rows + to->chunk.segment_rows - 1u;
-    TRACE("device %u lane %u: put of record %u, sequence %u, batch %u: %d%s", sim_device_index(device), lane,
-          number, record->sequence, record->batch, status, device->is_off ? ", no power" : "");
+    TRACE("device %u lane %u: put of record %u, sequence %u, batch %u, table %u, op %u: %d%s",
+          sim_device_index(device), lane, number, record->sequence, record->batch, record->table, record->op,
+          status, device->is_off ? ", no power" : "");
     if (device->is_off || status != TERN_OK)
         record->fate = FATE_FORGOTTEN;
     /* Of a batch is what put took: whoever is told that it did not, and commits all the same, commits the rest. */
@@ -105,6 +100,43 @@ static void put(struct device *device)
             sim_batches[record->batch].first = number;
         sim_batches[record->batch].last = number;
     }
+}
+
+/* TERN_E_FULL also where there is no room for more records in the simulation. */
+static int put_record(struct device *device, enum sim_table which, enum tern_op op)
+{
+    const struct tern_table *table = &tables[device->codec][device->version][which];
+    struct sim_record *record = make_record(device, which, op);
+    struct tern_value row[4];
+    char note[64];
+    int status;
+    if (record == NULL)
+        return TERN_E_FULL;
+    uint32_t number = (uint32_t)(record - sim_records);
+    size_t size = sim_note(number, note), columns = 0;
+    if (which == TABLE_STATE || which == TABLE_LIST)
+        row[columns++] = tern_int(record->key);
+    row[columns++] = tern_int(number);
+    row[columns++] = size == SIZE_MAX ? tern_null() : tern_bytes(note, size);
+    row[columns] = tern_int((int64_t)number * 3);
+    if (op == TERN_OP_PUT)
+        status = tern_put(&device->tern, table, row);
+    else if (op == TERN_OP_DELETE)
+        status = tern_delete(&device->tern, table, row);
+    else
+        status = op == TERN_OP_SNAPSHOT_BEGIN ? tern_snapshot_begin(&device->tern, table)
+                                              : tern_snapshot_end(&device->tern, table);
+    note_put(device, record, status);
+    return status;
+}
+
+static void put(struct device *device)
+{
+    enum sim_table which = (enum sim_table)sim_below(SIM_TABLES);
+    if (which == TABLE_ALARMS && device->lane_count == 1)
+        which = TABLE_EVENTS;
+    bool is_delete = which == TABLE_STATE && sim_below(5) == 0;
+    (void)put_record(device, which, is_delete ? TERN_OP_DELETE : TERN_OP_PUT);
 }
 
 /* What commit did to one lane, as its log says. */
@@ -158,9 +190,8 @@ static void commit(struct device *device)
 }
 
 /* Begins a batch; what was put before is committed first. */
-static void begin(struct device *device)
+static void begin(struct device *device, uint8_t lane)
 {
-    uint8_t lane = (uint8_t)sim_below(device->lane_count);
     if (device->batch[lane] != 0 || sim_batch_count == SIM_BATCHES)
         return;
     int status = tern_begin(&device->tern, lane);
@@ -181,6 +212,29 @@ static void begin(struct device *device)
     }
 }
 
+/* A snapshot of the list, in a batch of its own. One that cannot be put whole is given up, unless the application forgets its end: such
+ * a one is refused, with its batch. */
+static void put_snapshot(struct device *device)
+{
+    if (device->batch[0] != 0)
+        return;
+    begin(device, 0);
+    if (device->is_off || device->batch[0] == 0)
+        return;
+    int status = put_record(device, TABLE_LIST, TERN_OP_SNAPSHOT_BEGIN);
+    uint32_t first = status == TERN_OK ? device->pending[0][device->pending_count[0] - 1] : 0;
+    for (uint32_t rows = sim_below(12); rows != 0 && status == TERN_OK && !device->is_off; rows--)
+        status = put_record(device, sim_below(8) == 0 ? TABLE_EVENTS : TABLE_LIST, TERN_OP_PUT);
+    if (status == TERN_OK && !device->is_off) {
+        if (sim_happens(SINK_POISON))
+            sim_records[first].poison = true;
+        else
+            status = put_record(device, TABLE_LIST, TERN_OP_SNAPSHOT_END);
+    }
+    if (status != TERN_OK && !device->is_off)
+        sim_app_abort(device);
+}
+
 void sim_app_step(struct device *device)
 {
     uint32_t what = sim_below(100);
@@ -188,17 +242,19 @@ void sim_app_step(struct device *device)
         what = sim_below(20) == 0 ? 99 : 70;
     if (sim.is_calm)
         what = 70;
-    if (what < 60)
+    if (what < 60) {
         for (uint32_t i = 1 + sim_below(4); i != 0 && !device->is_off; i--)
             put(device);
-    if (what < 60 && device->is_eager && !device->is_off && sim_below(4) != 0)
+        if (!device->is_eager || device->is_off || sim_below(4) == 0)
+            return;
         what = 60;
-    if (what < 60)
-        return;
-    else if (what < 86)
+    }
+    if (what < 86)
         commit(device);
-    else if (what < 94)
-        begin(device);
-    else if (what < 95 || what == 99)
+    else if (what < 92)
+        begin(device, (uint8_t)sim_below(device->lane_count));
+    else if (what < 95)
+        put_snapshot(device);
+    else if (what < 96 || what == 99)
         sim_app_abort(device);
 }

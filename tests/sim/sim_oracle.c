@@ -16,6 +16,7 @@ struct sim_batch sim_batches[SIM_BATCHES];
 uint32_t sim_batch_count;
 uint32_t sim_groups[SIM_RECORDS];
 uint32_t sim_group_count;
+bool sim_group_dropped[SIM_RECORDS];
 
 #define TOLD 1024
 
@@ -36,6 +37,7 @@ void sim_oracle_reset(void)
     sim_life_count = 0;
     sim_batch_count = 1;
     sim_group_count = 1;
+    memset(sim_group_dropped, 0, sizeof sim_group_dropped);
     told_count = 0;
 }
 
@@ -45,6 +47,24 @@ uint32_t sim_new_record(void)
         return 0;
     memset(&sim_records[sim_record_count], 0, sizeof sim_records[0]);
     return sim_record_count++;
+}
+
+bool sim_is_event(const struct sim_record *record)
+{
+    return record->table == TABLE_EVENTS || record->table == TABLE_ALARMS;
+}
+
+static bool is_blurred_life(const struct sim_life *life)
+{
+    return life->is_branch || life->has_branch || life->is_damaged;
+}
+
+bool sim_is_blurred(const char *device)
+{
+    for (uint32_t i = 0; i < sim_life_count; i++)
+        if (is_blurred_life(&sim_lives[i]) && strcmp(sim_device_id(sim_lives[i].name), device) == 0)
+            return true;
+    return false;
 }
 
 size_t sim_note(uint32_t number, char note[64])
@@ -60,9 +80,26 @@ size_t sim_note(uint32_t number, char note[64])
 
 /* ---- Epochs and acknowledgements ------------------------------------------------------------------------------------------------ */
 
+/* The log begins later than before: what it had not been told to be safe is lost, and the rest of its commit with it. */
+static void watch_floor(unsigned life, unsigned lane, uint32_t floor)
+{
+    struct sim_life *one = &sim_lives[life];
+    for (uint32_t i = 1; i < sim_record_count && floor > one->floor[lane]; i++) {
+        struct sim_record *record = &sim_records[i];
+        if (record->life != life || record->lane != lane || record->fate != FATE_COMMITTED ||
+            record->sequence >= floor || record->sequence < one->acked[lane])
+            continue;
+        record->is_dropped = true;
+        sim_group_dropped[record->group] = true;
+    }
+    if (floor > one->floor[lane])
+        one->floor[lane] = floor;
+}
+
 void sim_watch_lane(unsigned life, unsigned lane, const struct tern_log *log)
 {
     struct sim_life *one = &sim_lives[life];
+    watch_floor(life, lane, log->floor);
     uint16_t count = one->epoch_count[lane];
     struct tern_epoch now = log->epochs[0];
     if (log->acked > one->acked[lane]) {
@@ -178,9 +215,7 @@ static bool is_excused(uint32_t number, uint8_t reason)
 {
     const struct sim_record *record = &sim_records[number];
     const struct sim_life *life = &sim_lives[record->life];
-    /* Or it was asked for again, for a destination that was set back, and its space had been needed. */
-    bool is_asked = sim.counts[SINK_RESTORE] != 0 && record->sequence < life->acked[record->lane];
-    bool is_dropped = life->may_drop[record->lane] || is_asked;
+    bool is_dropped = sim_group_dropped[record->group];
     switch (reason) {
     case TERN_GAP_OVERFLOW:
         return is_dropped;
@@ -202,9 +237,8 @@ static void check_record(unsigned destination, uint32_t number)
     const struct sim_life *life = &sim_lives[record->life];
     uint8_t reason = 0;
     enum place place = place_of(state, record, &reason);
-    bool is_event = record->table != TABLE_STATE;
-    bool is_there = is_event ? state->events[number].id != 0 : place == IS_THERE;
-    bool is_blurred = life->is_branch || life->has_branch || life->is_damaged;
+    bool is_there = sim_is_event(record) ? state->events[number].id != 0 : place == IS_THERE;
+    bool is_blurred = is_blurred_life(life);
     if (is_there && place == IS_IN_GAP && !is_blurred)
         sim_violate("destination %u: record %u of device %s is there, and in a gap", destination, number,
                     name_of(record));
@@ -229,11 +263,7 @@ static void check_state(unsigned destination)
 {
     static uint32_t newest[SIM_DEVICES][SIM_KEYS];
     const struct sim_state *state = &sim_destinations[destination].now;
-    bool skip[SIM_DEVICES] = {false};
     memset(newest, 0, sizeof newest);
-    for (uint32_t i = 0; i < sim_life_count; i++)
-        if (sim_lives[i].is_branch || sim_lives[i].has_branch || sim_lives[i].is_damaged)
-            skip[sim_lives[i].name] = true;
     for (uint32_t i = 1; i < sim_record_count; i++) {
         const struct sim_record *record = &sim_records[i];
         uint8_t reason, device = sim_lives[record->life].name;
@@ -247,7 +277,7 @@ static void check_state(unsigned destination)
         newest[device][record->key] = i;
     }
     for (unsigned device = 0; device < SIM_DEVICES; device++)
-        for (unsigned key = 0; key < SIM_KEYS && !skip[device]; key++) {
+        for (unsigned key = 0; key < SIM_KEYS && !sim_is_blurred(sim_device_id(device)); key++) {
             const struct sim_kept *kept = &state->state[device][key];
             uint32_t expected = newest[device][key];
             if (expected == kept->number || (expected != 0 && sim_records[expected].poison))
@@ -259,6 +289,45 @@ static void check_state(unsigned destination)
         }
 }
 
+/* The tern_id of a record, for one that has had an epoch. */
+static int64_t id_of(const struct sim_record *record)
+{
+    return (int64_t)epoch_of(record) << 32 | record->sequence;
+}
+
+/* Of an OVERWRITE table there is what followed the beginning of the newest snapshot; one that a cut made doubtful may be it. */
+static void check_list(unsigned destination, uint8_t device)
+{
+    const struct sim_state *state = &sim_destinations[destination].now;
+    uint32_t newest[SIM_KEYS] = {0};
+    int64_t begin = 0, said = state->snapshots[device];
+    bool is_known = said == 0;
+    for (uint32_t i = 1; i < sim_record_count; i++) {
+        const struct sim_record *record = &sim_records[i];
+        uint8_t reason;
+        if (record->table != TABLE_LIST || sim_lives[record->life].name != device || may_be_gone(record) ||
+            (record->fate != FATE_COMMITTED && record->fate != FATE_MAYBE) ||
+            place_of(state, record, &reason) != IS_THERE)
+            continue;
+        if (record->op == TERN_OP_SNAPSHOT_BEGIN) {
+            is_known = is_known || id_of(record) == said;
+            if (record->fate == FATE_COMMITTED && id_of(record) > begin)
+                begin = id_of(record);
+        } else if (record->op == TERN_OP_PUT && id_of(record) > said &&
+                   (record->fate == FATE_COMMITTED || state->list[device][record->key].number == i)) {
+            newest[record->key] = i;
+        }
+    }
+    if (said < begin || !is_known)
+        sim_violate("destination %u: the snapshot of device %s is %lld, not %lld", destination,
+                    sim_device_id(device), (long long)said, (long long)begin);
+    for (unsigned key = 0; key < SIM_KEYS; key++)
+        if (state->list[device][key].number != newest[key])
+            sim_violate("destination %u: key %u of the list of device %s holds record %u, not the newest, %u",
+                        destination, key, sim_device_id(device), state->list[device][key].number,
+                        newest[key]);
+}
+
 void sim_check_end(void)
 {
     for (unsigned i = 0; i < sim.destination_count && !sim.is_over; i++) {
@@ -266,5 +335,8 @@ void sim_check_end(void)
             if (sim_records[number].fate == FATE_COMMITTED)
                 check_record(i, number);
         check_state(i);
+        for (uint8_t device = 0; device < SIM_DEVICES && !sim.is_over; device++)
+            if (!sim_is_blurred(sim_device_id(device)))
+                check_list(i, device);
     }
 }

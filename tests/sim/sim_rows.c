@@ -106,6 +106,21 @@ bool sim_is_wrongly_fresh(const struct sim_sink *one, const struct tern_sink_loa
     return false;
 }
 
+static void load_list(struct sim_sink *one, const struct tern_table *table, const struct tern_sink_row *row)
+{
+    struct change *change = sim_add_change(one, CHANGE_LIST);
+    change->id = row->id;
+    change->number = identify(table, row);
+}
+
+int sim_device_place(const char *id)
+{
+    for (int i = 0; i < SIM_DEVICES; i++)
+        if (strcmp(sim_device_id((unsigned)i), id) == 0)
+            return i;
+    return -1;
+}
+
 void sim_load_row(struct sim_sink *one, const struct tern_sink_load *load, struct tern_sink_row *row)
 {
     int number = sim_column(load->table, "number");
@@ -118,6 +133,10 @@ void sim_load_row(struct sim_sink *one, const struct tern_sink_load *load, struc
     }
     if (strcmp(load->table->name, "state") == 0) {
         load_state(one, load->table, row);
+        return;
+    }
+    if (strcmp(load->table->name, "list") == 0) {
+        load_list(one, load->table, row);
         return;
     }
     struct change *change = sim_add_change(one, CHANGE_EVENT);
@@ -149,6 +168,31 @@ static void apply_state(struct sim_state *state, const struct change *change)
     *kept = (struct sim_kept){change->id, change->number, change->is_deleted};
 }
 
+/* What the snapshot replaces goes. Older ones have no effect. */
+static void apply_replace(struct sim_state *state, const struct change *change)
+{
+    const char *device = sim_device_id((unsigned)change->mark);
+    if (change->id <= state->snapshots[change->mark] && !sim_is_blurred(device))
+        sim_violate("an older snapshot of device %s, tern_id %lld, replaces a newer", device,
+                    (long long)change->id);
+    state->snapshots[change->mark] = change->id;
+    for (unsigned key = 0; key < SIM_KEYS; key++)
+        if (state->list[change->mark][key].id < change->id)
+            state->list[change->mark][key] = (struct sim_kept){0, 0, false};
+}
+
+static void apply_list(struct sim_state *state, const struct change *change)
+{
+    const struct sim_record *record = &sim_records[change->number];
+    uint8_t device = sim_lives[record->life].name;
+    struct sim_kept *kept = &state->list[device][record->key];
+    if (change->id < state->snapshots[device])
+        sim_violate("record %u of device %s is older than the snapshot that it is brought into",
+                    change->number, sim_device_id(device));
+    if (change->id > kept->id)
+        *kept = (struct sim_kept){change->id, change->number, false};
+}
+
 static void apply_remove_gap(struct sim_state *state, const struct sim_gap *gap)
 {
     for (uint32_t i = 0; i < state->gap_count; i++)
@@ -167,6 +211,12 @@ static void apply_change(struct sim_state *state, const struct change *change)
         break;
     case CHANGE_STATE:
         apply_state(state, change);
+        break;
+    case CHANGE_LIST:
+        apply_list(state, change);
+        break;
+    case CHANGE_REPLACE:
+        apply_replace(state, change);
         break;
     case CHANGE_MARK:
         if (state->marks[change->mark].applied != UINT32_MAX &&
@@ -206,8 +256,7 @@ static void check_batches(const struct sim_sink *one)
             continue;
         there[batch] = 1;
         for (uint32_t k = sim_batches[batch].first; k <= sim_batches[batch].last; k++)
-            if (sim_records[k].batch == batch && sim_records[k].table != TABLE_STATE &&
-                now->events[k].id == 0) {
+            if (sim_records[k].batch == batch && sim_is_event(&sim_records[k]) && now->events[k].id == 0) {
                 sim_violate("batch %u is there without its record %u", batch, k);
                 break;
             }

@@ -306,6 +306,30 @@ static int sink_is_above(struct tern_sink *sink, const struct tern_table *table,
     return status;
 }
 
+static int sink_read_snapshot(struct tern_sink *sink, const struct tern_table *table, const char *device,
+                              int64_t *begin)
+{
+    struct sim_sink *one = (struct sim_sink *)sink;
+    int place = sim_device_place(device), status = enter(one);
+    (void)table;
+    *begin = place < 0 ? 0 : one->destination->now.snapshots[place];
+    return status;
+}
+
+static int sink_replace(struct tern_sink *sink, const struct tern_table *table, const char *device,
+                        int64_t begin)
+{
+    struct sim_sink *one = (struct sim_sink *)sink;
+    int place = sim_device_place(device), status = enter(one);
+    (void)table;
+    if (status != TERN_HOST_OK || place < 0)
+        return status;
+    struct change *change = sim_add_change(one, CHANGE_REPLACE);
+    change->id = begin;
+    change->mark = place;
+    return TERN_HOST_OK;
+}
+
 static int sink_load(struct tern_sink *sink, const struct tern_sink_load *load)
 {
     struct sim_sink *one = (struct sim_sink *)sink;
@@ -399,6 +423,8 @@ static const struct tern_sink_ops sink_ops = {
     .list_gaps = sink_list_gaps,
     .read_marks = sink_read_marks,
     .is_above = sink_is_above,
+    .read_snapshot = sink_read_snapshot,
+    .replace = sink_replace,
     .load = sink_load,
     .write_marks = sink_write_marks,
     .commit = sink_commit,

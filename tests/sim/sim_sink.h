@@ -9,14 +9,22 @@
 #define LOCK_WAIT 5000 /* virtual milliseconds */
 #define LOCK_STEP 7
 
-enum change_kind { CHANGE_EVENT, CHANGE_STATE, CHANGE_MARK, CHANGE_REMOVE_GAP, CHANGE_ADD_GAP };
+enum change_kind {
+    CHANGE_EVENT,
+    CHANGE_LIST,
+    CHANGE_REPLACE,
+    CHANGE_STATE,
+    CHANGE_MARK,
+    CHANGE_REMOVE_GAP,
+    CHANGE_ADD_GAP
+};
 
 struct change {
     enum change_kind kind;
     int64_t id;
     uint32_t number; /* of the record */
     uint32_t applied;
-    int mark;
+    int mark; /* or the device */
     struct sim_gap gap;
     bool is_deleted;
 };
@@ -42,6 +50,8 @@ bool sim_is_wrongly_fresh(const struct sim_sink *one, const struct tern_sink_loa
 void sim_load_row(struct sim_sink *one, const struct tern_sink_load *load, struct tern_sink_row *row);
 /* Rows, the rest, or both. */
 void sim_apply(struct sim_sink *one, bool rows, bool marks);
+/* The device's place, -1: none of ours. */
+int sim_device_place(const char *id);
 int sim_column(const struct tern_table *table, const char *name);
 
 #endif
