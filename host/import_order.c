@@ -121,7 +121,8 @@ static bool deal_items(struct tern_import_applying *applying, size_t count)
     struct tern_import_item *from = applying->items;
     if (groups > count)
         return false;
-    struct tern_import_item *to = malloc((count + 1) * sizeof *to);
+    /* The transaction may be done again, and with more rows: a snapshot that is refused leaves what it would have replaced. */
+    struct tern_import_item *to = malloc((turn->row_count + 1) * sizeof *to);
     size_t *ends = calloc(groups + 1, sizeof *ends);
     if (to == NULL || ends == NULL) {
         free(to);

@@ -905,6 +905,48 @@ static int count_lines(const char *name, const char *text)
     return count;
 }
 
+/* A transaction may be done again with more rows than before: those that the snapshot would have replaced. */
+static void a_snapshot_that_is_refused_replaces_nothing(void)
+{
+    static const struct tern_table list = TERN_TABLE("list", TERN_OVERWRITE, chunks_columns);
+    struct chunk_bytes made;
+    uint32_t next = 1;
+    fresh();
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    CHECK_EQ(chunks_schema(stage, range->device, &list), TERN_HOST_OK);
+    chunks_open(&made, next);
+    chunks_put(&made, &chunks_table, next++, "n");
+    chunks_put(&made, &list, next++, "n");
+    tern_chunk_finish(&made.chunk, true, false);
+    chunks_send(stage, range, &made, 0);
+    drain();
+    execute(
+        "CREATE TRIGGER no BEFORE INSERT ON list WHEN NEW.note='bad' BEGIN SELECT RAISE(ABORT,'no'); END");
+    tern_import_close(import);
+    for (unsigned i = 0; i < 8; i++) {
+        chunks_open(&made, next);
+        for (unsigned k = 0; k < 50; k++, next++)
+            chunks_put(&made, &list, 10000 - (int64_t)next, "n");
+        for (unsigned k = 0; k < 3; k++, next++)
+            chunks_put(&made, &chunks_table, 10000 - (int64_t)next, "n");
+        tern_chunk_finish(&made.chunk, true, false);
+        chunks_send(stage, range, &made, 0);
+    }
+    chunks_open(&made, next);
+    CHECK_EQ(tern_chunk_put(&made.chunk, &list, TERN_OP_SNAPSHOT_BEGIN, NULL), TERN_OK);
+    chunks_put(&made, &list, 1, "bad");
+    CHECK_EQ(tern_chunk_put(&made.chunk, &list, TERN_OP_SNAPSHOT_END, NULL), TERN_OK);
+    tern_chunk_finish(&made.chunk, true, true);
+    chunks_send(stage, range, &made, 0);
+    CHECK_EQ(tern_stage_sync(stage), TERN_HOST_OK);
+    open_import(0);
+    drain();
+    CHECK_TEXT(ask("SELECT count(*) FROM list"), "401");
+    CHECK_TEXT(ask("SELECT count(*) FROM climate"), "25");
+    CHECK_TEXT(ask("SELECT first || ' ' || last || ' ' || reason FROM tern_gap"), "427 429 rejected");
+    done();
+}
+
 static void a_refused_row_becomes_a_gap_and_the_rest_goes_in(void)
 {
     struct chunk_bytes made;
@@ -1270,6 +1312,7 @@ int main(void)
     RUN_OR_SKIP(keys_that_are_texts_are_told_apart_to_the_last_byte);
     RUN_OR_SKIP(a_new_column_is_added_and_append_keeps_every_row);
     RUN_OR_SKIP(a_table_with_another_key_holds_only_its_own_records);
+    RUN_OR_SKIP(a_snapshot_that_is_refused_replaces_nothing);
     RUN_OR_SKIP(a_refused_row_becomes_a_gap_and_the_rest_goes_in);
     RUN_OR_SKIP(an_index_of_the_users_refuses_just_the_rows_that_break_it);
     RUN_OR_SKIP(refused_records_are_brought_in_once_they_are_mended);
