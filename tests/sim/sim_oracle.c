@@ -305,16 +305,17 @@ static void check_list(unsigned destination, uint8_t device)
     for (uint32_t i = 1; i < sim_record_count; i++) {
         const struct sim_record *record = &sim_records[i];
         uint8_t reason;
-        if (record->table != TABLE_LIST || sim_lives[record->life].name != device || may_be_gone(record) ||
+        bool is_sure = record->fate == FATE_COMMITTED && !may_be_gone(record);
+        if (record->table != TABLE_LIST || sim_lives[record->life].name != device ||
             (record->fate != FATE_COMMITTED && record->fate != FATE_MAYBE) ||
             place_of(state, record, &reason) != IS_THERE)
             continue;
         if (record->op == TERN_OP_SNAPSHOT_BEGIN) {
             is_known = is_known || id_of(record) == said;
-            if (record->fate == FATE_COMMITTED && id_of(record) > begin)
+            if (is_sure && id_of(record) > begin)
                 begin = id_of(record);
         } else if (record->op == TERN_OP_PUT && id_of(record) > said &&
-                   (record->fate == FATE_COMMITTED || state->list[device][record->key].number == i)) {
+                   (is_sure || state->list[device][record->key].number == i)) {
             newest[record->key] = i;
         }
     }
