@@ -1132,6 +1132,65 @@ static void of_combined_records_only_the_refused_one_is_left_out(void)
     done();
 }
 
+/* No record is at fault: the database takes each of them, and not what they make together. */
+static void records_that_are_refused_only_when_combined_go_in_one_by_one(void)
+{
+    struct chunk_bytes made;
+    fresh();
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    CHECK_EQ(chunks_schema(stage, range->device, &meters), TERN_HOST_OK);
+    chunks_open(&made, 1);
+    put_meter(&made, 0, 1);
+    put_meter(&made, 1, 1);
+    tern_chunk_finish(&made.chunk, true, false);
+    chunks_send(stage, range, &made, 0);
+    drain();
+    execute("CREATE TRIGGER step BEFORE UPDATE ON meters WHEN NEW.total-OLD.total>12 BEGIN SELECT "
+            "RAISE(ABORT,'too much at once'); END");
+    for (unsigned part = 0; part < 2; part++) {
+        chunks_open(&made, 3 + 20 * part);
+        for (int64_t i = 0; i < 20; i++)
+            put_meter(&made, i % 4 == 0, part == 1 && i == 3 ? 50 : 5);
+        tern_chunk_finish(&made.chunk, true, false);
+        chunks_send(stage, range, &made, 0);
+    }
+    drain();
+    CHECK_TEXT(ask("SELECT group_concat(k || '=' || total || ',' || peak) FROM meters"), "0=146,5,1=51,5");
+    CHECK_TEXT(ask("SELECT group_concat(first || '-' || last || ' ' || reason) FROM tern_gap"),
+               "26-26 rejected");
+    done();
+}
+
+static void a_sum_beyond_64_bits_refuses_the_record_that_leads_there(void)
+{
+    static const struct tern_column columns[] = {{"k", TERN_U8, TERN_KEY}, {"total", TERN_I64, TERN_ADD}};
+    static const struct tern_table large = TERN_TABLE("large", TERN_MERGE, columns);
+    static const int64_t numbers[] = {INT64_MAX - 5, 3, 100, 1};
+    struct chunk_bytes made;
+    fresh();
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    CHECK_EQ(chunks_schema(stage, range->device, &large), TERN_HOST_OK);
+    for (uint32_t part = 0; part < 2; part++) {
+        chunks_open(&made, 1 + 4 * part);
+        for (int64_t i = 0; i < 4; i++) {
+            struct tern_value row[2] = {tern_int(part == 0 || i == 1 ? 0 : i),
+                                        tern_int(part == 0 ? numbers[i] : 1)};
+            CHECK_EQ(tern_chunk_put(&made.chunk, &large, TERN_OP_PUT, row), TERN_OK);
+        }
+        tern_chunk_finish(&made.chunk, true, false);
+        chunks_send(stage, range, &made, 0);
+        drain();
+    }
+    /* The newest come first: what they leave no room for is the oldest. */
+    CHECK_TEXT(ask("SELECT group_concat(k || '=' || total) FROM large"), "0=106,2=1,3=1");
+    CHECK_TEXT(ask("SELECT group_concat(first || '-' || last || ' ' || reason) FROM tern_gap"),
+               "1-1 rejected");
+    CHECK_EQ(
+        count_lines("stage/rejects/large.csv", "its sum with others of its key does not fit into 64 bits"),
+        1);
+    done();
+}
+
 static void a_locked_database_is_waited_for(void)
 {
     struct chunk_bytes made;
@@ -1317,6 +1376,8 @@ int main(void)
     RUN_OR_SKIP(an_index_of_the_users_refuses_just_the_rows_that_break_it);
     RUN_OR_SKIP(refused_records_are_brought_in_once_they_are_mended);
     RUN_OR_SKIP(of_combined_records_only_the_refused_one_is_left_out);
+    RUN_OR_SKIP(records_that_are_refused_only_when_combined_go_in_one_by_one);
+    RUN_OR_SKIP(a_sum_beyond_64_bits_refuses_the_record_that_leads_there);
     RUN_OR_SKIP(a_locked_database_is_waited_for);
     RUN_OR_SKIP(a_table_that_the_database_refuses_holds_only_its_own_records);
     RUN_OR_SKIP(a_library_call_that_fails_at_any_place_changes_nothing);
