@@ -183,6 +183,7 @@ static void list_file(struct tern_journal *journal, const struct tern_journal_he
 {
     pthread_mutex_lock(&journal->mutex);
     journal->files[journal->file_count++] = (struct tern_journal_file){header->number, header->base};
+    journal->last_number = header->number;
     pthread_mutex_unlock(&journal->mutex);
 }
 
@@ -213,7 +214,7 @@ static void install(struct tern_journal *journal, const struct tern_journal_stat
 int tern_journal_begin_file(struct tern_journal *journal)
 {
     uint64_t base = journal->synced > journal->ceiling ? journal->synced : journal->ceiling;
-    uint32_t number = journal->file_count == 0 ? 1 : journal->files[journal->file_count - 1].number + 1;
+    uint32_t number = journal->last_number + 1;
     struct tern_journal_state state = {
         .journal = journal, .position = base + TERN_JOURNAL_HEADER, .moved = base};
     state.header = (struct tern_journal_header){TERN_JOURNAL_VERSION, number, journal->store, base, 0, 0};

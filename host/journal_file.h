@@ -28,11 +28,12 @@ struct tern_journal {
     int lock;
     uint64_t store;
     /* The writer's. */
-    int descriptor;     /* of the newest file */
-    uint64_t base;      /* of the newest file */
-    uint64_t state_end; /* of the newest file */
-    uint64_t synced;    /* behind the newest durable entry: where the buffer begins */
-    uint64_t ceiling;   /* no position at or above this one was ever given out by earlier files */
+    int descriptor;       /* of the newest file */
+    uint64_t base;        /* of the newest file */
+    uint64_t state_end;   /* of the newest file */
+    uint64_t synced;      /* behind the newest durable entry: where the buffer begins */
+    uint64_t ceiling;     /* no position at or above this one was ever given out by earlier files */
+    uint32_t last_number; /* of any file that is or was there, good or not: a new one is above it */
     uint8_t *buffer;
     size_t size;
     size_t capacity;

@@ -182,8 +182,10 @@ static int list_files(struct tern_journal *journal)
     if (status == TERN_HOST_OK && errno != 0)
         status = fail(journal, "", errno, "cannot list the staging folder", TERN_HOST_E_SYSTEM);
     closedir(listing);
-    if (status == TERN_HOST_OK && journal->file_count != 0)
+    if (status == TERN_HOST_OK && journal->file_count != 0) {
         qsort(journal->files, journal->file_count, sizeof *journal->files, by_number);
+        journal->last_number = journal->files[journal->file_count - 1].number;
+    }
     return status;
 }
 

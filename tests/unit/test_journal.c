@@ -63,6 +63,7 @@ static int fake_renameat(int from, const char *name, int to, const char *other)
 #undef renameat
 #undef tern_journal_pwrite
 
+#include "../../core/crc32c.h"
 #include "chunks.h"
 
 /* What the journal is made to hold: numbered entries, each with a reference to the one before. The state is the last number. */
@@ -457,6 +458,174 @@ static void a_file_that_became_shorter_is_passed_over_with_an_alarm(void)
     tern_journal_close(journal);
 }
 
+/* ---- Files that a CRC calls good ---------------------------------------------------------------------------------------------------- */
+
+static const char second_file[] = "journal-00000002.tern", third_file[] = "journal-00000003.tern";
+
+/* Three files, synced and closed. */
+static void make_three(void)
+{
+    folder_fresh();
+    newest = 0;
+    CHECK_EQ(open_journal(600), TERN_HOST_OK);
+    while (file_bytes(folder_path(third_file)) < 0) {
+        append_some(1);
+        CHECK_EQ(tern_journal_sync(journal), TERN_HOST_OK);
+    }
+    append_some(2);
+    CHECK_EQ(tern_journal_sync(journal), TERN_HOST_OK);
+}
+
+static void write_header(const char *name, const struct tern_journal_header *header)
+{
+    uint8_t bytes[TERN_JOURNAL_HEADER];
+    tern_journal_encode_header(bytes, header);
+    int file = open(folder_path(name), O_RDWR);
+    CHECK(pwrite(file, bytes, sizeof bytes, 0) == sizeof bytes);
+    close(file);
+}
+
+static struct tern_journal_header read_header(const char *name)
+{
+    uint8_t bytes[TERN_JOURNAL_HEADER];
+    struct tern_journal_header header;
+    int file = open(folder_path(name), O_RDONLY);
+    CHECK(pread(file, bytes, sizeof bytes, 0) == sizeof bytes && tern_journal_decode_header(bytes, &header));
+    close(file);
+    return header;
+}
+
+static void a_header_that_cannot_be_leaves_its_file_out_and_as_it_is(void)
+{
+    make_three();
+    tern_journal_close(journal);
+    const struct tern_journal_header good = read_header(second_file);
+    for (int i = 0; i < 8; i++) {
+        struct tern_journal_header bad = good;
+        bad.version += i == 0;
+        bad.number += i == 1;
+        bad.store ^= i == 2;
+        bad.state = i == 3 ? bad.base + TERN_JOURNAL_HEADER - 8 : i == 4 ? bad.state + 4 : bad.state;
+        bad.state_end = i == 5 ? bad.state - 8 : bad.state_end;
+        bad.base += i == 6 ? 4 : 0;
+        bad.base = i == 7 ? bad.state : bad.base;
+        write_header(second_file, &bad);
+        long size = file_bytes(folder_path(second_file));
+        alarms = 0;
+        if (!CHECK_EQ(open_journal(600), TERN_HOST_OK))
+            continue;
+        CHECK(alarms != 0 && strcmp(last_event, "journal-corrupt") == 0);
+        CHECK_EQ(replayed_last, newest);
+        CHECK_EQ(read_all(1), newest);
+        tern_journal_close(journal);
+        CHECK_EQ(file_bytes(folder_path(second_file)), size);
+        write_header(second_file, &good);
+    }
+    CHECK_EQ(open_journal(600), TERN_HOST_OK);
+    CHECK_EQ(read_all(0), newest);
+    tern_journal_close(journal);
+}
+
+/* What the last file held is unknown: its positions are never given out again, and nothing is written over it. */
+static void behind_a_newest_file_without_a_header_a_new_one_is_begun(void)
+{
+    make_three();
+    uint64_t end = tern_journal_end(journal);
+    tern_journal_close(journal);
+    struct tern_journal_header header = read_header(third_file);
+    header.store ^= 1;
+    write_header(third_file, &header);
+    long size = file_bytes(folder_path(third_file));
+    struct tern_journal_config look = {
+        .directory = folder, .report = {hear, NULL}, .read_only = true, .replay = replay};
+    CHECK_EQ(tern_journal_open(&journal, &look), TERN_HOST_OK);
+    CHECK_EQ(file_bytes(folder_path("journal-00000004.tern")), -1);
+    uint8_t body[2] = {ENTRY, 0};
+    CHECK_EQ(tern_journal_append(journal, body, sizeof body), 0);
+    tern_journal_close(journal);
+    CHECK_EQ(open_journal(600), TERN_HOST_OK);
+    newest = replayed_last;
+    CHECK(append(20) >= end);
+    CHECK_EQ(tern_journal_sync(journal), TERN_HOST_OK);
+    CHECK(file_bytes(folder_path("journal-00000004.tern")) > 0);
+    CHECK_EQ(file_bytes(folder_path(third_file)), size);
+    tern_journal_close(journal);
+}
+
+/* An entry with a right CRC behind the others, whose body is none. */
+static void a_body_that_cannot_be_is_damage(void)
+{
+    static const uint8_t bodies[][24] = {{ENTRY}, {ENTRY, 3}, {ENTRY, 255}, {ENTRY, 2}, {ENTRY, 1}};
+    static const size_t sizes[] = {1, 24, 24, 17, 9};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        uint8_t bytes[64] = {0};
+        fresh();
+        append_some(3);
+        CHECK_EQ(tern_journal_sync(journal), TERN_HOST_OK);
+        uint64_t store = tern_journal_store(journal), end = tern_journal_end(journal);
+        tern_journal_close(journal);
+        memcpy(bytes + TERN_JOURNAL_ENTRY, bodies[i], sizes[i]);
+        tern_journal_seal_entry(bytes, sizes[i], store, end, 0);
+        int file = open(folder_path(first_file), O_RDWR | O_APPEND);
+        CHECK(write(file, bytes, tern_journal_entry_size(sizes[i])) > 0);
+        close(file);
+        CHECK_EQ(open_journal(0), TERN_HOST_OK);
+        CHECK_EQ(replayed_last, 3);
+        CHECK_EQ(tern_journal_end(journal), end);
+        tern_journal_close(journal);
+    }
+}
+
+static void what_is_no_position_of_an_entry_holds_none(void)
+{
+    struct tern_journal_reader *reader;
+    struct tern_journal_entry entry;
+    make_three();
+    uint64_t end = tern_journal_end(journal);
+    CHECK_EQ(tern_journal_reader_open(journal, end + 8, &reader), TERN_HOST_E_ARGUMENT);
+    CHECK(reader == NULL);
+    tern_journal_reader_close(reader);
+    CHECK_EQ(tern_journal_reader_open(journal, 0, &reader), TERN_HOST_OK);
+    const uint64_t places[] = {
+        0,       8,          TERN_JOURNAL_HEADER + 4,       TERN_JOURNAL_HEADER + 8, end,
+        end + 8, UINT64_MAX, read_header(second_file).base, last_position + 4};
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++)
+        if (!CHECK_EQ(tern_journal_fetch(reader, places[i], &entry), TERN_HOST_E_CORRUPT))
+            printf("    %llu\n", (unsigned long long)places[i]);
+    CHECK_EQ(tern_journal_fetch(reader, last_position, &entry), TERN_HOST_OK);
+    tern_journal_reader_close(reader);
+    tern_journal_close(journal);
+}
+
+static void a_reader_whose_file_is_removed_is_told(void)
+{
+    struct tern_journal_reader *reader;
+    struct tern_journal_entry entry;
+    struct tern_journal_limits limits = {.bytes = 1};
+    make_three();
+    CHECK_EQ(tern_journal_reader_open(journal, 0, &reader), TERN_HOST_OK);
+    CHECK_EQ(tern_journal_read(reader, &entry), 1);
+    limits.position = tern_journal_end(journal);
+    CHECK(tern_journal_trim(journal, &limits) != 0);
+    int status;
+    while ((status = tern_journal_read(reader, &entry)) == 1)
+        continue;
+    CHECK_EQ(status, TERN_HOST_E_SYSTEM);
+    CHECK(strcmp(last_event, "journal-passed-over") == 0);
+    tern_journal_reader_close(reader);
+    tern_journal_close(journal);
+}
+
+static void what_is_too_large_for_an_entry_is_not_taken(void)
+{
+    static uint8_t body[TERN_JOURNAL_BODY_MAX + 1] = {ENTRY, 0};
+    fresh();
+    CHECK_EQ(tern_journal_append(journal, body, sizeof body), 0);
+    CHECK(tern_journal_append(journal, body, sizeof body - 1) != 0);
+    CHECK_EQ(tern_journal_sync(journal), TERN_HOST_OK);
+    tern_journal_close(journal);
+}
+
 /* ---- Folders --------------------------------------------------------------------------------------------------------------------- */
 
 static void rewrite_store(const char *line)
@@ -484,9 +653,40 @@ static void folders_that_are_not_ours_are_left_alone(void)
     CHECK_EQ(open_journal(0), TERN_HOST_E_CORRUPT);
     rewrite_store("");
     CHECK_EQ(open_journal(0), TERN_HOST_E_CORRUPT);
+    rewrite_store("tern-stage 1 \n");
+    CHECK_EQ(open_journal(0), TERN_HOST_E_CORRUPT);
+    char none[60];
+    int size_of_none = snprintf(none, sizeof none, "tern-stage 1 0000000000000000");
+    snprintf(none + size_of_none, sizeof none - (size_t)size_of_none, " %08x\n",
+             (unsigned)tern_crc32c(0, none, (size_t)size_of_none));
+    rewrite_store(none);
+    CHECK_EQ(open_journal(0), TERN_HOST_E_CORRUPT);
     unlink(folder_path("store"));
     CHECK_EQ(open_journal(0), TERN_HOST_E_CORRUPT);
     CHECK_EQ(file_bytes(folder_path(first_file)), size);
+}
+
+/* As a copy that somebody made beside it. */
+static void files_with_names_that_are_nearly_the_journals_are_left_alone(void)
+{
+    static const char *const names[] = {"journal-1.tern", "journal-00000001.tern.bak",
+                                        "journal-0000000x.tern", "journal-"};
+    fresh();
+    append_some(3);
+    CHECK_EQ(tern_journal_sync(journal), TERN_HOST_OK);
+    tern_journal_close(journal);
+    load_image();
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        FILE *file = fopen(folder_path(names[i]), "wb");
+        fwrite(image, 1, image_size, file);
+        fclose(file);
+    }
+    CHECK_EQ(open_journal(0), TERN_HOST_OK);
+    CHECK_EQ(alarms, 0);
+    CHECK_EQ(read_all(0), 3);
+    tern_journal_close(journal);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        CHECK_EQ(file_bytes(folder_path(names[i])), (long)image_size);
 }
 
 static void a_store_whose_files_are_gone_gets_another_id(void)
@@ -521,7 +721,14 @@ int main(void)
     RUN(damage_before_durable_entries_is_reported_and_never_cut);
     RUN(damaged_state_is_recovered_from_the_file_before);
     RUN(a_file_that_became_shorter_is_passed_over_with_an_alarm);
+    RUN(a_header_that_cannot_be_leaves_its_file_out_and_as_it_is);
+    RUN(behind_a_newest_file_without_a_header_a_new_one_is_begun);
+    RUN(a_body_that_cannot_be_is_damage);
+    RUN(what_is_no_position_of_an_entry_holds_none);
+    RUN(a_reader_whose_file_is_removed_is_told);
+    RUN(what_is_too_large_for_an_entry_is_not_taken);
     RUN(folders_that_are_not_ours_are_left_alone);
+    RUN(files_with_names_that_are_nearly_the_journals_are_left_alone);
     RUN(a_store_whose_files_are_gone_gets_another_id);
     RUN(a_store_without_its_parent_folder_is_an_error);
     folder_remove();
