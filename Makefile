@@ -237,6 +237,11 @@ DATABASES ?= $(patsubst tests/bench/import_%.sh,%,$(wildcard tests/bench/import_
 bench-import: $(B)/tests/bench/bench_import
 	@for database in $(DATABASES); do B=$(B) sh tests/bench/bench_import.sh $$database $(ROWS) $(ROUNDS) || exit 1; done
 
+# make bench-filter           new rows whose keys come in any order, into databases with and without the importer's filter
+bench-filter: $(B)/tests/bench/bench_import
+	@for database in $(DATABASES); do for data in random text narrow; do \
+	    B=$(B) DATA=$$data sh tests/bench/bench_filter.sh $$database $(ROWS) $(ROUNDS) || exit 1; done; done
+
 clean:
 	rm -rf build
 

@@ -123,6 +123,9 @@ static void fill_config(struct tern_host_config *config, const struct tern_optio
     config->held_hours = (int32_t)tern_options_number(options, TERN_OPTION_HELD_HOURS);
     if (tern_options_text(options, TERN_OPTION_HELD_HOURS) != NULL && config->held_hours == 0)
         config->held_hours = -1;
+    config->filter_bytes = (uint32_t)tern_options_number(options, TERN_OPTION_FILTER_BYTES);
+    if (tern_options_text(options, TERN_OPTION_FILTER_BYTES) != NULL && config->filter_bytes == 0)
+        config->filter_bytes = 1;
     config->reserve_bytes = tern_options_number(options, TERN_OPTION_DISK_RESERVE);
     config->when_full = tern_options_text(options, TERN_OPTION_WHEN_FULL);
     const char *from = tern_options_text(options, TERN_OPTION_FROM);

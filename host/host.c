@@ -80,6 +80,7 @@ static int open_sink(struct tern_host *host, const struct tern_host_config *conf
 {
     struct tern_import_config import = host->style;
     import.held_seconds = (int64_t)config->held_hours * 3600;
+    import.filter_bytes = config->filter_bytes;
     import.segment_seconds = config->segment_seconds;
     import.segment_bytes = config->segment_bytes;
     import.segment_tool = known_tool(config->segment_tool);

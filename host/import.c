@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "deadline.h"
+#include "filter.h"
 #include "import_turn.h"
 #include "log.h"
 
@@ -68,7 +69,6 @@ static void disconnect(struct tern_import *import)
     import->table_count = 0;
     import->hold_count = 0;
     import->is_ready = import->has_later = import->more = false;
-    tern_seen_forget(import->keys);
 }
 
 /* Begins to read at the destination's cursor. One that lies beyond the journal's end is from a store that was set back: everything
@@ -120,6 +120,8 @@ static int connect_sink(struct tern_import *import)
         return status;
     import->connected = import->asks = true;
     status = tern_import_look_back(import);
+    if (status == TERN_HOST_OK)
+        status = tern_seen_connect(import->keys, import->sink);
     return status == TERN_HOST_OK ? open_reader(import) : status;
 }
 
@@ -407,11 +409,25 @@ static struct tern_import *allocate(struct tern_stage *stage, const char *url,
     import->url = strdup(url);
     import->chunks = calloc(TERN_IMPORT_CHUNKS, sizeof *import->chunks);
     import->decoder = tern_decoder_open();
-    import->keys = tern_seen_open();
+    uint32_t filter = config->filter_bytes == 0                       ? TERN_FILTER_BYTES
+                      : config->filter_bytes == TERN_IMPORT_NO_FILTER ? 0
+                                                                      : config->filter_bytes;
+    import->keys = tern_seen_open(filter);
     if (import->url != NULL && import->chunks != NULL && import->decoder != NULL && import->keys != NULL)
         return import;
     tern_import_close(import);
     return NULL;
+}
+
+/* What a worker remembers from run to run. */
+static void remember(struct tern_import *import, uint32_t worker, uint32_t workers)
+{
+    const char *directory = tern_stage_directory(import->stage);
+    struct tern_seen_config kept = {directory, import->url, tern_stage_id(import->stage), worker, workers};
+    bool is_replay = import->config.replay != NULL;
+    tern_remember_open(&import->remember, directory, import->url, is_replay ? TERN_SINK_SLOTS : worker);
+    if (!is_replay && !import->sink->ops->plain)
+        tern_seen_keep(import->keys, &kept);
 }
 
 static int open_worker(struct tern_import **out, struct tern_stage *stage, const char *url,
@@ -481,8 +497,7 @@ int tern_import_open(struct tern_import **out, struct tern_stage *stage, const c
             status = open_worker(place, stage, url, config);
         if (status == TERN_HOST_OK) {
             assign_slots(*place, i, workers);
-            tern_remember_open(&(*place)->remember, tern_stage_directory(stage), url,
-                               config->replay == NULL ? i : TERN_SINK_SLOTS);
+            remember(*place, i, workers);
         } else {
             break;
         }

@@ -24,6 +24,8 @@ struct tern_import_replay {
     void *context;
 };
 
+#define TERN_IMPORT_NO_FILTER 1u
+
 struct tern_import_config {
     /* How far the store remembers the destination to be, 0: it does not. Reading begins there when the destination says that it is further:
      * a store that was set back grows over again what was there, and those positions say nothing. */
@@ -43,6 +45,8 @@ struct tern_import_config {
         workers; /* that share the devices, each with a connection, 0: 1; a destination with one writer has 1 */
     int64_t
         held_seconds; /* a gap `held` waits so long for the other store, then the device is asked; 0: a day, negative: not waited for */
+    uint32_t
+        filter_bytes; /* of each worker's filter of keys that came out of order, 0: 8 MiB, TERN_IMPORT_NO_FILTER, up to 512 MiB */
     bool soft_delete; /* as in struct tern_sink_config, with the three below */
     bool no_ddl;
     const struct tern_sink_name *names; /* must outlive the import */

@@ -206,6 +206,7 @@ static int commit(struct tern_import_applying *applying)
     import->path = made.path;
     import->retries = made.retries;
     import->remember.unsure = made.batch;
+    tern_seen_write(import->keys, made.batch);
     int status = import->sink->ops->commit(import->sink, &made);
     if (status == TERN_HOST_OK)
         tern_remember_batch(&import->remember, made.batch);

@@ -36,6 +36,7 @@ int tern_import_look_back(struct tern_import *import)
     import->status.cursor = 0; /* what it is to be filled with must stay, until it has said where it is */
     pthread_mutex_unlock(&import->mutex);
     tern_remember_batch(remember, 0);
+    tern_seen_forget(import->keys);
     return status;
 }
 

@@ -59,6 +59,9 @@ static const struct option {
                                 false, 1 << 20, (uint64_t)1 << 60, 0},
     [TERN_OPTION_JOURNAL_BYTES] = {"journal-bytes", "N", "a journal file is closed at this size (67108864)",
                                    NUMBER, false, 1 << 16, (uint64_t)1 << 40, 0},
+    [TERN_OPTION_FILTER_BYTES] = {"filter-bytes", "N",
+                                  "of each worker's filter of keys that come out of order, 0: none (8388608)",
+                                  NUMBER, false, 0, (uint64_t)1 << 29, 0},
     [TERN_OPTION_HELD_HOURS] = {"held-hours", "N",
                                 "what another gateway's store holds is waited for so long; then the\n"
                                 "device is asked for it (24)",

@@ -139,6 +139,8 @@ struct tern_sink_ops {
     /* Whether the device has no row in the table whose first key column is at or above this row's. NULL: nothing is fresh. */
     int (*is_above)(struct tern_sink *sink, const struct tern_table *table, const struct tern_sink_row *row,
                     bool *above);
+    /* Whether the device has any row in the table. NULL: nobody can tell. */
+    int (*has_rows)(struct tern_sink *sink, const struct tern_table *table, const char *device, bool *has);
     /* Whether a newer record of the row's key is there, a delete included. NULL: nobody can tell. */
     int (*is_outvoted)(struct tern_sink *sink, const struct tern_table *table,
                        const struct tern_sink_row *row, bool *outvoted);

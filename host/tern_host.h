@@ -71,6 +71,8 @@ struct tern_host_config {
     int32_t
         held_hours; /* what another store holds is waited for so long, then the device is asked for it; 0: 24, negative: not waited for */
     uint64_t reserve_bytes; /* of the disk that stay free, 0: 16 MiB */
+    uint32_t
+        filter_bytes; /* of each worker's filter of keys that come out of order, 0: 8 MiB, 1: none, at most 512 MiB */
     const char
         *when_full; /* NULL, "hold": takes no more records then; "detach=URL": gives that destination up */
     struct tern_host_style style;

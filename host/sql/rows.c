@@ -181,8 +181,6 @@ int tern_sql_is_above(struct tern_sink *sink, const struct tern_table *schema,
     return status == TERN_HOST_OK ? status : tern_sql_fail(engine, status, schema->name);
 }
 
-/* ---- Newer records ----------------------------------------------------------------------------------------------------------------- */
-
 static int take_found(void *context, const struct tern_sql_value *values, size_t count)
 {
     (void)values;
@@ -190,6 +188,29 @@ static int take_found(void *context, const struct tern_sql_value *values, size_t
     *(bool *)context = true;
     return 0;
 }
+
+int tern_sql_has_rows(struct tern_sink *sink, const struct tern_table *schema, const char *device, bool *has)
+{
+    struct tern_sql_engine *engine = (struct tern_sql_engine *)sink;
+    struct tern_sql_table *table = tern_sql_find_table(engine, schema);
+    struct tern_sql_value value = tern_sql_string(device);
+    int status = TERN_HOST_OK;
+    if (table == NULL)
+        return tern_sink_fail(sink, TERN_HOST_E_DATABASE, "table %s was not prepared", schema->name);
+    if (table->any == NULL) {
+        tern_sql_clear(&engine->text);
+        tern_sql_add(&engine->text, "SELECT 1 FROM ");
+        tern_sql_add_table(engine, "", schema);
+        tern_sql_add(&engine->text, " WHERE \"device\"=?1 LIMIT 1");
+        status = tern_sql_prepare_text(engine, &table->any);
+    }
+    *has = false;
+    if (status == TERN_HOST_OK)
+        status = tern_sql_run_prepared(engine, table->any, &value, 1, take_found, has);
+    return status == TERN_HOST_OK ? status : tern_sql_fail(engine, status, schema->name);
+}
+
+/* ---- Newer records ----------------------------------------------------------------------------------------------------------------- */
 
 /* One look into the table or into that of its deleted keys. */
 static int look_for_newer(struct tern_sql_engine *engine, const struct tern_sql_table *table,

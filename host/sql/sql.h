@@ -109,7 +109,7 @@ struct tern_sql_table {
     bool has_tombs;    /* tern_deleted_TABLE: deletes are hard */
     struct tern_sql_lack *lacks;
     size_t lack_count;
-    struct tern_sql_prepared *sweep, *remove, *bury, *above, *clear, *newer[2]; /* the engine's */
+    struct tern_sql_prepared *sweep, *remove, *bury, *above, *any, *clear, *newer[2]; /* the engine's */
     struct tern_sql_prepared *insert, *other[3]; /* the dialect's; NULL when they must be made (again) */
 };
 
@@ -220,6 +220,7 @@ int tern_sql_replace(struct tern_sink *sink, const struct tern_table *table, con
                      int64_t begin);
 int tern_sql_is_above(struct tern_sink *sink, const struct tern_table *table, const struct tern_sink_row *row,
                       bool *above);
+int tern_sql_has_rows(struct tern_sink *sink, const struct tern_table *table, const char *device, bool *has);
 int tern_sql_is_outvoted(struct tern_sink *sink, const struct tern_table *table,
                          const struct tern_sink_row *row, bool *outvoted);
 int tern_sql_load(struct tern_sink *sink, const struct tern_sink_load *load);
@@ -239,9 +240,10 @@ void tern_sql_close(struct tern_sink *sink);
     .list_gaps = tern_sql_list_gaps, .read_cursor = tern_sql_read_cursor, .find_batch = tern_sql_find_batch, \
     .prepare = tern_sql_prepare, .begin = tern_sql_begin, .read_marks = tern_sql_read_marks,                 \
     .read_snapshot = tern_sql_read_snapshot, .replace = tern_sql_replace, .is_above = tern_sql_is_above,     \
-    .is_outvoted = tern_sql_is_outvoted, .load = tern_sql_load, .write_marks = tern_sql_write_marks,         \
-    .commit = tern_sql_commit, .rollback = tern_sql_rollback, .describe = tern_sql_describe_table,           \
-    .ddl_begin = tern_sql_ddl_begin, .check = tern_sql_check, .scan = tern_sql_scan, .close = tern_sql_close
+    .has_rows = tern_sql_has_rows, .is_outvoted = tern_sql_is_outvoted, .load = tern_sql_load,               \
+    .write_marks = tern_sql_write_marks, .commit = tern_sql_commit, .rollback = tern_sql_rollback,           \
+    .describe = tern_sql_describe_table, .ddl_begin = tern_sql_ddl_begin, .check = tern_sql_check,           \
+    .scan = tern_sql_scan, .close = tern_sql_close
 
 /* Runs a statement of the engine, prepared when it is first needed. */
 int tern_sql_run(struct tern_sql_engine *engine, enum tern_sql_statement which,

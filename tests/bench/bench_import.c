@@ -4,7 +4,7 @@
  *
  *     bench_import make FOLDER ROWS DEVICES VISIT DATA FORMAT   FOLDER/new and FOLDER/update: staging stores; FOLDER/rows.csv: the rows of `new`
  *     bench_import columns DATA                                 its columns: name, type, whether it is part of the key
- *     bench_import load STORE URL WORKERS                       everything in the store into the database; prints the seconds, and those of CPU time
+ *     bench_import load STORE URL WORKERS [no-filter]           everything in the store into the database; prints the seconds, and those of CPU time
  *
  * DATA is one of:
  *     narrow    ts and four numbers, keyed by ts, which grows
@@ -257,13 +257,14 @@ static double cpu_seconds(const struct rusage *usage)
            (double)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) / 1e6;
 }
 
-static int load(const char *store, const char *url, uint32_t workers)
+static int load(const char *store, const char *url, uint32_t workers, bool has_filter)
 {
     struct timespec begun, ended;
     struct rusage before, after;
     struct tern_stage *stage = open_stage(store);
     struct tern_import *import = NULL;
-    struct tern_import_config config = {.report = {report, NULL}, .workers = workers};
+    struct tern_import_config config = {
+        .report = {report, NULL}, .workers = workers, .filter_bytes = has_filter ? 0 : TERN_IMPORT_NO_FILTER};
     getrusage(RUSAGE_SELF, &before);
     clock_gettime(CLOCK_MONOTONIC, &begun);
     if (stage == NULL || tern_import_open(&import, stage, url, &config) != TERN_HOST_OK ||
@@ -313,8 +314,9 @@ int main(int argc, char **argv)
                     strtoull(argv[5], NULL, 10));
     if (argc == 3 && strcmp(argv[1], "columns") == 0 && choose(argv[2], "csv"))
         return print_columns();
-    if (argc == 5 && strcmp(argv[1], "load") == 0)
-        return load(argv[2], argv[3], (uint32_t)strtoul(argv[4], NULL, 10));
-    return complain(
-        "usage: make FOLDER ROWS DEVICES VISIT DATA FORMAT, columns DATA, or load STORE URL WORKERS");
+    bool has_filter = argc != 6 || strcmp(argv[5], "no-filter") != 0;
+    if (argc == (has_filter ? 5 : 6) && strcmp(argv[1], "load") == 0)
+        return load(argv[2], argv[3], (uint32_t)strtoul(argv[4], NULL, 10), has_filter);
+    return complain("usage: make FOLDER ROWS DEVICES VISIT DATA FORMAT, columns DATA, or load STORE URL "
+                    "WORKERS [no-filter]");
 }
