@@ -88,7 +88,9 @@ static void urls_are_read_or_refused_with_a_reason(void)
 {
     static const char *const good[] = {
         "//user@host/db",       "//user@host:3307/db",  "//host/db",
-        "//u%40x@[::1]:3307/d", "//user@/db?socket=/s", "//user@h/db?group=tern"};
+        "//u%40x@[::1]:3307/d", "//user@/db?socket=/s", "//user@h/db?group=tern",
+        "//user@[::1]/db",      "//user@host/db?",      "//user@/db?socket=%2Fs%20t&group=x",
+        "//user@h%6Fst/db",     "//user@host/%e2%82%AC"};
     static const char *const bad[] = {"",
                                       "user@host/db",
                                       "//user@host",
@@ -100,7 +102,18 @@ static void urls_are_read_or_refused_with_a_reason(void)
                                       "//user@host/db?socket",
                                       "//us%4@host/db",
                                       "//us%00@host/db",
-                                      "//user@[::1/db"};
+                                      "//user@[::1/db",
+                                      "//user@[::1]3306/db",
+                                      "//user@host:/db",
+                                      "//user@host:33x/db",
+                                      "//user@host:-1/db",
+                                      "//user@host/d%b",
+                                      "//user@h%zzost/db",
+                                      "//user@h%4gost/db",
+                                      "//user@h%4",
+                                      "//user@/db?socket=%",
+                                      "//user@/db?socket=/s&nothing=1",
+                                      "//user@/db?password=secret"};
     char error[256];
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
         CHECK_EQ(open_url(good[i], error), TERN_HOST_OK);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../../host/sql/postgres_api.h"
+#include "../../host/sql/sql_postgres.h"
 
 #if defined(__has_include)
 #if __has_include(<libpq-fe.h>)
@@ -90,6 +91,43 @@ static void a_missing_library_names_the_package(void)
     unsetenv("TERN_POSTGRES_LIBRARY");
 }
 
+static int open_url(const char *url, char error[256])
+{
+    struct tern_sql_client *client = NULL;
+    struct tern_sink_config config = {.url = url, .rest = url};
+    int status = tern_sql_client_postgres.open(&client, &config, error);
+    if (client != NULL)
+        client->ops->close(client);
+    return status;
+}
+
+static void urls_are_read_or_refused_with_a_reason_that_holds_no_secret(void)
+{
+    static const char *const good[] = {"postgresql://user@host/db", "postgresql:///db?host=/run/postgresql",
+                                       "postgresql://h1,h2:5433/db?connect_timeout=7",
+                                       "postgresql://h/db?connect_timeout=1000000"};
+    static const char *const passwords[] = {"postgresql://user:hidden@host/db",
+                                            "postgresql://host/db?password=hidden",
+                                            "postgresql://host/db?sslpassword=hidden"};
+    static const char *const bad[] = {
+        "postgresql://us%zzer@host/hidden", "postgresql://user@host/db?pass=hidden",
+        "postgresql://[::1/hidden?pass", "postgresql://user:hidden@host/db?nothing=1"};
+    char error[256];
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+        if (!CHECK_EQ(open_url(good[i], error), TERN_HOST_OK))
+            printf("    %s\n", error);
+    for (size_t i = 0; i < sizeof passwords / sizeof passwords[0]; i++) {
+        CHECK_EQ(open_url(passwords[i], error), TERN_HOST_E_ARGUMENT);
+        CHECK(strstr(error, "~/.pgpass") != NULL && strstr(error, "hidden") == NULL);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        CHECK_EQ(open_url(bad[i], error), TERN_HOST_E_ARGUMENT);
+        CHECK(strstr(error, "postgresql://user@host/database") != NULL && strstr(error, "hidden") == NULL);
+    }
+    CHECK_EQ(open_url("postgresql://host/db?nothing=1", error), TERN_HOST_E_ARGUMENT);
+    CHECK(strstr(error, "nothing") != NULL && strchr(error, '\n') == NULL);
+}
+
 int main(void)
 {
 #ifdef HAS_HEADER
@@ -99,5 +137,11 @@ int main(void)
     SKIP(prototypes_agree_with_the_header, "libpq-fe.h is not installed (Debian package libpq-dev)");
 #endif
     RUN(a_missing_library_names_the_package);
+    struct tern_postgres_api api;
+    static char error[256];
+    if (tern_postgres_load(&api, error, sizeof error) == 0)
+        RUN(urls_are_read_or_refused_with_a_reason_that_holds_no_secret);
+    else
+        SKIP(urls_are_read_or_refused_with_a_reason_that_holds_no_secret, error);
     return test_report();
 }
