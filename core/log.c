@@ -46,7 +46,8 @@ static int program(struct tern_log *log, uint32_t address, const uint8_t *data, 
 }
 
 /* Programs an entry, or a piece of one, where the last one ended. The first unit goes by itself, and must be there before the rest is begun:
- * so flash that reads as erased after a power cut was touched in its first unit at most. What fails is not tried again in its place. */
+ * so flash that reads as erased after a power cut was touched in its first unit at most. What fails is not tried again in its place; where it
+ * has left nothing to see, nothing may stand behind it before that unit is definite. */
 static int emit(struct tern_log *log, const uint8_t *data, uint32_t size)
 {
     uint32_t at = log->write;
@@ -55,8 +56,14 @@ static int emit(struct tern_log *log, const uint8_t *data, uint32_t size)
         return TERN_E_FLASH;
     log->write += size;
     int status = program(log, at, data, unit);
-    if (status == TERN_OK && size > unit)
+    if (status != TERN_OK) {
+        if (tern_log_used(log, at, at + unit) != at) {
+            log->write = at;
+            log->flags |= LOG_SUSPECT;
+        }
+    } else if (size > unit) {
         status = program(log, at + unit, data + unit, size - unit);
+    }
     return status;
 }
 
@@ -177,6 +184,16 @@ static int emit_schema(struct tern_log *log, const struct tern_table *table)
 
 /* ---- Placing a chunk ----------------------------------------------------------------------------------------------------- */
 
+/* The mark of the sector ahead is for a turn to come, and must not outlive a half-done erase: another sector is taken. */
+static void give_up_ready(struct tern_log *log)
+{
+    if (log->ready == TERN_NO_ADDRESS)
+        return;
+    log->ahead = log->ready;
+    log->failures = ERASE_TRIES;
+    log->ready = TERN_NO_ADDRESS;
+}
+
 /* The sector ahead becomes the newest once it has a head. */
 static int open_sector(struct tern_log *log)
 {
@@ -197,12 +214,12 @@ static int open_sector(struct tern_log *log)
         log->reach = (uint16_t)((log->capacity + 63u) & ~63u);
     int status = emit_notes(log, head_copies(log));
     if (status != TERN_OK) {
-        /* Its mark is for a turn to come, and must not outlive a half-done erase: another sector is taken. */
-        log->ahead = log->newest;
-        log->failures = ERASE_TRIES;
+        log->ready = log->newest;
+        give_up_ready(log);
         log->newest = before;
         log->write = end;
-        log->flags = flags | LOG_WANTED;
+        /* A start may take the head that failed for the newest one: what were committed here from now on would be lost. */
+        log->flags = flags | LOG_WANTED | LOG_LEFT;
         return status;
     }
     memset(log->schemas, 0, sizeof(log->schemas));
@@ -292,11 +309,16 @@ int tern_log_open(struct tern_log *log, const struct tern_table *table, uint32_t
     if (fit(log, chunk_room(log), tern_log_has_schema(log, hash) ? 0 : schema,
             wanted < log->reach ? wanted : log->reach) >= least)
         return (int)log->capacity;
-    int status = fit(log, log->flash->sector_size, frame, wanted) < least ? TERN_E_TOO_BIG : TERN_E_FULL;
     log->flags |= LOG_MOVE | LOG_WANTED;
-    if (status == TERN_E_FULL && log->ready != TERN_NO_ADDRESS)
+    /* Starts that ended in the head of the sector ahead have taken some of it. */
+    if (log->ready != TERN_NO_ADDRESS &&
+        fit(log, log->ready + log->note + log->flash->sector_size - log->ready_at, frame, wanted) >= least)
         return (int)log->capacity;
-    if (status == TERN_E_TOO_BIG) {
+    int status = TERN_E_FULL;
+    if (fit(log, log->flash->sector_size, frame, wanted) >= least) {
+        give_up_ready(log);
+    } else {
+        status = TERN_E_TOO_BIG;
         /* Enough also for a sector that is not small, and less so. */
         log->minimum = frame + tern_log_align(log, least);
         if (log->kept == 0)
@@ -321,11 +343,14 @@ int tern_log_append(struct tern_log *log, const struct tern_chunk *chunk, bool c
     } while (--tries != 0);
     if (status != TERN_OK)
         return status;
+    bool is_copy = log->programmed == 0 && chunk->first < log->pending;
     log->flags |= LOG_PLACED;
     log->programmed = chunk->size;
     log->pending = chunk->first + chunk->rows;
     if (commit)
         log->next = log->pending;
+    if (is_copy)
+        tern_log_close(log);
     return TERN_OK;
 }
 

@@ -31,8 +31,9 @@ bool tern_log_has_place(const struct tern_log *log, uint32_t hash);
 
 /* Programs what the open chunk has grown by, records that are pending from then on; with `commit` all pending ones are committed. A chunk
  * may begin behind log->pending while nothing is pending: the records between were refused, and are known to be when it is there. The
- * sector's head and the schemas of the chunk's tables go first where they are due. On an error nothing of it counts, and the
- * records are still the caller's. TERN_E_FULL: it waits for a sector ahead, call again. */
+ * sector's head and the schemas of the chunk's tables go first where they are due. A chunk that had to be programmed again as a whole
+ * is closed after that (log->capacity is 0): were it to grow, later damage to it would look like a copy that was cut. On an error nothing
+ * of it counts, and the records are still the caller's. TERN_E_FULL: it waits for a sector ahead, call again. */
 int tern_log_append(struct tern_log *log, const struct tern_chunk *chunk, bool commit);
 
 /* The open chunk is done; the next entry goes behind it. */

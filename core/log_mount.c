@@ -84,7 +84,8 @@ static int review(struct tern_log *log, uint32_t sector, uint32_t *newest)
     return TERN_OK;
 }
 
-/* The oldest sector is the first one with a head behind the newest in the ring, or the last one in which the count begins again. */
+/* The oldest sector is the first one with a head behind the newest in the ring, or the last one in which the count begins again. A head
+ * alone is one that failed, when the ring had gone further than the newest: its sector was given up. */
 static int review_all(struct tern_log *log)
 {
     struct tern_log_cursor cursor;
@@ -103,13 +104,18 @@ static int review_all(struct tern_log *log)
     uint32_t sector = log->newest;
     do {
         sector = tern_log_after(log, sector);
-        if (!tern_log_head(&cursor, log, sector) || cursor.is.word[WORD_GENERATION] < generation)
+        if (!tern_log_head(&cursor, log, sector))
             continue;
-        if (generation == 0 || cursor.is.word[WORD_FIRST] == 1) {
+        uint32_t first = cursor.is.word[WORD_FIRST];
+        uint32_t here = cursor.is.word[WORD_GENERATION];
+        cursor.limit = sector + log->flash->sector_size;
+        if (here < generation || (sector != log->newest && tern_log_scan(&cursor) == ENTRY_END))
+            continue;
+        if (generation == 0 || first == 1) {
             log->oldest = sector;
-            log->floor = cursor.is.word[WORD_FIRST];
+            log->floor = first;
         }
-        generation = cursor.is.word[WORD_GENERATION];
+        generation = here;
     } while (sector != log->newest);
     return TERN_OK;
 }
@@ -174,6 +180,32 @@ static void read_newest(struct tern_log *log)
         log->next = log->pending + lost;
 }
 
+/* A sector that got a head and failed then stays without a chunk, and the one before it goes on taking epochs. */
+static void read_before(struct tern_log *log)
+{
+    struct tern_log_cursor cursor;
+    uint32_t sector = log->newest;
+    bool is_used = false;
+    cursor.ceiling = 0xFFFFFFFFu;
+    cursor.wanted = 0;
+    for (;;) {
+        uint8_t kind;
+        tern_log_enter(&cursor, log, sector);
+        while ((kind = tern_log_scan(&cursor)) != ENTRY_END) {
+            if (kind == ENTRY_NOTE)
+                tern_log_note_epoch(log, cursor.is.word[WORD_EPOCH], cursor.is.word[WORD_BASE]);
+            if (kind != ENTRY_CHUNK)
+                continue;
+            if (sector == log->newest)
+                return;
+            is_used = true;
+        }
+        if (is_used || sector == log->oldest)
+            return;
+        sector = (sector == 0 ? log->ring : sector) - log->flash->sector_size;
+    }
+}
+
 int tern_log_mount(struct tern_log *log, const struct tern_flash *flash, uint8_t lane)
 {
     memset(log, 0, sizeof(*log));
@@ -186,8 +218,10 @@ int tern_log_mount(struct tern_log *log, const struct tern_flash *flash, uint8_t
     if (status == TERN_OK)
         status = review_all(log);
     log->flags = LOG_SUSPECT | LOG_READY_SUSPECT;
-    if (status == TERN_OK && log->newest != TERN_NO_ADDRESS)
+    if (status == TERN_OK && log->newest != TERN_NO_ADDRESS) {
         read_newest(log);
+        read_before(log);
+    }
     log->pending = log->next;
     /* It was acknowledged before the count began again, or is lost: the gateway knows. */
     if (log->acked > log->next)

@@ -54,13 +54,18 @@ static int read_chunk(void *context, uint32_t offset, void *data, uint32_t size)
     return TERN_OK;
 }
 
+/* A chunk that begins below what a note before it calls committed stands there again. What a power cut has left of such a copy holds
+ * less than that, and counts as nothing. */
 static uint8_t take_segments(struct tern_log_cursor *cursor, struct tern_walk *walk)
 {
     struct tern_segment segment;
     uint32_t start = walk->offset;
+    uint32_t committed = walk->first;
     cursor->is.chunk.first = cursor->is.chunk.next = cursor->is.chunk.committed = walk->first;
     cursor->is.chunk.size = cursor->is.chunk.crc_end = 0;
     while (tern_walk_next(walk, &segment) == TERN_OK) {
+        if (segment.commit)
+            committed = walk->sequence;
         if (walk->sequence > cursor->ceiling)
             continue;
         cursor->is.chunk.next = walk->sequence;
@@ -74,7 +79,7 @@ static uint8_t take_segments(struct tern_log_cursor *cursor, struct tern_walk *w
             cursor->is.chunk.size = segment.end;
         }
     }
-    if (walk->offset == start)
+    if (walk->offset == start || committed < cursor->settled)
         return ENTRY_END;
     cursor->at += walk->offset;
     return ENTRY_CHUNK;
@@ -126,6 +131,8 @@ __attribute__((noinline)) static uint8_t scan_item(struct tern_log_cursor *curso
     }
     for (uint8_t i = 0; i < NOTE_WORDS; i++)
         cursor->is.word[i] = tern_load32(piece + 4 * i);
+    if (type == ITEM_NOTE)
+        cursor->settled = cursor->is.word[WORD_NEXT];
     uint32_t difference = cursor->is.word[WORD_PREFIX] ^ tern_log_prefix(cursor->log);
     return (difference & PREFIX_MASK) != 0 ? (uint8_t)ENTRY_FOREIGN : (uint8_t)(type + 1u);
 }
@@ -134,6 +141,7 @@ __attribute__((noinline)) static uint8_t scan_item(struct tern_log_cursor *curso
 void tern_log_enter(struct tern_log_cursor *cursor, const struct tern_log *log, uint32_t sector)
 {
     cursor->log = log;
+    cursor->settled = 0;
     cursor->sector = cursor->at = sector;
     cursor->limit = sector == log->newest ? log->write : sector + log->flash->sector_size;
     cursor->burnt = cursor->dirty = false;
@@ -206,7 +214,7 @@ uint8_t tern_log_next(struct tern_log_cursor *cursor)
         if (kind == ENTRY_CHUNK && !cursor->headed)
             continue;
         if (kind >= ENTRY_MARK) {
-            if (cursor->is.word[WORD_GENERATION] < cursor->generation) {
+            if (!cursor->headed && cursor->is.word[WORD_GENERATION] < cursor->generation) {
                 cursor->at = cursor->limit;
                 continue;
             }
@@ -230,6 +238,7 @@ uint32_t tern_log_lost(struct tern_log_cursor *cursor, bool is_new)
     int status = begin_chunk(cursor, &walk, cursor->torn);
     if (!is_new && (status != TERN_OK || walk.first != cursor->log->pending))
         return 0;
+    cursor->settled = 0;
     walk.offset = 0;
     walk.first = walk.sequence = 0;
     walk.format = cursor->log->unit_log2;

@@ -73,6 +73,7 @@ struct tern_log_cursor {
     uint32_t wanted;     /* the sequence behind a segment whose CRC is asked for */
     uint32_t entry;      /* address of the entry */
     uint32_t generation; /* of the newest mark or note passed */
+    uint32_t settled;    /* what the sector's last note calls committed: up to there */
     uint32_t border;     /* a sequence where a commit ended, as far as the search has seen */
     union {
         uint32_t word[NOTE_WORDS]; /* of a mark or note */

@@ -112,7 +112,7 @@ static void abort_lane(struct tern_lane *lane)
 
 /* Programs the segment that is due. TERN_E_FULL: it waits on, because the sector that its chunk was meant for is used otherwise. Any
  * other failure forgets what was not committed, so that neither a part of a batch nor a sequence used twice can remain.
- * A chunk that spills is full, and closed. */
+ * A chunk that spills is full, and closed; the log says of others that they are done. */
 static int program_due(struct tern_lane *lane)
 {
     uint8_t due = lane->due;
@@ -123,7 +123,7 @@ static int program_due(struct tern_lane *lane)
         return status;
     if (status < 0)
         abort_lane(lane);
-    else if (due == DUE_SPILL)
+    else if (due == DUE_SPILL || lane->log.capacity == 0)
         close_chunk(lane);
     lane->due = DUE_NOTHING;
     return status;

@@ -197,6 +197,8 @@ int rig_commit(struct rig *rig)
         rig->before = rig->next;
         rig->next = rig->maybe = rig->tail;
         rig->in_batch = false;
+        if (rig->log.capacity == 0)
+            tern_chunk_close(&rig->chunk);
         note_epoch(rig);
     }
     return status;
@@ -286,6 +288,9 @@ static bool check_chunk(struct rig *rig, const struct tern_log_chunk *found, uin
     uint8_t data[TERN_CHUNK_MAX];
     struct tern_walk walk;
     struct tern_segment segment;
+    uint32_t sector = rig->nor->flash.sector_size;
+    if (found->address % sector + found->size > sector - rig->log.kept)
+        return fail(rig, "a chunk stands where only notes may");
     if (tern_log_read(&rig->log, found, 0, data, found->size) != TERN_OK)
         return fail(rig, "a chunk that was found cannot be read");
     if (tern_walk_begin(&walk, tern_source_memory(data), found->size) != TERN_OK)

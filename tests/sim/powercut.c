@@ -114,6 +114,7 @@ struct life {
     unsigned steps;
     unsigned deep;  /* of them, so many are cut twice */
     uint32_t first; /* sequence to begin with, where it is not 1 */
+    bool moves;     /* chunks of many commits are programmed again, behind an epoch's note or for a failure */
 };
 
 static const struct life *life;
@@ -134,15 +135,34 @@ static void violation(const char *what)
         snprintf(result.first, sizeof(result.first), "%s: %s%s: %s", story, details[0], details[1], what);
 }
 
-enum action { PUT, PUT_THREE, SPILL, BATCH, ABORTED, SERVICE, ACK, EPOCH, OTHER_TABLE, START };
+enum action {
+    PUT,
+    PUT_THREE,
+    SPILL,
+    BATCH,
+    ABORTED,
+    SERVICE,
+    ACK,
+    EPOCH,
+    OTHER_TABLE,
+    START,
+    FAIL,
+    EPOCH_AMID
+};
+
+#define ACTIONS 28u
 
 static enum action action_of(unsigned step)
 {
-    static const enum action actions[] = {
+    static const enum action usual[ACTIONS] = {
         PUT, SERVICE, PUT, PUT_THREE, OTHER_TABLE, SERVICE, BATCH,     PUT,        START, SERVICE,
         PUT, ABORTED, PUT, ACK,       SERVICE,     EPOCH,   PUT,       SERVICE,    SPILL, ABORTED,
         PUT, START,   PUT, SERVICE,   ACK,         SERVICE, PUT_THREE, OTHER_TABLE};
-    return actions[step % (sizeof(actions) / sizeof(actions[0]))];
+    static const enum action moving[ACTIONS] = {SERVICE, PUT,     PUT,     PUT,     EPOCH, PUT,   PUT,
+                                                SERVICE, FAIL,    ACK,     SERVICE, PUT,   PUT,   PUT_THREE,
+                                                FAIL,    PUT,     SERVICE, ACK,     PUT,   PUT,   EPOCH_AMID,
+                                                PUT,     SERVICE, START,   PUT,     PUT,   EPOCH, PUT};
+    return life->moves ? moving[step % ACTIONS] : usual[step % ACTIONS];
 }
 
 static void put_rows(struct rig *rig, unsigned rows, unsigned table)
@@ -150,6 +170,16 @@ static void put_rows(struct rig *rig, unsigned rows, unsigned table)
     while (rows-- != 0)
         if (rig_put(rig, table) < 0)
             return;
+}
+
+/* The second program from here on: of a commit that is a segment's rest. */
+static void fail_next(struct nor *nor, unsigned fault)
+{
+    if (nor->fail_at[NOR_PROGRAM] != 0)
+        return;
+    nor->fail_at[NOR_PROGRAM] = nor->counts[NOR_PROGRAM] + 2;
+    nor->fail_count = 1;
+    nor->fault = (enum nor_fault)fault;
 }
 
 static void act(struct rig *rig, enum action action)
@@ -187,6 +217,15 @@ static void act(struct rig *rig, enum action action)
     case EPOCH:
         (void)rig_set_epoch(rig);
         return;
+    case EPOCH_AMID:
+        put_rows(rig, 1, 0);
+        (void)rig_set_epoch(rig);
+        put_rows(rig, 1, 0);
+        break;
+    case FAIL:
+        put_rows(rig, 1, 0);
+        fail_next(rig->nor, rig->next % 3);
+        break;
     case START:
         (void)rig_mount(rig);
         return;
@@ -618,22 +657,27 @@ static void all_but_cuts(void)
 }
 
 static const struct life lives[] = {
-    {256, 3, 1, 64, false, true, 56, 28, 0},
-    {320, 3, 4, 64, false, true, 56, 28, 0},
-    {384, 3, 8, 80, true, true, 56, 28, 0},
-    {448, 3, 16, 128, true, true, 56, 28, 0},
-    {640, 3, 32, 160, true, true, 56, 28, 0},
-    {512, 2, 1, 96, false, true, 84, 0, 0},
-    {512, 4, 2, 128, false, true, 84, 0, 0},
-    {1024, 3, 8, 256, false, true, 84, 0, 0},
-    {4096, 2, 1, 512, false, true, 84, 0, 0},
-    {256, 3, 2, 64, true, false, 84, 14, 0},
-    {128, 4, 1, 64, false, true, 84, 0, 0},
-    {128, 3, 4, 64, true, true, 56, 0, 0},
-    {512, 3, 4, 96, false, true, 84, 0, 0x80000000u - 20},
-    {192, 3, 8, 64, false, true, 56, 0, 0},
-    {256, 2, 16, 64, true, true, 56, 0, 0},
-    {2048, 2, 32, 512, false, false, 56, 0, 0},
+    {256, 3, 1, 64, false, true, 56, 28, 0, false},
+    {320, 3, 4, 64, false, true, 56, 28, 0, false},
+    {384, 3, 8, 80, true, true, 56, 28, 0, false},
+    {448, 3, 16, 128, true, true, 56, 28, 0, false},
+    {640, 3, 32, 160, true, true, 56, 28, 0, false},
+    {512, 2, 1, 96, false, true, 84, 0, 0, false},
+    {512, 4, 2, 128, false, true, 84, 0, 0, false},
+    {1024, 3, 8, 256, false, true, 84, 0, 0, false},
+    {4096, 2, 1, 512, false, true, 84, 0, 0, false},
+    {256, 3, 2, 64, true, false, 84, 14, 0, false},
+    {128, 4, 1, 64, false, true, 84, 0, 0, false},
+    {128, 3, 4, 64, true, true, 56, 0, 0, false},
+    {512, 3, 4, 96, false, true, 84, 0, 0x80000000u - 20, false},
+    {192, 3, 8, 64, false, true, 56, 0, 0, false},
+    {256, 2, 16, 64, true, true, 56, 0, 0, false},
+    {2048, 2, 32, 512, false, false, 56, 0, 0, false},
+    {256, 4, 1, 128, false, false, 56, 28, 0, true},
+    {384, 3, 4, 128, false, true, 56, 0, 0, true},
+    {512, 3, 8, 160, true, true, 56, 0, 0, true},
+    {1280, 3, 32, 512, true, true, 56, 0, 0, true},
+    {128, 4, 1, 64, false, true, 56, 0, 0, true},
 };
 
 static void run_share(unsigned worker, unsigned workers, double seconds)

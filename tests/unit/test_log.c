@@ -225,6 +225,136 @@ static void a_torn_note_is_passed_over_wherever_it_stands(void)
                     tear_a_note(unit, records, starts, operation);
 }
 
+/* A chunk of seven commits stands again with its eighth, behind an epoch's note, or in the next sector because a program failed; and the power
+ * is cut in that. Whether there was so much to cut. */
+static bool tear_a_copy(uint8_t unit, bool fails, uint32_t change, enum nor_tear tear, uint32_t extent)
+{
+    struct nor nor;
+    struct rig rig;
+    start(&nor, &rig, 1280, 3, unit, 320);
+    for (int i = 0; i < 7; i++)
+        put_one(&rig);
+    CHECK_EQ(rig_service(&rig), TERN_OK);
+    if (!fails)
+        CHECK_EQ(rig_set_epoch(&rig), TERN_OK);
+    CHECK_EQ(rig_put(&rig, 0), TERN_OK);
+    nor_start(&nor);
+    nor.cut_at = change;
+    nor.tear = tear;
+    nor.extent = extent;
+    nor.fail_at[NOR_PROGRAM] = fails ? 2 : 0;
+    nor.fail_count = 1;
+    nor.fault = NOR_NOTHING;
+    (void)rig_commit(&rig);
+    bool is_cut = nor.off && extent <= nor.last_size;
+    nor_start(&nor);
+    CHECK_EQ(rig_mount(&rig), TERN_OK);
+    check(&rig);
+    put_one(&rig);
+    check(&rig);
+    stop(&nor, &rig);
+    return is_cut;
+}
+
+static void a_torn_copy_of_a_chunk_takes_no_committed_record_along(void)
+{
+    for (uint8_t unit = 1; unit <= 32; unit = (uint8_t)(unit * 2))
+        for (unsigned way = 0; way < 4; way++)
+            for (uint32_t change = 1; change < 12; change++)
+                for (uint32_t extent = 0;
+                     tear_a_copy(unit, way >= 2, change, way % 2 == 0 ? NOR_PREFIX : NOR_SUFFIX, extent);)
+                    extent++;
+}
+
+/* What has been torn in the place of its head is room that a sector does not have for a chunk. */
+static void a_sector_whose_head_was_torn_takes_a_smaller_chunk(void)
+{
+    for (uint32_t extent = 1; extent < 29; extent += 9) {
+        struct nor nor;
+        struct rig rig;
+        start(&nor, &rig, 256, 4, 1, 128);
+        CHECK_EQ(rig_service(&rig), TERN_OK);
+        CHECK_EQ(rig_put(&rig, 0), TERN_OK);
+        nor_start(&nor);
+        nor.cut_at = 2; /* the head's rest */
+        nor.tear = NOR_PREFIX;
+        nor.extent = extent;
+        CHECK(rig_commit(&rig) < 0);
+        nor_start(&nor);
+        CHECK_EQ(rig_mount(&rig), TERN_OK);
+        for (int i = 0; i < 30; i++) {
+            put_one(&rig);
+            check(&rig);
+        }
+        CHECK_EQ(rig.log.stats.retired, 0);
+        stop(&nor, &rig);
+    }
+}
+
+/* The epoch then stands behind the chunks of the sector before. */
+static void an_epoch_behind_a_head_that_failed_is_in_force_after_a_start(void)
+{
+    struct nor nor;
+    struct rig rig;
+    start(&nor, &rig, 256, 4, 1, 128);
+    put_one(&rig);
+    CHECK_EQ(rig_set_epoch(&rig), TERN_OK);
+    while (rig.log.newest == 0)
+        put_one(&rig);
+    rig_acknowledge(&rig, 0);
+    CHECK_EQ(rig_service(&rig), TERN_OK);
+    rig.log.flags |= LOG_MOVE;
+    CHECK_EQ(rig_put(&rig, 0), TERN_OK);
+    nor_start(&nor);
+    nor.fail_at[NOR_PROGRAM] = 3; /* the head's second copy */
+    nor.fail_count = 1;
+    nor.fault = NOR_ERROR;
+    CHECK_EQ(rig_commit(&rig), TERN_E_FULL);
+    rig_abort(&rig);
+    nor_start(&nor);
+    CHECK_EQ(rig_set_epoch(&rig), TERN_OK);
+    CHECK_EQ(rig_mount(&rig), TERN_OK);
+    CHECK_EQ(rig.log.epochs[0].epoch, 16);
+    check(&rig);
+    put_one(&rig);
+    check(&rig);
+    stop(&nor, &rig);
+}
+
+/* A power cut leaves a first unit that reads as erased. Behind a program that had done nothing it would not be where a start looks for it. */
+static void fail_and_cut(enum nor_tear tear, uint32_t cut_at)
+{
+    struct nor nor;
+    struct rig rig;
+    start(&nor, &rig, 1024, 3, 1, 128);
+    put_one(&rig);
+    nor_start(&nor);
+    nor.fail_at[NOR_PROGRAM] = 1;
+    nor.fail_count = 1;
+    nor.fault = NOR_NOTHING;
+    CHECK_EQ(rig_set_epoch(&rig), TERN_E_FULL);
+    nor_start(&nor);
+    nor.cut_at = cut_at;
+    nor.tear = tear;
+    (void)rig_set_epoch(&rig);
+    nor_start(&nor);
+    CHECK_EQ(rig_mount(&rig), TERN_OK);
+    if (rig_set_epoch(&rig) == TERN_E_FULL) {
+        CHECK_EQ(rig_service(&rig), TERN_OK);
+        CHECK_EQ(rig_set_epoch(&rig), TERN_OK);
+    }
+    put_one(&rig);
+    check(&rig);
+    stop(&nor, &rig);
+}
+
+static void nothing_stands_behind_a_program_that_left_nothing(void)
+{
+    for (unsigned tear = NOR_PREFIX; tear <= NOR_RISING; tear++)
+        for (uint32_t cut_at = 1; cut_at < 6; cut_at++)
+            fail_and_cut((enum nor_tear)tear, cut_at);
+}
+
 static void mount_reads_no_more_than_is_documented(void)
 {
     struct nor nor;
@@ -812,6 +942,10 @@ int main(int argc, char **argv)
     RUN(garbage_longer_than_a_chunk_takes_no_record_along);
     RUN(chunks_in_a_sector_without_a_head_are_told_as_lost);
     RUN(a_torn_note_is_passed_over_wherever_it_stands);
+    RUN(a_torn_copy_of_a_chunk_takes_no_committed_record_along);
+    RUN(a_sector_whose_head_was_torn_takes_a_smaller_chunk);
+    RUN(an_epoch_behind_a_head_that_failed_is_in_force_after_a_start);
+    RUN(nothing_stands_behind_a_program_that_left_nothing);
     RUN(mount_reads_no_more_than_is_documented);
     RUN(every_call_keeps_to_its_number_of_port_calls);
     RUN(the_oldest_are_dropped_and_counted);
