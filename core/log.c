@@ -266,7 +266,6 @@ static int place(struct tern_log *log, const struct tern_chunk *chunk)
     int status = moves ? open_sector(log) : emit_notes(log, (log->flags & LOG_NOTE_DUE) != 0);
     for (uint8_t i = 0; i < chunk->table_count && status == TERN_OK; i++)
         status = emit_schema(log, chunk->tables[i]);
-    log->programmed = 0;
     return status;
 }
 
@@ -331,11 +330,16 @@ int tern_log_open(struct tern_log *log, const struct tern_table *table, uint32_t
 int tern_log_append(struct tern_log *log, const struct tern_chunk *chunk, bool commit)
 {
     int status;
+    uint32_t old = log->programmed;
     uint8_t tries = SECTORS_TRIED;
+    bool is_copy;
     do {
         status = log->flags & LOG_PLACED ? TERN_OK : place(log, chunk);
+        is_copy = (log->flags & LOG_PLACED) == 0 && old != 0;
+        if (is_copy && status == TERN_OK)
+            status = emit(log, chunk->data, old);
         if (status == TERN_OK)
-            status = emit(log, chunk->data + log->programmed, (uint32_t)chunk->size - log->programmed);
+            status = emit(log, chunk->data + old, chunk->size - old);
         if (status != TERN_E_FLASH)
             break;
         log->stats.retired++;
@@ -343,7 +347,6 @@ int tern_log_append(struct tern_log *log, const struct tern_chunk *chunk, bool c
     } while (--tries != 0);
     if (status != TERN_OK)
         return status;
-    bool is_copy = log->programmed == 0 && chunk->first < log->pending;
     log->flags |= LOG_PLACED;
     log->programmed = chunk->size;
     log->pending = chunk->first + chunk->rows;
@@ -356,7 +359,7 @@ int tern_log_append(struct tern_log *log, const struct tern_chunk *chunk, bool c
 
 void tern_log_close(struct tern_log *log)
 {
-    log->capacity = 0;
+    log->capacity = log->programmed = 0;
     log->flags &= (uint8_t) ~(LOG_PLACED | LOG_MOVE);
 }
 

@@ -198,7 +198,7 @@ uint8_t tern_log_scan(struct tern_log_cursor *cursor)
 }
 
 /* The same through all sectors up to the newest. One that could not be erased when its turn came has an older generation than those before
- * it, and is passed over. */
+ * it, and is passed over. A sector's generation is that of its first mark or note: a later note may have that of a sector given up. */
 uint8_t tern_log_next(struct tern_log_cursor *cursor)
 {
     for (;;) {
@@ -213,8 +213,8 @@ uint8_t tern_log_next(struct tern_log_cursor *cursor)
         /* What half-done erases left in a sector that was given up is no part of the log: neither mark nor note stands before it. */
         if (kind == ENTRY_CHUNK && !cursor->headed)
             continue;
-        if (kind >= ENTRY_MARK) {
-            if (!cursor->headed && cursor->is.word[WORD_GENERATION] < cursor->generation) {
+        if (kind >= ENTRY_MARK && !cursor->headed) {
+            if (cursor->is.word[WORD_GENERATION] < cursor->generation) {
                 cursor->at = cursor->limit;
                 continue;
             }

@@ -286,7 +286,7 @@ struct tern_log {
     uint8_t note;        /* bytes of a mark or note */
     uint8_t kept;        /* bytes at the end of a sector, for notes alone; 0: the sectors are small */
     uint16_t capacity;   /* the most the open chunk may grow to; 0: none is open */
-    uint16_t programmed; /* its bytes in flash */
+    uint16_t programmed; /* of it, what has been programmed, be it elsewhere */
     uint16_t reach;      /* no chunk in the newest sector is larger */
     const struct tern_flash *flash;
     uint32_t unit;               /* bytes */
