@@ -197,6 +197,62 @@ static void asking_again_begins_at_the_head(void)
     tern_decoder_close(decoder);
 }
 
+/* ---- What is no chunk ------------------------------------------------------------------------------------------------------------------ */
+
+static const struct tern_schema *no_schema(void *context, uint32_t hash)
+{
+    (void)context;
+    (void)hash;
+    return NULL;
+}
+
+static void what_cannot_be_decoded_says_why_and_gives_nothing_of_it(void)
+{
+    struct tern_decoder *decoder = tern_decoder_open();
+    for (unsigned packed = 0; packed < 2; packed++) {
+        struct tern_decode_place place = {0};
+        struct seen seen = {0};
+        struct tern_decode_to to = {&seen, 0, no_schema, record, bad, commit, NULL};
+        make(&chunks[0], packed);
+        size_t size = chunks[0].ends[SEGMENTS - 1];
+        CHECK_EQ(tern_decode_chunk(decoder, &place, chunks[0].bytes, size, 0, &to), TERN_E_SCHEMA);
+        CHECK(seen.records == 0 && place.size == 0);
+        to.schema = schema;
+        CHECK_EQ(tern_decode_chunk(decoder, NULL, chunks[0].bytes, size - 1, 0, &to), TERN_E_CORRUPT);
+        CHECK_EQ(tern_decode_chunk(decoder, NULL, chunks[0].bytes, 0, 0, &to), TERN_E_CORRUPT);
+        CHECK_EQ(tern_decode_chunk(decoder, NULL, chunks[0].bytes, 1, 0, &to), TERN_E_CORRUPT);
+        memset(&seen, 0, sizeof seen);
+        chunks[0].bytes[chunks[0].ends[5] - 1] ^= 1; /* a CRC */
+        CHECK_EQ(tern_decode_chunk(decoder, &place, chunks[0].bytes, size, 0, &to), TERN_E_CORRUPT);
+        CHECK_EQ(place.size, 0);
+        chunks[0].bytes[chunks[0].ends[5] - 1] ^= 1;
+        chunks[0].bytes[0] ^= 0xFF; /* a version of later */
+        int status = tern_decode_chunk(decoder, NULL, chunks[0].bytes, size, 0, &to);
+        CHECK(status == TERN_E_FORMAT || status == TERN_E_CORRUPT);
+        tern_decode_place_free(&place);
+    }
+    tern_decoder_close(decoder);
+}
+
+/* The place that was left behind a longer chunk is not that of a shorter one. */
+static void a_chunk_that_became_shorter_is_decoded_from_its_head(void)
+{
+    struct tern_decoder *decoder = tern_decoder_open();
+    for (unsigned packed = 0; packed < 2; packed++) {
+        struct tern_decode_place place = {0};
+        struct seen seen = {0}, whole = {0}, shorter = {0};
+        make(&chunks[0], packed);
+        CHECK_EQ(decode(decoder, &place, &chunks[0], SEGMENTS - 1, 0, &seen), TERN_OK);
+        CHECK_EQ(decode(decoder, &place, &chunks[0], 9, UINT32_MAX, &shorter), TERN_OK);
+        CHECK_EQ(shorter.records, 0);
+        CHECK_EQ(decode(decoder, &place, &chunks[0], 9, 0, &shorter), TERN_OK);
+        CHECK_EQ(decode(decoder, NULL, &chunks[0], 9, 0, &whole), TERN_OK);
+        CHECK(shorter.records == whole.records && shorter.digest == whole.digest);
+        tern_decode_place_free(&place);
+    }
+    tern_decoder_close(decoder);
+}
+
 int main(int argc, char **argv)
 {
     seed = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
@@ -205,5 +261,7 @@ int main(int argc, char **argv)
     schemas[1].table = tables[0][1];
     RUN(chunks_that_grow_in_turns);
     RUN(asking_again_begins_at_the_head);
+    RUN(what_cannot_be_decoded_says_why_and_gives_nothing_of_it);
+    RUN(a_chunk_that_became_shorter_is_decoded_from_its_head);
     return test_report();
 }

@@ -5,6 +5,8 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "../../core/bytes.h"
+#include "../../core/crc32c.h"
 #include "../../host/import.h"
 #include "../../host/import_retry.h"
 #include "../../host/sql/sqlite_api.h"
@@ -1191,6 +1193,39 @@ static void a_sum_beyond_64_bits_refuses_the_record_that_leads_there(void)
     done();
 }
 
+/* Three commits; the payload of the second is spoilt before its CRC is made: a fault in a device's firmware. */
+static void records_that_are_no_csv_become_a_gap_and_the_others_go_in(void)
+{
+    struct chunk_bytes made;
+    uint32_t ends[4] = {0};
+    fresh();
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    chunks_open(&made, 1);
+    for (uint32_t i = 0; i < 3; i++) {
+        chunks_put(&made, &chunks_table, 10 * i + 1, "n");
+        chunks_put(&made, &chunks_table, 10 * i + 2, "spoil");
+        tern_chunk_finish(&made.chunk, true, false);
+        ends[i + 1] = made.chunk.size;
+    }
+    uint8_t *spoil = made.bytes + ends[2] - 4 - strlen("spoil\n");
+    CHECK(memcmp(spoil, "spoil\n", 6) == 0);
+    memcpy(spoil, "\"poil\n", 6); /* a quote that does not end */
+    for (uint32_t i = 1, crc = 0; i <= 3; i++) {
+        crc = tern_crc32c(crc, made.bytes + ends[i - 1], ends[i] - 4 - ends[i - 1]);
+        tern_store32(made.bytes + ends[i] - 4, crc);
+    }
+    CHECK_EQ(chunks_send(stage, range, &made, 0), TERN_HOST_OK);
+    CHECK_EQ(range->taken.next, 7);
+    drain();
+    CHECK_TEXT(last_event, "records-undecodable");
+    CHECK(strstr(last_fields, "records 4 to 4 of epoch") != NULL &&
+          strstr(last_fields, "a fault in the firmware") != NULL);
+    CHECK_TEXT(ask("SELECT group_concat(at) FROM climate"), "1,2,11,21,22");
+    CHECK_TEXT(ask("SELECT group_concat(first || '-' || last || ' ' || reason) FROM tern_gap"),
+               "4-4 rejected");
+    done();
+}
+
 static void a_locked_database_is_waited_for(void)
 {
     struct chunk_bytes made;
@@ -1378,6 +1413,7 @@ int main(void)
     RUN_OR_SKIP(of_combined_records_only_the_refused_one_is_left_out);
     RUN_OR_SKIP(records_that_are_refused_only_when_combined_go_in_one_by_one);
     RUN_OR_SKIP(a_sum_beyond_64_bits_refuses_the_record_that_leads_there);
+    RUN_OR_SKIP(records_that_are_no_csv_become_a_gap_and_the_others_go_in);
     RUN_OR_SKIP(a_locked_database_is_waited_for);
     RUN_OR_SKIP(a_table_that_the_database_refuses_holds_only_its_own_records);
     RUN_OR_SKIP(a_library_call_that_fails_at_any_place_changes_nothing);
