@@ -1226,6 +1226,62 @@ static void records_that_are_no_csv_become_a_gap_and_the_others_go_in(void)
     done();
 }
 
+/* Turns a byte of the text around, wherever the journal holds it. */
+static void spoil_journal(const char *text)
+{
+    static uint8_t bytes[65536];
+    FILE *file = fopen(folder_path("stage/journal-00000001.tern"), "r+b");
+    size_t size = fread(bytes, 1, sizeof bytes, file), found = 0;
+    for (size_t i = 0; i + strlen(text) < size; i++)
+        if (memcmp(bytes + i, text, strlen(text)) == 0) {
+            fseek(file, (long)i, SEEK_SET);
+            fputc(bytes[i] ^ 0x20, file);
+            found++;
+        }
+    fclose(file);
+    CHECK_EQ(found, 1);
+}
+
+/* The journal's own bytes are damaged. Without its end a batch is a gap; one that ends and has lost an entry before holds its range, for what
+ * is there of it is never dropped. Other devices go on. */
+static void a_batch_of_which_the_journal_has_lost_an_entry_never_appears_in_part(void)
+{
+    static const char *const notes[] = {"before", "first", "second", "third", "behind"};
+    for (unsigned spoilt = 1; spoilt <= 3; spoilt++) {
+        struct tern_import_status status;
+        struct chunk_bytes made;
+        fresh();
+        tern_import_close(import);
+        struct tern_stage_range *range = chunks_device(stage, "dev1");
+        for (uint32_t i = 0; i < 5; i++) {
+            chunks_open(&made, 1 + i);
+            chunks_put(&made, &chunks_table, i, notes[i]);
+            tern_chunk_finish(&made.chunk, i == 0 || i >= 3, i >= 1 && i <= 3);
+            CHECK_EQ(chunks_send(stage, range, &made, 0), TERN_HOST_OK);
+            CHECK_EQ(tern_stage_sync(stage), TERN_HOST_OK);
+        }
+        range = chunks_device(stage, "dev2");
+        chunks_fill(&made, 1, 5);
+        CHECK_EQ(chunks_send(stage, range, &made, 0), TERN_HOST_OK);
+        CHECK_EQ(tern_stage_sync(stage), TERN_HOST_OK);
+        tern_stage_close(stage);
+        spoil_journal(notes[spoilt]);
+        open_stage();
+        open_import(0);
+        drain();
+        tern_import_status(import, &status);
+        CHECK_EQ(status.held, spoilt < 3);
+        CHECK_TEXT(last_event, spoilt < 3 ? "records-held" : "journal-corrupt");
+        CHECK(spoilt == 3 || strstr(last_fields, "cannot be put together") != NULL);
+        CHECK_TEXT(ask("SELECT group_concat(note) FROM climate WHERE device='dev1'"),
+                   spoilt < 3 ? "before" : "before,behind");
+        CHECK_TEXT(ask("SELECT group_concat(first || '-' || last || ' ' || reason) FROM tern_gap"),
+                   spoilt < 3 ? "NULL" : "2-4 damaged");
+        CHECK_TEXT(ask("SELECT count(*) FROM climate WHERE device='dev2'"), "5");
+        done();
+    }
+}
+
 static void a_locked_database_is_waited_for(void)
 {
     struct chunk_bytes made;
@@ -1414,6 +1470,7 @@ int main(void)
     RUN_OR_SKIP(records_that_are_refused_only_when_combined_go_in_one_by_one);
     RUN_OR_SKIP(a_sum_beyond_64_bits_refuses_the_record_that_leads_there);
     RUN_OR_SKIP(records_that_are_no_csv_become_a_gap_and_the_others_go_in);
+    RUN_OR_SKIP(a_batch_of_which_the_journal_has_lost_an_entry_never_appears_in_part);
     RUN_OR_SKIP(a_locked_database_is_waited_for);
     RUN_OR_SKIP(a_table_that_the_database_refuses_holds_only_its_own_records);
     RUN_OR_SKIP(a_library_call_that_fails_at_any_place_changes_nothing);
