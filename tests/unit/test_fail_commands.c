@@ -4,6 +4,7 @@
 #include "../test.h"
 
 #include "../../host/import.h"
+#include "../../host/journal.h"
 #include "../fail/fail_each.h"
 
 #define WAIT 20000
@@ -116,6 +117,69 @@ static void an_audit_tells_held_older_and_differing_rows(void)
     CHECK(strstr(said, "log: the row of dev1") != NULL && strstr(said, "has other values") != NULL);
     CHECK(strstr(said, "counters: the row of dev1") != NULL && strstr(said, "is missing") != NULL);
     CHECK(strstr(said, "climate: the row of dev") != NULL);
+}
+
+/* Some hundred records of dev1, of which the journal has the newest alone. */
+static void prepare_trimmed(void)
+{
+    static struct chunk_bytes made;
+    struct tern_journal_limits limits = {.bytes = 1};
+    folder_fresh();
+    struct tern_stage_config config = {.directory = folder_path("stage"), .file_bytes = 1500};
+    setenv("TMPDIR", folder, 1);
+    CHECK_EQ(tern_stage_open(&stage, &config), TERN_HOST_OK);
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    CHECK_EQ(chunks_schema(stage, range->device, &counters), TERN_HOST_OK);
+    for (uint32_t i = 0; i < 40; i++) {
+        chunks_open(&made, 1 + 3 * i);
+        chunks_put(&made, &chunks_table, i, "n");
+        chunks_put(&made, &chunks_table, 1000 + i, "n");
+        put(&made, &counters, TERN_OP_PUT, tern_int(i % 4), tern_int(1), tern_null(), tern_null());
+        finish(&made, range, true, false);
+        CHECK_EQ(tern_stage_sync(stage), TERN_HOST_OK);
+    }
+    drain("out.db");
+    limits.position = tern_stage_end(stage);
+    CHECK(tern_stage_trim(stage, &limits) != 0);
+    tern_stage_close(stage);
+}
+
+/* What the journal no longer has is not called a difference, and what rules made of it neither; what it has is. */
+static void an_audit_passes_over_what_the_journal_no_longer_has(void)
+{
+    prepare_trimmed();
+    EXPECT("audit --stage @/stage --sink sqlite:@/out.db", 0, " 0 differences");
+    CHECK(strstr(said, "climate: ") != NULL &&
+          strstr(said, " older rows than the journal has were not compared)") != NULL);
+    execute("UPDATE climate SET note='other' WHERE at IN (0, 1039); DELETE FROM counters WHERE id=3");
+    CHECK_EQ(run("audit --stage @/stage --sink sqlite:@/out.db"), 1);
+    CHECK(strstr(said, "record 119) has other values") != NULL &&
+          strstr(said, "counters: the row of dev1") != NULL);
+    CHECK(strstr(said, " 2 differences") != NULL);
+    EXPECT("status --stage @/stage", 0, "dev1");
+}
+
+/* The reference cannot be given what no destination takes: the audit does not end as if all was compared. */
+static void an_audit_tells_of_ranges_that_cannot_be_brought_in(void)
+{
+    static struct chunk_bytes made;
+    prepare();
+    CHECK_EQ(tern_stage_open(&stage, &(struct tern_stage_config){.directory = folder_path("stage")}),
+             TERN_HOST_OK);
+    struct tern_stage_range *range = chunks_device(stage, "dev7");
+    static const struct tern_column columns[] = {{"n", TERN_U8, TERN_MAX}};
+    static const struct tern_table table = TERN_TABLE("marks", TERN_APPEND, columns);
+    CHECK_EQ(chunks_schema(stage, range->device, &table), TERN_HOST_OK);
+    chunks_open(&made, 1);
+    put(&made, &table, TERN_OP_PUT, tern_int(1), tern_null(), tern_null(), tern_null());
+    finish(&made, range, true, false);
+    CHECK_EQ(tern_stage_sync(stage), TERN_HOST_OK);
+    drain("out.db");
+    tern_stage_close(stage);
+    int status = run("audit --stage @/stage --sink sqlite:@/out.db");
+    if (!CHECK(status == 1 &&
+               strstr(said, " 0 differences; 1 ranges cannot be brought in and were not compared") != NULL))
+        printf("    status %d, %s%s\n", status, said, complained);
 }
 
 static void refused_records_are_retried_by_the_command(void)
@@ -504,6 +568,8 @@ int main(void)
     RUN_OR_SKIP(what_is_missing_is_said);
     RUN_OR_SKIP(words_that_cannot_be_right_are_said);
     RUN_OR_SKIP(an_audit_tells_held_older_and_differing_rows);
+    RUN_OR_SKIP(an_audit_passes_over_what_the_journal_no_longer_has);
+    RUN_OR_SKIP(an_audit_tells_of_ranges_that_cannot_be_brought_in);
     RUN_OR_SKIP(refused_records_are_retried_by_the_command);
     RUN_OR_SKIP(lines_of_rejects_that_are_none_stay_as_they_are);
     RUN_OR_SKIP(a_line_that_is_mended_wrongly_is_refused_again);
