@@ -26,7 +26,8 @@ struct tern_keeper {
     uint32_t restored[TERN_FANOUT_MAX];
     unsigned ticks;
     bool alarmed; /* the disk is more than 80 % full */
-    bool holding;
+    bool full;    /* its reserve is reached */
+    bool holding; /* and nothing more is taken */
     bool changed;
 };
 
@@ -67,7 +68,7 @@ static void look_at_import(struct tern_keeper *keeper, size_t index)
     keeper->restored[index] = status.restored;
     keeper->rejected[index] = status.rejected;
     bool caught_up = entry->cursor >= tern_stage_oldest(keeper->config.stage);
-    if (entry->state == TERN_FANOUT_DETACHED && caught_up && !keeper->holding) {
+    if (entry->state == TERN_FANOUT_DETACHED && caught_up && !keeper->full) {
         entry->state = TERN_FANOUT_ACTIVE;
         keeper->changed = true;
         report_entry(keeper, TERN_INFO, "destination-attached", entry,
@@ -171,6 +172,7 @@ static void watch_disk(struct tern_keeper *keeper)
     if (statvfs(keeper->directory, &disk) != 0)
         return;
     bool full = (uint64_t)disk.f_bavail * disk.f_frsize < reserve;
+    keeper->full = full;
     if (full && (trim(keeper, true) != 0 || detach(keeper)))
         return; /* the next tick sees what it brought */
     hold(keeper, &disk, full);

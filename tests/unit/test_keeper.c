@@ -3,6 +3,8 @@
 #include "../test.h"
 
 #include <fcntl.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
 #include <time.h>
 
 #include "../../host/journal.h"
@@ -13,6 +15,28 @@
 #define WAIT       20000
 #define FILE_BYTES 8192
 #define NEVER_FULL 4096
+
+/* The disk as the keeper sees it: so many of 100 MiB are free, -1: as it is. Stands in for the C library's. */
+static int free_percent = -1;
+
+int statvfs(const char *restrict path, struct statvfs *restrict disk)
+{
+    struct statfs real;
+    (void)path;
+    memset(disk, 0, sizeof *disk);
+    disk->f_bsize = disk->f_frsize = 4096;
+    if (free_percent >= 0) {
+        disk->f_blocks = 25600;
+        disk->f_bavail = disk->f_bfree = (fsblkcnt_t)free_percent * 256;
+        return 0;
+    }
+    if (statfs(path, &real) != 0)
+        return -1;
+    disk->f_frsize = (unsigned long)real.f_bsize;
+    disk->f_blocks = real.f_blocks;
+    disk->f_bavail = disk->f_bfree = real.f_bavail;
+    return 0;
+}
 
 static struct tern_stage *stage;
 static struct tern_keeper *keeper;
@@ -427,13 +451,89 @@ static void a_destination_can_be_given_up_when_the_disk_is_full(void)
     tern_mark_free(&mark);
 }
 
+static unsigned times(const char *event)
+{
+    unsigned count = 0;
+    for (const char *at = events; (at = strstr(at, event)) != NULL; at++)
+        count++;
+    return count;
+}
+
+/* At 80 % an alarm, once, until there is room to spare; at the reserve nothing more is taken, until there is room again. */
+static void a_disk_that_fills_is_told_of_and_records_are_taken_again_when_it_has_room(void)
+{
+    struct chunk_bytes made;
+    fresh(&(struct tern_keeper_config){.reserve_bytes = 10u << 20});
+    send_rows(3);
+    drain();
+    free_percent = 21;
+    tick(1);
+    CHECK_EQ(times("disk-filling"), 0);
+    free_percent = 19;
+    tick(3);
+    CHECK_EQ(times("disk-filling"), 1);
+    free_percent = 24;
+    tick(2);
+    free_percent = 19;
+    tick(2);
+    CHECK_EQ(times("disk-filling"), 1);
+    free_percent = 26;
+    tick(1);
+    free_percent = 19;
+    tick(1);
+    CHECK_EQ(times("disk-filling"), 2);
+    CHECK_EQ(times("stage-full"), 0);
+    free_percent = 9;
+    tick(3);
+    CHECK_EQ(times("stage-full"), 1);
+    chunks_fill(&made, range->taken.next, 5);
+    CHECK_EQ(chunks_send(stage, range, &made, 0), TERN_HOST_E_SYSTEM);
+    free_percent = 11;
+    tick(3);
+    CHECK_EQ(times("stage-has-room"), 1);
+    CHECK_EQ(chunks_send(stage, range, &made, 0), TERN_HOST_OK);
+    free_percent = -1;
+    close_all();
+}
+
+/* The rule names a destination that nobody has, or one that was given up before. */
+static void with_nothing_to_give_up_records_are_held(void)
+{
+    fresh(&(struct tern_keeper_config){.reserve_bytes = 10u << 20, .when_full = "detach=csv:nobody"});
+    send_rows(3);
+    free_percent = 5;
+    tick(3);
+    CHECK(saw("stage-full") && !saw("destination-detached"));
+    free_percent = -1;
+    close_all();
+    char rule[1000];
+    snprintf(rule, sizeof rule, "detach=csv:%s", folder_path("out"));
+    fresh(&(struct tern_keeper_config){.reserve_bytes = 10u << 20, .when_full = rule});
+    send_rows(3);
+    drain();
+    free_percent = 5;
+    tick(9);
+    CHECK_EQ(times("destination-detached"), 1);
+    CHECK(saw("stage-full"));
+    free_percent = -1;
+    tick(9);
+    CHECK(saw("destination-attached"));
+    close_all();
+}
+
 static void a_rule_that_is_none_is_refused(void)
 {
     folder_fresh();
     open_stage();
-    struct tern_keeper_config config = {
-        .stage = stage, .directory = folder_path("stage"), .report = report, .when_full = "drop"};
-    CHECK_EQ(tern_keeper_open(&keeper, &config), TERN_HOST_E_ARGUMENT);
+    struct tern_keeper_config config = {.stage = stage, .directory = folder_path("stage"), .report = report};
+    static const char *const bad[] = {"drop", "detach", "detach=", "holds", ""};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        config.when_full = bad[i];
+        CHECK_EQ(tern_keeper_open(&keeper, &config), TERN_HOST_E_ARGUMENT);
+    }
+    config.when_full = "hold";
+    CHECK_EQ(tern_keeper_open(&keeper, &config), TERN_HOST_OK);
+    tern_keeper_close(keeper);
     tern_stage_close(stage);
 }
 
@@ -450,6 +550,8 @@ int main(void)
     RUN(passwords_are_not_written_down);
     RUN(a_full_disk_holds_and_goes_on);
     RUN(a_destination_can_be_given_up_when_the_disk_is_full);
+    RUN(a_disk_that_fills_is_told_of_and_records_are_taken_again_when_it_has_room);
+    RUN(with_nothing_to_give_up_records_are_held);
     RUN(a_rule_that_is_none_is_refused);
     folder_remove();
     return test_report();
