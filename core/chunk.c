@@ -27,9 +27,9 @@
 
 #define PIECE 16u /* bytes read at a time */
 
-static unsigned pad(unsigned size, uint8_t unit_log2)
+static uint32_t pad(uint32_t size, uint8_t unit_log2)
 {
-    unsigned mask = (1u << unit_log2) - 1;
+    uint32_t mask = (1u << unit_log2) - 1;
     return (size + mask) & ~mask;
 }
 
@@ -75,7 +75,7 @@ static int declare(struct tern_chunk *chunk, const struct tern_table *table)
 {
     uint8_t *payload = tern_chunk_payload(chunk);
     uint16_t front = (uint16_t)(chunk->front + HASH_SIZE + (chunk->new_tables == 0));
-    if (chunk->table_count == TERN_CHUNK_TABLES_MAX || front + CRC_SIZE + chunk->payload >= chunk->capacity)
+    if (chunk->table_count == TERN_CHUNK_TABLES_MAX || front + CRC_SIZE + chunk->payload > chunk->capacity)
         return TERN_E_TOO_BIG;
     chunk->tables[chunk->table_count] = table;
     int status = chunk->codec->declare(chunk, chunk->table_count);
@@ -147,7 +147,6 @@ void tern_chunk_finish(struct tern_chunk *chunk, bool commit, bool batch)
 void tern_chunk_close(struct tern_chunk *chunk)
 {
     chunk->size = 0;
-    chunk->rows = 0;
     chunk->segment_rows = 0;
 }
 
@@ -164,11 +163,10 @@ uint32_t tern_chunk_next(const struct tern_chunk *chunk)
 /* ---- Walking ------------------------------------------------------------------------------------------------------------- */
 
 /* Reads on by `size` bytes, which the CRC takes in, through a small buffer. Returns the first byte of the last piece. The first failure
- * stays in walk->status, and nothing is read after it. */
+ * stays in walk->status, and nothing is read after it: then it returns 1, which ends a number and is no wrong spelling of one. */
 static uint8_t take(struct tern_walk *walk, unsigned size)
 {
     uint8_t piece[PIECE];
-    piece[0] = 0;
     while (walk->status == TERN_OK && size != 0) {
         unsigned part = size < PIECE ? size : PIECE;
         walk->status = TERN_AGAIN;
@@ -178,16 +176,16 @@ static uint8_t take(struct tern_walk *walk, unsigned size)
         walk->offset = (uint16_t)(walk->offset + part);
         size -= part;
     }
-    return piece[0];
+    return walk->status == TERN_OK ? piece[0] : 1;
 }
 
 static uint32_t take_varint(struct tern_walk *walk, uint32_t byte)
 {
     uint32_t value = byte & 0x7F;
-    for (uint8_t shift = 7; (byte & 0x80) != 0 && shift < 32; shift = (uint8_t)(shift + 7)) {
+    for (uint8_t shift = 7; (byte & 0x80) != 0 && walk->status == TERN_OK; shift = (uint8_t)(shift + 7)) {
         byte = take(walk, 1);
         value |= (byte & 0x7F) << shift;
-        if (walk->status == TERN_OK && (byte == 0 || (shift == 28 && byte > 0x0F)))
+        if (byte == 0 || (shift == 28 && byte > 0x0F))
             walk->status = TERN_E_CORRUPT;
     }
     return value;
@@ -235,14 +233,14 @@ static int take_head(struct tern_walk *walk, struct tern_segment *segment)
     segment->first = walk->sequence;
     segment->tables = walk->offset;
     segment->payload = (uint16_t)(walk->offset + HASH_SIZE * tables);
-    unsigned end = pad(segment->payload + (unsigned)tag + CRC_SIZE, walk->format & FORMAT_UNIT);
+    uint32_t end = pad(segment->payload + tag + CRC_SIZE, walk->format & FORMAT_UNIT);
     segment->end = (uint16_t)end;
     if (walk->status != TERN_OK)
         return walk->status;
     if (walk->rows + count > TERN_CHUNK_ROWS_MAX || walk->tables + tables > TERN_CHUNK_TABLES_MAX ||
-        tag > TERN_CHUNK_MAX || end > TERN_CHUNK_MAX || walk->sequence + count < count)
+        end > TERN_CHUNK_MAX || walk->sequence + count < count)
         return TERN_E_CORRUPT;
-    return end > walk->limit ? TERN_AGAIN : TERN_OK;
+    return TERN_OK;
 }
 
 int tern_walk_next(struct tern_walk *walk, struct tern_segment *segment)

@@ -19,11 +19,11 @@ void tern_push_call(struct tern *tern, uint32_t wait)
     tern->wait = wait;
 }
 
+/* Where its chunk stands is 0 then: there stands a mark, and never a chunk. */
 void tern_push_begin(struct tern_sender *sender, uint32_t sequence)
 {
     memset(sender, 0, sizeof(*sender));
     sender->sequence = sender->mark = sequence;
-    sender->chunk.address = TERN_NO_ADDRESS;
 }
 
 /* Hands on what the link takes. False: there is more, and the link is busy or lost. */

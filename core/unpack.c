@@ -39,7 +39,6 @@ int tern_unpack_open(struct tern_unpack *unpack, void *models, size_t models_siz
     unpack->models_size = models_size;
     unpack->texts = texts;
     unpack->texts_size = texts_size;
-    unpack->rows = 0;
     unpack->table_count = 0;
     tern_pack_open(unpack->pack, models_size);
     tern_pack_open_text(unpack->pack, read_text);

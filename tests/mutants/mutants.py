@@ -78,7 +78,7 @@ class Bench:
         """`files`: {path: source.File}; `mutants`: {number: mutant}."""
         self.build, self.flags = build, flags
         self.tests = [test for test in TESTS if os.path.exists(f"tests/{test[0]}.c")]
-        self.stillborn, self.code = set(), {}
+        self.code = {}
         shutil.rmtree(build, ignore_errors=True)
         os.makedirs(build)
         with open(f"{build}/tests.h", "w", encoding="utf-8") as file:
@@ -96,7 +96,7 @@ class Bench:
         for test, _, _ in self.tests:
             run(["objcopy", f"--keep-global-symbol={name_of(test)}", self.object_of(f"tests/{test}.c")])
         run([CC, *self.flags, *objects, "-pthread", "-lm", "-o", f"{build}/driver"])
-        self.measure()
+        self.measure({test for mutant in mutants.values() for test, _, _ in self.fit(mutant.path)})
 
     def object_of(self, path):
         return f"{self.build}/{path.replace('/', '+')[:-2]}.o"
@@ -107,24 +107,19 @@ class Bench:
         return self.object_of(path)
 
     def compile_mutants(self, file, mutants):
-        """Those that do not compile are left out; of the others, what code they are is kept."""
+        """All of a file at once; what code each of them is, is kept. One that does not compile is a fault of source.py."""
         made = self.object_of(file.path)
-        while True:
-            text, assembly = made[:-1] + "c", made[:-1] + "s"
-            with open(text, "w", encoding="utf-8") as to:
-                to.write(file.variants(mutants))
-            command = [CC, *CORE, *self.flags, "-Icore", "-S", text, "-o", assembly]
-            if file.path == "core/crc32c.c":  # the host's is linked, which is faster; this one stands in a test
-                made = self.object_of("tests/unit/test_bytes.c")
-                command = self.bytes_command(text, assembly)
-            result = subprocess.run(command, capture_output=True, text=True, check=False)
-            if result.returncode == 0:
-                break
-            wrong = {int(number) for number in re.findall(r"^mutant:(\d+):.*error:", result.stderr, re.M)}
-            if not wrong:
-                sys.exit(result.stderr)
-            self.stillborn |= wrong
-            mutants = {number: mutant for number, mutant in mutants.items() if number not in wrong}
+        text, assembly = made[:-1] + "c", made[:-1] + "s"
+        with open(text, "w", encoding="utf-8") as to:
+            to.write(file.variants(mutants))
+        command = [CC, *CORE, *self.flags, "-Icore", "-S", text, "-o", assembly]
+        if file.path == "core/crc32c.c":  # the host's is linked, which is faster; this one stands in a test
+            made = self.object_of("tests/unit/test_bytes.c")
+            command = self.bytes_command(text, assembly)
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        if result.returncode != 0:
+            first = re.search(r"^mutant:(\d+):.*error:.*", result.stderr, re.M)
+            sys.exit(f"mutants: {described(mutants[int(first.group(1))])}: {first.group()}" if first else result.stderr)
         run([CC, *self.flags, "-c", assembly, "-o", made])
         with open(assembly, encoding="utf-8") as listing:
             self.code.update(codes(file.path, listing.read()))
@@ -138,18 +133,22 @@ class Bench:
         return [CC, *HOST, "-Itests/unit", "-Icore", *self.flags, "-DTEST_QUITS", "-Dmain=main_test_bytes", "-S",
                 f"{self.build}/test_bytes.c", "-o", assembly]
 
-    def order(self, path):
-        """The tests for a file: first those that are about it."""
+    def fit(self, path):
+        """The tests for a file."""
         name = os.path.basename(path)[:-2]
         if self.flags:
             return [test for test in self.tests if name in test[2].split() and test[0] != "sim/powercut"]
-        fit = [test for test in self.tests if test[0] not in SLOW or name in SLOW[test[0]].split()]
-        return sorted(fit, key=lambda test: (test[0] == "sim/powercut", name not in test[2].split(), self.limits[test[0]]))
+        return [test for test in self.tests if test[0] not in SLOW or name in SLOW[test[0]].split()]
 
-    def measure(self):
+    def order(self, path):
+        """The same, those first that are about it, and of them the quick ones."""
+        name = os.path.basename(path)[:-2]
+        return sorted(self.fit(path), key=lambda test: (test[0] == "sim/powercut", name not in test[2].split(), self.limits[test[0]]))
+
+    def measure(self, wanted):
         """Milliseconds of processor time that each test may take: some times what it takes, and a little."""
         self.limits = {}
-        for test, arguments, _ in self.tests:
+        for test, arguments, _ in [test for test in self.tests if test[0] in wanted]:
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
             if self.run_test(0, test, arguments, 60000) != 0:
                 sys.exit(f"mutants: {test} fails as things are")
@@ -223,15 +222,15 @@ def sample(mutants, size, seed):
 
 
 def hunt(build, jobs, files, mutants, is_plain):
-    """[(mutant, verdict)]: the test that noticed it, "compiler", "same" or None."""
+    """[(mutant, verdict)]: the test that noticed it, "same" or None."""
     numbers = dict(enumerate(mutants, 1))
     plain = Bench(build + "/plain", [], files, numbers)
-    verdicts = {number: "compiler" for number in plain.stillborn}
+    verdicts = {}
     seen = {code for key, code in plain.code.items() if isinstance(key, tuple)}
     for number in numbers:
-        if number not in verdicts and plain.code[number] in seen:
+        if plain.code[number] in seen:
             verdicts[number] = "same"
-        seen.add(plain.code.get(number))
+        seen.add(plain.code[number])
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         def judge(bench, which):
             return zip(which, pool.map(lambda number: bench.judge(number, numbers[number]), which))
@@ -245,10 +244,10 @@ def hunt(build, jobs, files, mutants, is_plain):
 
 def report(results, excused, whole, arguments):
     killed = survived = out = wrong = 0
-    by = {}
+    by, files = {}, {}
     seen = set()
     for mutant, verdict in results:
-        if verdict in ("same", "compiler"):
+        if verdict == "same":
             continue
         where = described(mutant)
         if key(mutant) in excused:
@@ -258,6 +257,8 @@ def report(results, excused, whole, arguments):
                 print(f"FAIL {where}: is said to be equivalent, and {verdict} notices it")
                 wrong += 1
             continue
+        of_file = files.setdefault(mutant.path, [0, 0])
+        of_file[verdict is None] += 1
         if verdict is None:
             survived += 1
             print(f"survived {where}")
@@ -271,10 +272,12 @@ def report(results, excused, whole, arguments):
         wrong += 1
     for test, count in sorted(by.items(), key=lambda item: -item[1]):
         print(f"killed_by_{test.replace(' ', '_')} {count} count")
+    for path, (good, bad) in sorted(files.items()):
+        print(f"mutants_killed_ratio_{path} {100 * good / (good + bad):.1f} percent")
     total = killed + survived
     percent = 100 * killed / total if total else 100
-    print(f"mutants {total} count\nmutants_survived {survived} count\nmutants_equivalent {out} count")
-    print(f"mutants_killed {percent:.1f} percent")
+    print(f"mutants {total} count\nkilled {killed} count\nsurvived {survived} count\nequivalent {out} count")
+    print(f"mutants_killed_ratio {percent:.1f} percent")
     return wrong == 0 and percent >= arguments.least
 
 
@@ -286,16 +289,18 @@ def main():
     parser.add_argument("--least", type=float, default=95)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--verbose", action="store_true")
+    parser.add_argument("--match", default="", help="those alone that hold this regular expression, as they are printed")
     parser.add_argument("--plain", action="store_true", help="without the sanitizers")
     parser.add_argument("files", nargs="*")
     arguments = parser.parse_args()
     start = time.time()
     files = {path: source.File(path) for path in arguments.files or sorted(glob.glob("core/*.c"))}
-    mutants = [mutant for file in files.values() for mutant in file.mutants]
+    mutants = [mutant for file in files.values() for mutant in file.mutants
+               if re.search(arguments.match, described(mutant))]
     excused = excuses()
     chosen = sample(mutants, arguments.sample, arguments.seed)
     good = report(hunt(arguments.build, arguments.jobs, files, chosen, arguments.plain), excused,
-                  len(chosen) == len(mutants) and not arguments.files, arguments)
+                  len(chosen) == len(mutants) and not arguments.files and not arguments.match, arguments)
     print(f"seconds {time.time() - start:.0f} count")
     return 0 if good else 1
 

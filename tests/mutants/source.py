@@ -163,6 +163,9 @@ class File:
         i = begin + 1
         while i < end:
             before = self.tokens[i - 1].text
+            if before == "{" and self.tokens[i - 2].text == "=":
+                i = closing(self.tokens, i - 1) + 1  # an initializer
+                continue
             if before in (";", "{", "}", "else", "do") or (before == ")" and self.follows_condition(i - 1)):
                 last = self.statement(i, end)
                 if last is not None:

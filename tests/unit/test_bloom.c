@@ -145,6 +145,18 @@ static void both_halves_of_the_hash_change_with_every_bit(void)
     CHECK(tern_bloom_hash(0, "", 0) == 0 && tern_bloom_hash(0, "\0", 1) != tern_bloom_hash(0, "\0\0", 2));
 }
 
+/* A product's low bits do not depend on the high ones of what was multiplied. */
+static void low_bits_of_the_hash_change_with_high_bits_of_the_key(void)
+{
+    unsigned kept[2] = {0, 0};
+    for (uint64_t key = 0; key < 1000; key++) {
+        uint64_t changed = hash_of(key) ^ hash_of(key ^ (uint64_t)1 << 63);
+        kept[0] += (changed & 0x7F) == 0;
+        kept[1] += (changed >> 32 & 0x7F) == 0;
+    }
+    CHECK(kept[0] < 100 && kept[1] < 100);
+}
+
 int main(void)
 {
     RUN(an_empty_filter_knows_nothing);
@@ -154,5 +166,6 @@ int main(void)
     RUN(a_key_added_again_takes_no_room);
     RUN(false_maybes_are_as_rare_as_the_header_says);
     RUN(both_halves_of_the_hash_change_with_every_bit);
+    RUN(low_bits_of_the_hash_change_with_high_bits_of_the_key);
     return test_report();
 }

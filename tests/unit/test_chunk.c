@@ -381,8 +381,11 @@ static void a_number_that_is_spelt_wrongly_is_damage(void)
     CHECK_EQ(walk_forged(100, &found), TERN_E_CORRUPT);
     CHECK_EQ(walk_forged(5, &found), TERN_AGAIN);
     CHECK_EQ(walk_forged(6, &found), TERN_E_CORRUPT);
-    data[5] = 0x10; /* beyond 32 bits */
-    CHECK_EQ(walk_forged(100, &found), TERN_E_CORRUPT);
+    data[1] = 0x81;
+    for (int beyond = 0x10; beyond < 0x80; beyond++) { /* 32 bits */
+        data[5] = (uint8_t)beyond;
+        CHECK_EQ(walk_forged(100, &found), TERN_E_CORRUPT);
+    }
     data[5] = 0x0F;
     CHECK_EQ(walk_forged(6, &found), TERN_AGAIN);
     data[5] = 0x8F;
@@ -396,7 +399,10 @@ static int reads, fail_at;
 static int read_or_fail(void *context, uint32_t offset, void *to, uint32_t size)
 {
     memcpy(to, (const uint8_t *)context + offset, size);
-    return ++reads == fail_at ? TERN_E_FLASH : TERN_OK;
+    if (++reads != fail_at)
+        return TERN_OK;
+    memset(to, 0xFF, size); /* what was read is nothing, though it looks like erased flash */
+    return TERN_E_FLASH;
 }
 
 static void a_read_that_fails_is_told_and_moves_nothing(void)
@@ -543,6 +549,24 @@ static void an_unknown_format_is_told_from_damage(void)
     CHECK_EQ(begin(&walk, 2), TERN_E_CORRUPT);
 }
 
+/* Beside records of which the codec writes nothing, as a packed one may be: its hash fits, or it does not. */
+static void a_table_fits_to_the_last_byte(void)
+{
+    uint16_t capacity = TERN_CHUNK_MIN;
+    for (bool fits = true; fits; capacity--) {
+        struct tern_chunk chunk = new_chunk(capacity, 0);
+        tern_chunk_open(&chunk, &nothing, 1, 0);
+        CHECK_EQ(put(&chunk, &table, 1, "x"), TERN_OK);
+        fits = put(&chunk, &other, 2, "x") == TERN_OK;
+        CHECK_EQ(chunk.table_count, fits ? 2 : 1);
+        tern_chunk_finish(&chunk, false, false);
+        CHECK(chunk.size <= capacity);
+        CHECK_EQ(fits, chunk.table_count == 2 && chunk.rows == 2);
+    }
+    CHECK_EQ(capacity + 1,
+             2 + 2 + 2 + 1 + 2 * 4 + 4 - 1); /* head, tag, count, tables, hashes, CRC: one less */
+}
+
 int main(void)
 {
     RUN(segments_are_walked_as_they_were_built);
@@ -561,6 +585,7 @@ int main(void)
     RUN(no_more_than_a_chunk_is_read);
     RUN(sequences_do_not_come_round);
     RUN(a_record_fits_to_the_last_byte);
+    RUN(a_table_fits_to_the_last_byte);
     RUN(a_segment_of_one_record_is_a_commit_and_nothing_else);
     RUN(a_chunk_has_4096_bytes_at_most);
     RUN(a_number_that_is_spelt_wrongly_is_damage);

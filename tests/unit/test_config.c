@@ -100,6 +100,10 @@ static void the_least_and_the_most_are_allowed(void)
     config.frame_size = TERN_FRAME_SIZE_MAX;
     config.lane_count = 1;
     CHECK_EQ(tern_config_check(&config), TERN_OK);
+    config.id = "a";
+    config.frame_size = TERN_FRAME_SIZE_MIN;
+    CHECK_EQ(tern_config_check(&config), TERN_OK);
+    config.frame_size = TERN_FRAME_SIZE_MAX;
     config.lane_count = TERN_LANES_MAX + 1;
     CHECK_EQ(tern_config_check(&config), TERN_E_ARGUMENT);
     config.lane_count = TERN_LANES_MAX;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "../../core/chunk.h"
+#include "../../core/log.h"
 #include "../../core/unpack.h"
 #include "../nor.h"
 
@@ -302,6 +303,90 @@ static void a_chunk_of_a_foreign_table_ends_the_search(void)
     commit();
 }
 
+/* In a packed form it would be a chunk of anything. */
+static void a_plain_chunk_is_not_looked_into(void)
+{
+    static const struct tern_table *const both[] = {&climate, &plain};
+    for (int64_t i = 0; i < 300; i++) {
+        start();
+        dedup.tables = both;
+        dedup.table_count = 2;
+        CHECK(put(1, 10));
+        commit();
+        CHECK(put_into(&plain, i, i * i * i, "x"));
+        CHECK(put_into(&plain, i * 7, 11, "y"));
+        commit();
+        if (!CHECK(put(1, 10)))
+            return;
+    }
+}
+
+/* Nor is what it holds in RAM touched. */
+static void a_plain_chunk_that_is_open_stays_as_it_is(void)
+{
+    static const char line[] = "+0,3,11,x\n";
+    start();
+    CHECK(put(1, 10));
+    commit();
+    CHECK(put_into(&plain, 3, 11, "x"));
+    CHECK(put(1, 10));
+    commit();
+    uint8_t held[CHUNK];
+    struct tern_log_chunk found = {.address = TERN_NO_ADDRESS};
+    CHECK_EQ(tern_log_find(&lane.log, 2, &found), TERN_OK);
+    CHECK_EQ(tern_log_read(&lane.log, &found, 0, held, found.size), TERN_OK);
+    CHECK(found.size > sizeof(line) + 4 &&
+          memcmp(held + found.size - 4 - (sizeof(line) - 1), line, sizeof(line) - 1) == 0);
+}
+
+/* What cannot be decoded may be a newer row of the key. */
+static void a_foreign_table_in_the_same_chunk_leaves_all_unfounded(void)
+{
+    for (int behind = 0; behind < 2; behind++) {
+        start();
+        CHECK(put(9, 9));
+        CHECK(put_into(&stored, 9, 9, "x"));
+        commit();
+        lane.chunk.is_full = 1;
+        CHECK(put(1, 10));
+        commit();
+        if (behind)
+            CHECK(put_into(&stored, 9, 9, "x"));
+        commit();
+        lane.chunk.is_full = 1;
+        CHECK(put(2, 10));
+        commit();
+        dedup.table_count = 2;
+        CHECK_EQ(put(1, 10), behind != 0);
+        CHECK_EQ(dedup.checks[TERN_DEDUP_UNFOUNDED], behind);
+    }
+}
+
+/* Of two tables that one segment declares, the first is foreign, and its records are the only ones. */
+static void records_of_a_foreign_table_are_no_others(void)
+{
+    unsigned spilled = 0;
+    for (unsigned rows = 1; rows < 120; rows++) {
+        start();
+        CHECK(put_into(&climate, 900, 900, "x"));
+        CHECK(put_into(&stored, 900, 900, "x"));
+        commit(); /* their schemas are in the sector */
+        CHECK(put(1, 10));
+        CHECK_EQ(tern_abort(&tern), TERN_OK); /* which the filter does not forget */
+        dedup.table_count = 2;
+        CHECK_EQ(tern_begin(&tern, 0), TERN_OK);
+        CHECK(put_into(&stored, 1, 10, "x"));
+        for (unsigned i = 1; i < rows; i++)
+            CHECK(put_into(&stored, 100 + i, i * 7919, "fill"));
+        uint32_t first = lane.chunk.first;
+        CHECK(put_into(&climate, 800, 777777, "another text, long"));
+        spilled += lane.chunk.first != first;
+        CHECK(put(1, 10));
+        CHECK_EQ(tern_commit(&tern), TERN_OK);
+    }
+    CHECK(spilled != 0);
+}
+
 /* A codec that keeps to the chunk's form and writes no records: a chunk with a right CRC that does not decode. */
 static int wrong_put(struct tern_chunk *in, uint8_t *payload, uint16_t room, uint8_t index, uint8_t op,
                      const struct tern_value *row)
@@ -426,7 +511,8 @@ static void flash_that_fails_stores(void)
     CHECK(!put(1, 10));
 }
 
-static int32_t broken; /* 0: such a read fails; 1: it gives other bytes than before */
+static uint8_t older[CHUNK]; /* a chunk with the row */
+static int32_t broken;       /* 0: such a read fails; 1: it gives other bytes than before */
 static int (*read_flash)(void *context, uint32_t address, void *data, uint32_t size);
 
 static int break_read(void *context, uint32_t address, void *data, uint32_t size)
@@ -434,8 +520,12 @@ static int break_read(void *context, uint32_t address, void *data, uint32_t size
     int status = read_flash(context, address, data, size);
     if (data != buffer)
         return status;
+    if (broken == 0) {
+        memcpy(buffer, older, sizeof(buffer)); /* as if nothing had been read */
+        return -1;
+    }
     buffer[1] = 0; /* a first sequence that no chunk has */
-    return broken == 0 ? -1 : status;
+    return status;
 }
 
 /* The chunk was there a moment ago, when the log looked for it. */
@@ -445,6 +535,7 @@ static void a_chunk_that_is_lost_while_it_is_read_ends_the_search(void)
         start();
         CHECK(put(1, 10));
         commit();
+        memcpy(older, chunk, sizeof(older));
         lane.chunk.is_full = 1;
         CHECK(put(2, 10));
         commit();
@@ -521,6 +612,10 @@ int main(void)
     RUN(only_declared_tables_are_deduplicated);
     RUN(it_reaches_back_so_many_chunks);
     RUN(a_chunk_of_a_foreign_table_ends_the_search);
+    RUN(a_plain_chunk_is_not_looked_into);
+    RUN(a_plain_chunk_that_is_open_stays_as_it_is);
+    RUN(a_foreign_table_in_the_same_chunk_leaves_all_unfounded);
+    RUN(records_of_a_foreign_table_are_no_others);
     RUN(a_chunk_that_does_not_decode_ends_the_search);
     RUN(a_chunk_larger_than_the_buffer_ends_the_search);
     RUN(a_reader_without_memory_stores);

@@ -3,6 +3,8 @@
 
 #include "packed.h"
 
+#include "../../core/crc32c.h"
+
 static struct packed packed;
 static uint8_t want_bytes[1 << 20], got_bytes[1 << 20];
 static struct lines want, got;
@@ -243,6 +245,31 @@ static void a_record_without_room_leaves_the_chunk_as_it_was(void)
     }
 }
 
+/* Nor does the record that found no room leave anything in a segment that then holds none. */
+static void a_record_without_room_leaves_an_empty_segment_empty(void)
+{
+    uint64_t random = 1;
+    for (uint16_t capacity = 64; capacity < 364; capacity++) {
+        struct tern_value row[3];
+        int status = TERN_OK;
+        start(&tern_packed, capacity);
+        for (unsigned i = 0; i < 400 && status == TERN_OK; i++) {
+            if (packed.chunk.segment_rows != 0)
+                tern_chunk_finish(&packed.chunk, true, false);
+            number_row(row, (int64_t)test_random(&random) >> (i % 60), (int64_t)test_random(&random) >> 40,
+                       1);
+            status = put(&numbers, row);
+        }
+        CHECK_EQ(status, TERN_E_TOO_BIG);
+        if (packed.chunk.table_count == 0 || packed.chunk.segment_rows != 0 || packed.chunk.new_tables != 0)
+            continue;
+        uint16_t before = packed.chunk.size;
+        tern_chunk_finish(&packed.chunk, true, false);
+        CHECK_EQ(packed.chunk.size, before + 1 + 1 + 4); /* tag, count, CRC */
+        check_lines();
+    }
+}
+
 static void a_commit_a_row_costs_few_bytes_and_goes_on_learning(void)
 {
     struct tern_value row[3];
@@ -307,6 +334,25 @@ static void models_that_do_not_fit_are_refused(void)
     }
 }
 
+/* With memory for its own part alone, or that and the texts', the codec looks like one that was opened, and is not. */
+static void models_without_a_column_are_refused(void)
+{
+    struct tern_value row[3];
+    struct tern_value with_text[] = {tern_int(1), tern_int(2), tern_text("a"), tern_null()};
+    number_row(row, 1, 2, 0);
+    for (int texts = 0; texts < 2; texts++) {
+        const struct tern_codec *codec = texts ? &tern_packed_text : &tern_packed;
+        packed_open(&packed, codec, 512, 8);
+        struct tern_pack *pack = (void *)packed.models;
+        packed.chunk.models_size = (uint16_t)(sizeof(*pack) + (texts ? TERN_PACK_TEXT : 0u));
+        pack->columns[0] = (void *)packed.models; /* of a chunk before, in other memory */
+        tern_chunk_open(&packed.chunk, codec, 1, 0);
+        CHECK_EQ(
+            tern_chunk_put(&packed.chunk, texts ? &keyed : &numbers, TERN_OP_PUT, texts ? with_text : row),
+            TERN_E_TOO_BIG);
+    }
+}
+
 /* A firmware that names the codec for texts, and has none, need not find memory for them. */
 static void without_room_for_texts_numbers_alone_are_taken(void)
 {
@@ -340,7 +386,9 @@ static void a_reader_says_what_it_has_no_room_for(void)
     static const struct tern_column columns[] = {
         {"a", TERN_TEXT(40), 0}, {"b", TERN_BYTES(24), 0}, {"c", TERN_U8, 0}};
     static const struct tern_table table = TERN_TABLE_CODED("t", TERN_APPEND, columns, &tern_packed_text);
+    static const struct tern_table beginning = {"t", columns, &tern_packed_text, 1, TERN_APPEND, 0, 0};
     CHECK_EQ(tern_unpack_texts(&table), 64);
+    CHECK_EQ(tern_unpack_texts(&beginning), 40); /* what stands behind its columns is not its own */
     CHECK_EQ(tern_unpack_texts(&numbers), 0);
     CHECK_EQ(tern_unpack_open(&unpack, unpack_models, TERN_UNPACK_SIZE(1) - 1, NULL, 0), TERN_E_ARGUMENT);
     CHECK_EQ(tern_unpack_open(&unpack, unpack_models, TERN_UNPACK_SIZE(1), NULL, 0), TERN_OK);
@@ -440,6 +488,10 @@ static void texts_may_fill_the_memory_for_them_to_the_last_byte(void)
     tern_unpack_open(&unpack, unpack_models, sizeof(unpack_models), unpack_texts, 64);
     CHECK_EQ(tern_unpack_table(&unpack, &table), TERN_OK);
     CHECK_EQ(tern_unpack_next(&unpack, &record, read), TERN_E_CORRUPT); /* before any segment */
+    unpack.rows = 1;                                                    /* left over from another chunk */
+    tern_unpack_open(&unpack, unpack_models, sizeof(unpack_models), unpack_texts, 64);
+    CHECK_EQ(tern_unpack_table(&unpack, &table), TERN_OK);
+    CHECK_EQ(tern_unpack_next(&unpack, &record, read), TERN_E_CORRUPT);
     tern_unpack_open(&unpack, unpack_models, sizeof(unpack_models), unpack_texts, 64);
     CHECK_EQ(tern_unpack_table(&unpack, &table), TERN_OK);
     tern_unpack_segment(&unpack, payload, size, 2);
@@ -449,6 +501,37 @@ static void texts_may_fill_the_memory_for_them_to_the_last_byte(void)
               memcmp(read[1].data, longest, 24) == 0);
     }
     CHECK_EQ(tern_unpack_next(&unpack, &record, read), TERN_AGAIN);
+}
+
+/* A text longer than its column, and than the memory for all of them: neither it nor anything behind it is given. */
+static void after_a_text_that_is_too_long_nothing_is_right(void)
+{
+    static const struct tern_column columns[] = {{"a", TERN_TEXT(400), TERN_NULLABLE}};
+    static const struct tern_column narrow[] = {{"a", TERN_TEXT(30), TERN_NULLABLE}};
+    static const struct tern_table table = TERN_TABLE_CODED("t", TERN_APPEND, columns, &tern_packed_text);
+    static const struct tern_table read_as = TERN_TABLE_CODED("t", TERN_APPEND, narrow, &tern_packed_text);
+    static char text[401];
+    struct tern_unpack_record record;
+    struct tern_value read[TERN_COLUMNS_MAX];
+    memset(text, 'x', sizeof(text) - 1);
+    for (size_t length = 29; length <= 400; length += length < 70 ? 1 : 33) {
+        uint8_t payload[512];
+        struct tern_value row = tern_bytes(text, length), none = tern_null();
+        packed_open(&packed, &tern_packed_text, 512, 2);
+        packed.chunk.tables[0] = &table;
+        CHECK_EQ(tern_packed_text.declare(&packed.chunk, 0), TERN_OK);
+        CHECK_EQ(tern_packed_text.put(&packed.chunk, payload, sizeof(payload), 0, TERN_OP_PUT, &row),
+                 TERN_OK);
+        for (int i = 0; i < 2; i++)
+            CHECK_EQ(tern_packed_text.put(&packed.chunk, payload, sizeof(payload), 0, TERN_OP_PUT, &none),
+                     TERN_OK);
+        uint16_t size = tern_packed_text.finish(&packed.chunk, payload);
+        tern_unpack_open(&unpack, unpack_models, sizeof(unpack_models), unpack_texts, 64);
+        CHECK_EQ(tern_unpack_table(&unpack, &read_as), TERN_OK);
+        tern_unpack_segment(&unpack, payload, size, 3);
+        for (int i = 0; i < 3; i++)
+            CHECK_EQ(tern_unpack_next(&unpack, &record, read), length <= 30 ? TERN_OK : TERN_E_CORRUPT);
+    }
 }
 
 static void a_wrong_payload_is_refused_or_keeps_the_schema(void)
@@ -523,6 +606,61 @@ static void the_form_of_a_payload_stays(void)
     CHECK(memcmp(packed.data, golden, sizeof(golden)) == 0);
 }
 
+/* The same of a chunk that is full of everything: what is coded the same way in both directions would otherwise go unseen. */
+static void the_form_of_a_full_chunk_stays(void)
+{
+    static const struct tern_column columns[] = {{"at", TERN_TIME_MS, TERN_KEY},
+                                                 {"a", TERN_I64, TERN_NULLABLE},
+                                                 {"b", TERN_FLOAT(3), 0},
+                                                 {"c", TERN_U16, 0},
+                                                 {"up", TERN_TIME_S, 0},
+                                                 {"note", TERN_TEXT(40), 0},
+                                                 {"raw", TERN_BYTES(40), TERN_NULLABLE}};
+    static const struct tern_table table = TERN_TABLE_CODED("all", TERN_MERGE, columns, &tern_packed_text);
+    uint64_t random = 42;
+    int64_t at = 1700000000000;
+    start(&tern_packed_text, TERN_CHUNK_MAX);
+    for (unsigned i = 0; i < 120; i++) {
+        char note[40];
+        uint8_t raw[40];
+        for (size_t k = 0; k < sizeof(raw); k++)
+            raw[k] = (uint8_t)(test_random(&random) >> (k % 8 * 8) & (k % 3 == 0 ? 0 : 0xFF));
+        snprintf(note, sizeof(note), "pump %u of %u, %s", i % 7, i / 3, i % 2 == 0 ? "on" : "off");
+        at += i % 11 == 10 ? 3600000 : 30000 + (int64_t)(test_random(&random) % 64) - 32;
+        struct tern_value row[] = {
+            tern_int(at),
+            i % 9 == 4 ? tern_null() : tern_int((int64_t)test_random(&random) >> (i * 7 % 64)),
+            tern_int((int64_t)i * 1000 + (int64_t)(test_random(&random) % 100)),
+            tern_int((int64_t)(test_random(&random) >> (48 + i % 16))),
+            tern_int(i < 40 ? 60 * i : 120 * i - 40 * 60), /* steps of 60, and then of just the double */
+            tern_text(note),
+            i % 5 == 0 ? tern_null() : tern_bytes(raw, 1 + i % 39)};
+        CHECK_EQ(put(&table, row), TERN_OK);
+        if (i % 16 == 15)
+            tern_chunk_finish(&packed.chunk, true, false);
+    }
+    tern_chunk_finish(&packed.chunk, true, false);
+    check_lines();
+    CHECK_EQ(packed.chunk.size, 3977);
+    CHECK_EQ(tern_crc32c(0, packed.data, packed.chunk.size), 520266626);
+}
+
+/* What is shown of an open segment is written over by the next record, and nothing behind it is touched. */
+static void a_look_into_an_open_segment_touches_four_bytes(void)
+{
+    struct tern_value row[3];
+    start(&tern_packed, 512);
+    for (int i = 0; i < 40; i++) {
+        uint16_t size = 0;
+        number_row(row, 1700000000 + i * i * 61, i * 7919 % 1000, i & 1);
+        CHECK_EQ(put(&numbers, row), TERN_OK);
+        uint8_t *behind = tern_chunk_payload(&packed.chunk) + ((struct tern_pack *)packed.models)->position;
+        memset(behind, 0xA5, 16);
+        uint8_t *payload = tern_pack_peek(&packed.chunk, &size);
+        CHECK(payload + size == behind + 4 && behind[4] == 0xA5 && behind[5] == 0xA5);
+    }
+}
+
 int main(void)
 {
     RUN(rows_come_back_as_their_csv);
@@ -533,18 +671,23 @@ int main(void)
     RUN(tables_deletes_and_snapshots_share_a_chunk);
     RUN(tables_that_take_turns_cost_little);
     RUN(a_record_without_room_leaves_the_chunk_as_it_was);
+    RUN(a_record_without_room_leaves_an_empty_segment_empty);
     RUN(a_commit_a_row_costs_few_bytes_and_goes_on_learning);
     RUN(the_coder_begins_anew_in_each_segment);
     RUN(an_empty_segment_has_no_payload);
     RUN(text_columns_need_the_codec_for_text);
     RUN(models_that_do_not_fit_are_refused);
+    RUN(models_without_a_column_are_refused);
     RUN(without_room_for_texts_numbers_alone_are_taken);
     RUN(a_reader_says_what_it_has_no_room_for);
     RUN(a_payload_is_read_no_further_than_a_chunk_may_be_long);
     RUN(a_record_that_no_device_writes_is_refused);
     RUN(texts_may_fill_the_memory_for_them_to_the_last_byte);
+    RUN(after_a_text_that_is_too_long_nothing_is_right);
     RUN(a_wrong_payload_is_refused_or_keeps_the_schema);
     RUN(bytes_behind_the_payload_are_refused);
+    RUN(a_look_into_an_open_segment_touches_four_bytes);
     RUN(the_form_of_a_payload_stays);
+    RUN(the_form_of_a_full_chunk_stays);
     return test_report();
 }

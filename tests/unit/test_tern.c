@@ -360,6 +360,61 @@ static void a_put_completes_a_commit_that_waits(void)
     CHECK(stored(0) >= before + 2);
 }
 
+static int chunk_room(const struct tern_chunk *chunk)
+{
+    return chunk->capacity - chunk->front - chunk->payload - 4;
+}
+
+/* A batch's chunk that is full but for `left` bytes waits for room, in a ring that held so many records before. */
+static bool let_a_spill_wait(uint32_t before, int left)
+{
+    struct tern_lane *lane = &bench.lanes[0];
+    open_store(1);
+    lane->overflow = TERN_WAIT;
+    for (uint32_t i = 0; i < before; i++) {
+        for (int polls = 0; tern_poll(&bench.tern) == 0 && polls < 100; polls++)
+            ;
+        if (put_one(&climate, 1) != TERN_OK || tern_commit(&bench.tern) != TERN_OK)
+            return false;
+    }
+    lane->chunk.is_full = 1;
+    if (tern_begin(&bench.tern, 0) != TERN_OK || put_one(&climate, 1) != TERN_OK)
+        return false;
+    while (chunk_room(&lane->chunk) - left > 27)
+        CHECK_EQ(put_one(&climate, 1), TERN_OK);
+    int64_t at = 1; /* "+0,1,0.07" and the line's end are ten bytes */
+    for (int more = chunk_room(&lane->chunk) - left - 10; more > 0; more--)
+        at *= 10;
+    CHECK_EQ(put_one(&climate, at), TERN_OK);
+    CHECK_EQ(chunk_room(&lane->chunk), left);
+    return tern_log_set_epoch(&lane->log, EPOCH, 1) == TERN_OK && put_one(&climate, 1) == TERN_AGAIN &&
+           lane->due != 0;
+}
+
+/* The chunk has no room for it. */
+static void a_commit_behind_a_spill_that_waits_is_in_a_chunk_of_its_own(void)
+{
+    open_store(1);
+    (void)fill(TERN_WAIT);
+    uint32_t full = stored(0);
+    for (int left = 0; left < 8; left++) {
+        uint32_t before = full + 20;
+        while (before > full - 100 && !let_a_spill_wait(before, left))
+            before--;
+        struct tern_lane *lane = &bench.lanes[0];
+        if (!CHECK(before > full - 100))
+            return;
+        uint32_t rows = tern_chunk_next(&lane->chunk) - before - 1;
+        CHECK_EQ(tern_commit(&bench.tern), TERN_AGAIN);
+        make_room();
+        CHECK_EQ(tern_commit(&bench.tern), TERN_OK);
+        CHECK(lane->chunk.size <= lane->chunk.capacity && lane->chunk.rows == 0);
+        CHECK_EQ(stored(0), before + rows);
+        reopen();
+        CHECK_EQ(stored(0), before + rows);
+    }
+}
+
 static void an_abort_gives_a_commit_that_waits_up(void)
 {
     if (!CHECK(let_a_commit_wait(TERN_WAIT)))
@@ -367,7 +422,9 @@ static void an_abort_gives_a_commit_that_waits_up(void)
     uint32_t before = stored(0);
     CHECK_EQ(tern_abort(&bench.tern), TERN_OK);
     make_room();
+    bench.flash[0].program = fail_program; /* for there is nothing to program */
     CHECK_EQ(tern_commit(&bench.tern), TERN_OK);
+    bench.flash[0].program = flash_program;
     CHECK_EQ(stored(0), before);
 }
 
@@ -404,6 +461,64 @@ static void dedup_without_memory_for_it_stores_everything(void)
     CHECK_EQ(put_one(&declared, 1), TERN_OK);
     CHECK_EQ(tern_commit(&bench.tern), TERN_OK);
     CHECK_EQ(stored(0), 2);
+}
+
+/* However full the ring was when the batch began: a batch whose puts were taken can be committed. */
+static void what_a_full_ring_has_taken_can_be_committed(void)
+{
+    unsigned batches = 0;
+    open_store(1);
+    (void)fill(TERN_WAIT);
+    uint32_t full = stored(0);
+    for (uint32_t before = full - 80; before < full; before++) {
+        open_store(1);
+        bench.lanes[0].overflow = TERN_REFUSE;
+        for (uint32_t i = 0; i < before; i++) {
+            while (tern_poll(&bench.tern) == 0)
+                ;
+            CHECK(put_one(&climate, i) == TERN_OK && tern_commit(&bench.tern) == TERN_OK);
+        }
+        int status = TERN_OK;
+        uint32_t rows = 0;
+        for (; status == TERN_OK && rows < 500; rows += status == TERN_OK) {
+            while (tern_poll(&bench.tern) == 0)
+                ;
+            status = put_one(rows % 2 == 0 ? &climate : &alarms, rows);
+        }
+        CHECK_EQ(status, TERN_E_FULL);
+        if (rows == 0)
+            continue;
+        batches += bench.lanes[0].log.pending != bench.lanes[0].log.next;
+        CHECK_EQ(tern_commit(&bench.tern), TERN_OK);
+        if (!CHECK(stored(0) >= before + rows))
+            return;
+    }
+    CHECK(batches > 0);
+}
+
+/* Nothing but what is open: a note that is due waits for a poll. */
+static void a_commit_with_a_sector_ahead_does_nothing_else(void)
+{
+    unsigned seen = 0;
+    for (int before = 1; before < 60; before++) {
+        open_store(1);
+        put_rows(&climate, 1, before);
+        while (tern_poll(&bench.tern) == 0)
+            ;
+        struct tern_log *log = &bench.lanes[0].log;
+        for (int i = 0; log->pending == log->next; i++)
+            CHECK_EQ(put_row(&climate, (struct tern_value[]){tern_int(i), tern_int(7)}), TERN_OK);
+        CHECK_EQ(tern_abort(&bench.tern), TERN_OK);
+        if (log->ready == TERN_NO_ADDRESS)
+            continue;
+        uint32_t programmed = log->stats.programmed;
+        CHECK_EQ(tern_commit(&bench.tern), TERN_OK);
+        CHECK_EQ(log->stats.programmed, programmed);
+        CHECK_EQ(tern_poll(&bench.tern), 0);
+        CHECK(log->stats.programmed > programmed);
+        seen++;
+    }
+    CHECK(seen > 0);
 }
 
 /* A number that a refused record is due is taken before a batch's first chunk, and not between its chunks. */
@@ -512,9 +627,12 @@ int main(void)
     RUN(a_full_ring_says_so_as_its_policy_is);
     RUN(a_commit_that_waits_for_room_is_completed_by_the_next);
     RUN(a_put_completes_a_commit_that_waits);
+    RUN(a_commit_behind_a_spill_that_waits_is_in_a_chunk_of_its_own);
     RUN(an_abort_gives_a_commit_that_waits_up);
     RUN(a_commit_that_waits_may_fail);
     RUN(dedup_without_memory_for_it_stores_everything);
+    RUN(what_a_full_ring_has_taken_can_be_committed);
+    RUN(a_commit_with_a_sector_ahead_does_nothing_else);
     RUN(refused_records_do_not_stand_inside_a_batch);
     RUN(a_device_that_never_polls_goes_on_storing);
     RUN(a_poll_does_one_thing);
