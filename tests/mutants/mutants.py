@@ -33,6 +33,7 @@ SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 TESTS = [
     ("unit/test_schema", [], "schema"),
     ("unit/test_push", [], "push push_in push_out"),
+    ("unit/test_sending", [], "push push_in push_out"),
     ("unit/test_golden", [], "chunk frame"),
     ("unit/test_dedup", [], "dedup"),
     ("unit/test_config", [], "tern"),

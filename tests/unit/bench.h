@@ -13,6 +13,7 @@
 
 #define SECTOR  1024u
 #define SECTORS 4u
+#define LANES   8u
 #define EPOCH   0x01000000u
 #define STORE   0x1122334455667788u
 
@@ -26,14 +27,15 @@ struct frame {
 struct bench {
     struct tern tern;
     struct tern_config config;
-    struct tern_lane lanes[2];
-    struct tern_flash flash[2];
+    struct tern_lane lanes[LANES];
+    struct tern_flash flash[LANES];
     struct tern_link link;
     struct tern_clock clock;
-    uint8_t memory[2][SECTOR * SECTORS];
-    uint8_t chunk[2][512];
+    uint8_t memory[LANES][SECTOR * SECTORS];
+    uint8_t chunk[LANES][512];
     uint8_t frame[1100];
     uint32_t now, session, noise;
+    uint32_t reads;       /* of flash */
     struct frame up[256]; /* what the device has sent */
     size_t ups;
     struct tern_cobs cobs;
@@ -52,6 +54,7 @@ static const struct tern_table bulk = {"bulk", columns, &tern_csv, 2, TERN_MERGE
 
 static inline int flash_read(void *context, uint32_t address, void *data, uint32_t size)
 {
+    bench.reads++;
     memcpy(data, (uint8_t *)context + address, size);
     return 0;
 }
@@ -76,7 +79,7 @@ static inline uint32_t link_session(void *context)
 
 static inline void keep_frame(const uint8_t *data, size_t size)
 {
-    CHECK(tern_frame_check(data, size, tern_push_epoch(&bench.lanes[data[1] % 2])) == TERN_OK &&
+    CHECK(tern_frame_check(data, size, tern_push_epoch(&bench.lanes[data[1] % LANES])) == TERN_OK &&
           size <= TERN_FRAME_MAX);
     if (bench.ups < sizeof(bench.up) / sizeof(bench.up[0])) {
         memcpy(bench.up[bench.ups].data, data, size);
@@ -128,7 +131,8 @@ static inline uint32_t clock_random(void *context)
 
 static inline void reopen(void)
 {
-    bench.lanes[0].overflow = bench.lanes[1].overflow = TERN_DROP_OLDEST;
+    for (unsigned i = 0; i < LANES; i++)
+        bench.lanes[i].overflow = TERN_DROP_OLDEST;
     CHECK_EQ(tern_open(&bench.tern, &bench.config), TERN_OK);
 }
 
@@ -141,7 +145,7 @@ static inline void open_bench(uint8_t lanes)
     bench.cobs.capacity = sizeof(bench.decoded);
     bench.link = (struct tern_link){NULL, link_session, link_send, link_receive, 0};
     bench.clock = (struct tern_clock){NULL, clock_now, clock_random};
-    for (int i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < LANES; i++) {
         bench.flash[i] = (struct tern_flash){
             bench.memory[i], flash_read, flash_program, flash_erase, SECTOR, SECTORS, 1, 0};
         bench.lanes[i].flash = &bench.flash[i];
@@ -306,6 +310,56 @@ static inline size_t count_sent(uint8_t kind, size_t from)
     while (sent(kind, count, from) != NULL)
         count++;
     return count;
+}
+
+/* What a HELLO says, of the first lane. */
+struct said {
+    uint32_t epoch, base, oldest, acked, next, newest;
+    uint64_t nonce, store;
+};
+
+/* The nth HELLO since `from`. */
+static inline struct said read_hello(size_t nth, size_t from)
+{
+    struct said said = {0, 0, 0, 0, 0, 0, 0, 0};
+    const struct frame *frame = sent(TERN_HELLO, nth, from);
+    if (!CHECK(frame != NULL))
+        return said;
+    struct tern_input input = {frame->data + 2, frame->size - 6, false};
+    for (int i = 0; i < 3; i++)
+        tern_read_varint(&input);
+    said.nonce = tern_read64(&input);
+    tern_read_bytes(&input, tern_read8(&input));
+    CHECK_EQ(tern_read8(&input), 0);
+    said.epoch = tern_read_varint(&input);
+    said.base = tern_read_varint(&input);
+    said.oldest = tern_read_varint(&input);
+    said.acked = tern_read_varint(&input);
+    said.next = tern_read_varint(&input);
+    said.newest = tern_read_varint(&input);
+    said.store = tern_read64(&input);
+    CHECK(!input.failed);
+    return said;
+}
+
+/* What the nth GAP since `from` says. */
+struct gap {
+    uint32_t first, last;
+    uint8_t reason;
+};
+
+static inline struct gap read_gap(size_t nth, size_t from)
+{
+    struct gap gap = {0, 0, 0};
+    const struct frame *frame = sent(TERN_GAP, nth, from);
+    if (!CHECK(frame != NULL))
+        return gap;
+    struct tern_input input = {frame->data + 2, frame->size - 6, false};
+    gap.first = tern_read_varint(&input);
+    gap.last = tern_read_varint(&input);
+    gap.reason = tern_read8(&input);
+    CHECK(!input.failed && input.size == 0);
+    return gap;
 }
 
 struct part {

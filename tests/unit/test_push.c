@@ -417,34 +417,6 @@ static void no_hello_is_longer_than_its_size_says(void)
     CHECK(hello != NULL && hello->size <= TERN_HELLO_SIZE(32, 1) && hello->size + 6 > TERN_HELLO_SIZE(32, 1));
 }
 
-struct said {
-    uint32_t epoch, base, oldest, acked, next, newest;
-};
-
-/* The first lane's range in the nth HELLO since `from`. */
-static struct said read_hello(size_t nth, size_t from)
-{
-    struct said said = {0, 0, 0, 0, 0, 0};
-    const struct frame *frame = sent(TERN_HELLO, nth, from);
-    if (!CHECK(frame != NULL))
-        return said;
-    struct tern_input input = {frame->data + 2, frame->size - 6, false};
-    for (int i = 0; i < 3; i++)
-        tern_read_varint(&input);
-    tern_read64(&input);
-    tern_read_bytes(&input, tern_read8(&input));
-    CHECK_EQ(tern_read8(&input), 0);
-    said.epoch = tern_read_varint(&input);
-    said.base = tern_read_varint(&input);
-    said.oldest = tern_read_varint(&input);
-    said.acked = tern_read_varint(&input);
-    said.next = tern_read_varint(&input);
-    said.newest = tern_read_varint(&input);
-    tern_read64(&input);
-    CHECK(!input.failed && input.size == 0);
-    return said;
-}
-
 /* It may go on with another gateway, which must be given the whole of the batch. */
 static void what_waits_for_its_commit_is_not_acknowledged(void)
 {
