@@ -136,7 +136,7 @@ void tern_chunk_finish(struct tern_chunk *chunk, bool commit, bool batch)
     tern_store32(end, crc);
     end += CRC_SIZE;
     size = (size_t)(end - chunk->data);
-    hashes = pad((unsigned)size, chunk->unit_log2) - size;
+    hashes = (size_t)pad((uint32_t)size, chunk->unit_log2) - size;
     memset(end, 0xFF, hashes);
     /* A CRC that took its own value in would go on from a constant, and forget what was before. */
     chunk->crc = tern_crc32c(crc, end, hashes);
