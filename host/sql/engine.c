@@ -324,9 +324,8 @@ int tern_sql_load(struct tern_sink *sink, const struct tern_sink_load *load)
     if (table == NULL)
         return tern_sink_fail(sink, TERN_HOST_E_DATABASE, "table %s was not prepared", load->table->name);
     int status = tern_sql_refresh(engine, table);
-    /* A straight path asks no tombstones: a late older row would come back by it. */
-    for (size_t i = 0; i < load->count && table->has_tombs; i++)
-        load->rows[i]->fresh = false;
+    if (status == TERN_HOST_OK && table->has_tombs && table->has_keys)
+        status = tern_sql_pass_tombs(engine, table, load);
     return status != TERN_HOST_OK ? status : engine->dialect->load(engine, table, load);
 }
 

@@ -109,7 +109,8 @@ struct tern_sql_table {
     bool has_tombs;    /* tern_deleted_TABLE: deletes are hard */
     struct tern_sql_lack *lacks;
     size_t lack_count;
-    struct tern_sql_prepared *sweep, *remove, *bury, *above, *any, *clear, *newer[2]; /* the engine's */
+    struct tern_sql_prepared *sweep, *remove, *bury, *above, *any, *tombs, *clear,
+        *newer[2];                               /* the engine's */
     struct tern_sql_prepared *insert, *other[3]; /* the dialect's; NULL when they must be made (again) */
 };
 
@@ -294,6 +295,11 @@ int tern_sql_refresh(struct tern_sql_engine *engine, struct tern_sql_table *tabl
 /* Outside of a transaction, for the locks of other workers: tombstones that have no use any more go, some of each table that is in use (`all` false: of
  * those where none were looked for since the connection was made). A status of a sink. */
 int tern_sql_clear_tombs(struct tern_sql_engine *engine, int64_t now, bool all);
+
+/* Takes `fresh` from rows of a device that one of its tombstones may outlive: a straight path asks none, and a late older row would come back by
+ * it. A status of a sink. */
+int tern_sql_pass_tombs(struct tern_sql_engine *engine, struct tern_sql_table *table,
+                        const struct tern_sink_load *load);
 
 /* A delete of a row, hard or soft as the table has it, by statements of the engine: one or two round trips. A status of the client. */
 int tern_sql_delete(struct tern_sql_engine *engine, struct tern_sql_table *table,

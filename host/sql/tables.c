@@ -409,7 +409,8 @@ static int look(struct tern_sql_listing *listing, struct tern_sql_table *table)
     /* Another version of the schema may have brought the first rule. */
     for (size_t i = 0; i < listing->count; i++)
         table->has_rules = table->has_rules || rule_of(listing->columns[i].flags) != 0;
-    table->remove = table->bury = table->above = table->any = table->clear = table->insert = NULL;
+    table->remove = table->bury = table->above = table->any = table->tombs = table->clear = table->insert =
+        NULL;
     table->newer[0] = table->newer[1] = NULL;
     memset(table->other, 0, sizeof table->other);
     status = take_lacks(listing, table);

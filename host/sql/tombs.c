@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The end of tombstones. One may go when nothing older of its key can arrive: what is below it is there (it is a record itself, so that
+/* Tombstones: whether rows may go into their table past them, and their end. One may go when nothing older of its key can arrive: what is below it is there (it is a record itself, so that
  * `applied` is past it), and no gap of its device is open below it. Of an earlier epoch another gateway may hold records that no
  * destination has heard of; it has DAYS to bring them in. */
 #include "sql.h"
+
+#define FEW    64   /* rows of a device that merge sooner than they are worth a look */
+#define LOOKED 1000 /* tombstones of a device that are looked at */
 
 #define DAYS 30
 #define MOST 1000 /* of a table at once */
@@ -59,4 +62,61 @@ int tern_sql_clear_tombs(struct tern_sql_engine *engine, int64_t now, bool all)
             status = tern_sql_run_prepared(engine, table->sweep, &value, 1, NULL, NULL);
     }
     return status == TERN_HOST_OK ? status : tern_sql_fail(engine, status, "old tombstones");
+}
+
+/* ---- Past them ------------------------------------------------------------------------------------------------------------------- */
+
+struct newest {
+    int64_t count, id;
+};
+
+static int take_newest(void *context, const struct tern_sql_value *values, size_t count)
+{
+    struct newest *newest = context;
+    if (count == 2 && values[0].kind == TERN_SQL_INTEGER)
+        *newest =
+            (struct newest){values[0].integer, values[1].kind == TERN_SQL_INTEGER ? values[1].integer : 0};
+    return 0;
+}
+
+/* Whether none of the device's tombstones is newer than its row `id`. A status of the client. */
+static int look(struct tern_sql_engine *engine, struct tern_sql_table *table, const char *device, int64_t id,
+                bool *is_newest)
+{
+    struct tern_sql_value value = tern_sql_string(device);
+    struct newest newest = {INT64_MAX, 0};
+    int status = TERN_HOST_OK;
+    if (table->tombs == NULL) {
+        tern_sql_clear(&engine->text);
+        tern_sql_add(&engine->text, "SELECT count(*),max(\"tern_id\") FROM (SELECT \"tern_id\" FROM ");
+        tern_sql_add_table(engine, "tern_deleted_", table->schema);
+        tern_sql_add(&engine->text, " WHERE \"device\"=?1 LIMIT %d) AS d", LOOKED + 1);
+        status = tern_sql_prepare_text(engine, &table->tombs);
+    }
+    if (status == TERN_HOST_OK)
+        status = tern_sql_run_prepared(engine, table->tombs, &value, 1, take_newest, &newest);
+    *is_newest = newest.count == 0 || (newest.count <= LOOKED && newest.id < id);
+    return status;
+}
+
+int tern_sql_pass_tombs(struct tern_sql_engine *engine, struct tern_sql_table *table,
+                        const struct tern_sink_load *load)
+{
+    struct tern_sink_row *const *rows = load->rows;
+    int status = TERN_HOST_OK;
+    for (size_t i = 0, end; i < load->count && status == TERN_HOST_OK; i = end) {
+        int64_t lowest = INT64_MAX;
+        size_t fresh = 0;
+        bool passes = false;
+        for (end = i; end < load->count && rows[end]->device == rows[i]->device; end++)
+            if (rows[end]->fresh) {
+                lowest = rows[end]->id < lowest ? rows[end]->id : lowest;
+                fresh++;
+            }
+        if (fresh > FEW)
+            status = look(engine, table, rows[i]->device, lowest, &passes);
+        for (size_t k = i; k < end && !passes; k++)
+            rows[k]->fresh = false;
+    }
+    return status == TERN_HOST_OK ? status : tern_sql_fail(engine, status, "tombstones");
 }

@@ -7,7 +7,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define KEYS 4000
+#define KEYS 6000
+#define MOST 4000 /* of them, that come in no order */
 
 static const struct tern_column columns[] = {{"k", TERN_I32, TERN_KEY}, {"v", TERN_I32, 0}};
 static const struct tern_table readings = TERN_TABLE("readings", TERN_MERGE, columns);
@@ -34,7 +35,7 @@ static void put(int32_t k, int32_t v)
 static void put_new(unsigned count)
 {
     while (count > 0) {
-        int32_t k = (int32_t)below(KEYS);
+        int32_t k = (int32_t)below(MOST);
         if (model[k] != 0)
             continue;
         put(k, k + 1);
@@ -151,7 +152,7 @@ static void kills_leave_a_filter_that_is_right(void)
         go_on();
         drain();
         compare();
-        put((int32_t)below(KEYS), 9);
+        put((int32_t)below(MOST), 9);
     }
     bring();
     compare();
@@ -168,7 +169,7 @@ static void a_wrong_guess_costs_time_and_no_row(void)
         put_new(100);
         bring();
     }
-    int32_t k = 0;
+    int32_t k = 1;
     while (model[k] != 0)
         k++;
     snprintf(sql, sizeof sql, "INSERT INTO readings(device,tern_id,k,v) VALUES('dev1',%d,%d,5)", 1, k);
@@ -182,6 +183,85 @@ static void a_wrong_guess_costs_time_and_no_row(void)
     bring();
     compare();
     CHECK_TEXT(ask("SELECT count(*) FROM tern_batch WHERE retries>0"), "1");
+    done();
+}
+
+static void take_away(int32_t k)
+{
+    struct tern_value key[1] = {tern_int(k)};
+    send_op(&readings, TERN_OP_DELETE, key);
+    model[k] = 0;
+}
+
+/* Another gateway, which holds an older epoch of the device and comes late, with keys from `first` on. */
+static void send_late(int32_t first, unsigned count)
+{
+    struct tern_stage *newest_stage = stage;
+    struct tern_import *newest_import = import;
+    struct tern_stage_range *newest = range;
+    uint32_t behind = next;
+    struct tern_stage_config config = {.directory = folder_path("late"), .report = report};
+    struct tern_hello hello = {.id = "dev1", .range_count = 1};
+    hello.ranges[0] = (struct tern_hello_range){.epoch = 8, .base = 1, .oldest = 1, .next = 1 + count};
+    CHECK_EQ(tern_stage_open(&stage, &config), TERN_HOST_OK);
+    struct tern_device *device = tern_stage_device(stage, "dev1");
+    CHECK_EQ(chunks_schema(stage, device, &readings), TERN_HOST_OK);
+    CHECK_EQ(tern_stage_hello(stage, device, &hello, &hello.ranges[0], 0, &range), TERN_HOST_OK);
+    CHECK(range->epoch < newest->epoch);
+    open_import();
+    next = 1;
+    for (unsigned i = 0; i < count; i++) {
+        struct tern_value row[2] = {tern_int(first + (int32_t)i), tern_int(4)};
+        send(&readings, row);
+    }
+    bring();
+    done();
+    stage = newest_stage;
+    import = newest_import;
+    range = newest;
+    next = behind;
+}
+
+static void rows_pass_tombstones_and_do_not_come_back_by_it(void)
+{
+    start();
+    put_new(100);
+    for (int32_t k = 0; k < 4; k++)
+        put(5000 + k, 3);
+    bring();
+    for (int32_t k = 0; k < 4; k++)
+        take_away(5000 + k);
+    bring();
+    CHECK_TEXT(paths(), "straight=1 merge=1 again=0");
+    put_new(100);
+    bring();
+    CHECK_TEXT(paths(), "straight=2 merge=1 again=0");
+    /* So few merge sooner. */
+    put_new(60);
+    bring();
+    CHECK_TEXT(paths(), "straight=2 merge=2 again=0");
+    compare();
+    /* Above all that the table has, and older than what is deleted. */
+    send_late(5000, 100);
+    for (int32_t k = 4; k < 100; k++)
+        model[5000 + k] = 4;
+    compare();
+    /* Newer than that. */
+    for (int32_t k = 0; k < 4; k++)
+        put(5000 + k, 6);
+    put_new(80);
+    bring();
+    compare();
+    /* More tombstones than are looked at. */
+    for (unsigned i = 0; i < 1001; i++)
+        take_away((int32_t)(i * 3));
+    bring();
+    unsigned long merges = strtoul(ask("SELECT count(*) FROM tern_batch WHERE path='merge'"), NULL, 10);
+    put_new(100);
+    bring();
+    compare();
+    CHECK_EQ(strtoul(ask("SELECT count(*) FROM tern_batch WHERE path='merge'"), NULL, 10), merges + 1);
+    CHECK_TEXT(ask("SELECT count(*) FROM tern_batch WHERE retries>0"), "0");
     done();
 }
 
@@ -259,6 +339,7 @@ int main(int argc, char **argv)
     RUN(new_keys_in_any_order_go_straight_in_the_next_run_too);
     RUN(kills_leave_a_filter_that_is_right);
     RUN(a_wrong_guess_costs_time_and_no_row);
+    RUN(rows_pass_tombstones_and_do_not_come_back_by_it);
     RUN(a_filter_whose_end_is_lost_loses_no_row);
     RUN(a_restored_database_is_another_incarnation);
     return close_url();
