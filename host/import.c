@@ -111,6 +111,19 @@ static int open_reader(struct tern_import *import)
     return TERN_HOST_OK;
 }
 
+static void learn_epoch(void *context, const char *device, uint32_t epoch)
+{
+    tern_stage_learn(context, device, epoch);
+}
+
+/* What other gateways gave to devices, or one whose staging folder is gone. One worker asks for all. */
+static int learn_epochs(struct tern_import *import)
+{
+    if (import->index != 0 || import->config.replay != NULL || import->sink->ops->list_epochs == NULL)
+        return TERN_HOST_OK;
+    return import->sink->ops->list_epochs(import->sink, learn_epoch, import->stage);
+}
+
 static int connect_sink(struct tern_import *import)
 {
     if (import->connected)
@@ -122,6 +135,8 @@ static int connect_sink(struct tern_import *import)
     status = tern_import_look_back(import);
     if (status == TERN_HOST_OK)
         status = tern_seen_connect(import->keys, import->sink);
+    if (status == TERN_HOST_OK)
+        status = learn_epochs(import);
     return status == TERN_HOST_OK ? open_reader(import) : status;
 }
 

@@ -131,6 +131,9 @@ struct tern_sink_ops {
     int (*list_gaps)(struct tern_sink *sink,
                      void (*call)(void *context, const struct tern_mark *mark, const struct tern_gap *gap),
                      void *context);
+    /* Calls for each device with its newest epoch. Outside of a transaction. May be NULL: it cannot tell. */
+    int (*list_epochs)(struct tern_sink *sink,
+                       void (*call)(void *context, const char *device, uint32_t epoch), void *context);
     /* For destinations that fold, NULL for others. The tern_id with which the device's newest snapshot of the table began, 0: none. */
     int (*read_snapshot)(struct tern_sink *sink, const struct tern_table *table, const char *device,
                          int64_t *begin);

@@ -145,10 +145,11 @@ const char *tern_device_id(const struct tern_device *device)
 
 /* ---- Epochs ------------------------------------------------------------------------------------------------------------------- */
 
-/* The newest epoch of any lane that the store or the device knows. */
-static uint32_t newest_epoch(const struct tern_device *device, const struct tern_hello *hello)
+/* The newest epoch of any lane that the store, a destination or the device knows. */
+static uint32_t newest_epoch(struct tern_stage *stage, const struct tern_device *device,
+                             const struct tern_hello *hello)
 {
-    uint32_t newest = 0;
+    uint32_t newest = tern_stage_learned(stage, device->id);
     for (size_t i = 0; i < device->range_count; i++)
         if (device->ranges[i]->face.epoch > newest)
             newest = device->ranges[i]->face.epoch;
@@ -161,11 +162,11 @@ static uint32_t newest_epoch(const struct tern_device *device, const struct tern
 }
 
 /* 0: there is none left. */
-static uint32_t next_epoch(const struct tern_stage *stage, const struct tern_device *device,
+static uint32_t next_epoch(struct tern_stage *stage, const struct tern_device *device,
                            const struct tern_hello *hello, uint8_t lane, int64_t now)
 {
     int64_t unit = (now / 1000 - EPOCH_START) / EPOCH_UNIT;
-    int64_t after = (int64_t)(newest_epoch(device, hello) >> 3) + 1;
+    int64_t after = (int64_t)(newest_epoch(stage, device, hello) >> 3) + 1;
     /* Without a clock every fresh store would begin alike, and two of them would give a device one epoch for different records. */
     if (unit < EPOCH_FLOOR)
         unit = EPOCH_FLOOR + (int64_t)(tern_stage_id(stage) % EPOCH_SPREAD);

@@ -91,8 +91,8 @@ struct tern_device *tern_stage_device(struct tern_stage *stage, const char *id);
 struct tern_device *tern_stage_find_device(struct tern_stage *stage, const char *id);
 const char *tern_device_id(const struct tern_device *device);
 
-/* Finds or makes the range, giving an epoch where the device has none (max of the device's newest + 1 and now, in 16-second
- * units since 2024, low 3 bits the lane). `now` is Unix milliseconds, 0 when unknown. Writes the time anchor (boot, uptime) to the
+/* Finds or makes the range, giving an epoch where the device has none (max of the newest + 1 that the device, the store or a destination knows, and now, in
+ * 16-second units since 2024, low 3 bits the lane). `now` is Unix milliseconds, 0 when unknown. Writes the time anchor (boot, uptime) to the
  * journal when it says something new. A range that a device already had is found again by (lane, epoch); for epoch 0
  * there is a new one each time. What another store has acknowledged and this one has not becomes
  * a gap (held by another store), and range->taken.next stands behind it. Sync before the WELCOME leaves.
@@ -138,6 +138,9 @@ struct tern_stage_want {
 
 /* Remembers it until the device is asked; kept in memory only, for the destination's gap says it again. From any thread. */
 void tern_stage_want(struct tern_stage *stage, const char *device, const struct tern_stage_want *want);
+
+/* A destination has records of this epoch of the device: one that is given from now on is newer. From any thread. */
+void tern_stage_learn(struct tern_stage *stage, const char *device, uint32_t epoch);
 
 /* Changes with each want. From any thread. */
 uint32_t tern_stage_wants(struct tern_stage *stage);

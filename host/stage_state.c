@@ -90,6 +90,7 @@ void tern_stage_free_devices(struct tern_stage *stage)
             free_device(stage->devices[i]);
     free(stage->devices);
     free(stage->early);
+    free(stage->learned);
     while (stage->schemas != NULL) {
         struct tern_stage_schema *schema = stage->schemas;
         stage->schemas = schema->next;

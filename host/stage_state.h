@@ -69,6 +69,11 @@ struct tern_stage_early {
     struct tern_stage_want want;
 };
 
+struct tern_stage_learned {
+    uint64_t hash; /* of the device's id, 0: free */
+    uint32_t epoch;
+};
+
 struct tern_stage {
     struct tern_report report;
     struct tern_journal *journal;
@@ -83,8 +88,10 @@ struct tern_stage {
     struct tern_stage_early
         *early; /* wants of devices that have not come yet; guarded by the mutex, as the next two */
     size_t early_count;
-    size_t want_count;  /* of all devices */
-    uint32_t want_news; /* how often one was added */
+    size_t want_count;                  /* of all devices */
+    uint32_t want_news;                 /* how often one was added */
+    struct tern_stage_learned *learned; /* by hash, at least half are free; guarded by the mutex */
+    size_t learned_count, learned_room;
 };
 
 /* ---- stage_state.c --------------------------------------------------------------------------------------------------------- */
@@ -135,6 +142,11 @@ bool tern_range_is_bare(const struct tern_range *range);
 /* Walks over what is whole. With `schemas` false every schema counts as known (recovery). Stops at an unknown one: *want.
  * TERN_OK, or an error of the walk. */
 int tern_range_walk(struct tern_range *range, bool schemas, uint32_t *want);
+
+/* ---- stage_learn.c --------------------------------------------------------------------------------------------------------- */
+
+/* The newest epoch that a destination has told of, 0: none has. */
+uint32_t tern_stage_learned(struct tern_stage *stage, const char *device);
 
 /* ---- stage_want.c ----------------------------------------------------------------------------------------------------------- */
 

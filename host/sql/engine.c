@@ -48,6 +48,7 @@ static const char *const statements[TERN_SQL_STATEMENTS] = {
         "VALUES(?1,?2,?3,?4,?5,?6,?7)",
     [TERN_SQL_LIST_GAPS] = "SELECT \"device\",\"lane\",\"epoch\",\"first\",\"last\",\"reason\",\"at\" "
                            "FROM \"tern_gap\" WHERE \"reason\" IN ('retention','held')",
+    [TERN_SQL_LIST_EPOCHS] = "SELECT \"device\",max(\"epoch\") FROM \"tern_checkpoint\" GROUP BY \"device\"",
     [TERN_SQL_READ_SNAPSHOT] =
         "SELECT \"begin\" FROM \"tern_snapshot\" WHERE \"device\"=?1 AND \"table_name\"=?2",
     [TERN_SQL_PUT_SNAPSHOT] =

@@ -206,6 +206,30 @@ int tern_sql_list_gaps(struct tern_sink *sink,
     return tern_sql_run((struct tern_sql_engine *)sink, TERN_SQL_LIST_GAPS, NULL, 0, list_gap, &listing);
 }
 
+struct epochs {
+    void (*call)(void *context, const char *device, uint32_t epoch);
+    void *context;
+};
+
+static int list_epoch(void *context, const struct tern_sql_value *values, size_t count)
+{
+    const struct epochs *epochs = context;
+    char device[TERN_ID_MAX + 1] = {0};
+    if (count < 2 || values[0].kind != TERN_SQL_TEXT || values[0].size > TERN_ID_MAX ||
+        values[1].kind != TERN_SQL_INTEGER || values[1].integer < 1 || values[1].integer > INT32_MAX)
+        return 0;
+    memcpy(device, values[0].data, values[0].size);
+    epochs->call(epochs->context, device, (uint32_t)values[1].integer);
+    return 0;
+}
+
+int tern_sql_list_epochs(struct tern_sink *sink,
+                         void (*call)(void *context, const char *device, uint32_t epoch), void *context)
+{
+    struct epochs epochs = {call, context};
+    return tern_sql_run((struct tern_sql_engine *)sink, TERN_SQL_LIST_EPOCHS, NULL, 0, list_epoch, &epochs);
+}
+
 static bool is_any(const struct tern_mark *mark)
 {
     (void)mark;

@@ -166,6 +166,7 @@ enum tern_sql_statement {
     TERN_SQL_DELETE_GAP,
     TERN_SQL_ADD_GAP,
     TERN_SQL_LIST_GAPS,
+    TERN_SQL_LIST_EPOCHS,
     TERN_SQL_READ_SNAPSHOT,
     TERN_SQL_PUT_SNAPSHOT,
     TERN_SQL_READ_COLUMNS,
@@ -214,6 +215,8 @@ int tern_sql_begin(struct tern_sink *sink);
 int tern_sql_list_gaps(struct tern_sink *sink,
                        void (*call)(void *context, const struct tern_mark *mark, const struct tern_gap *gap),
                        void *context);
+int tern_sql_list_epochs(struct tern_sink *sink,
+                         void (*call)(void *context, const char *device, uint32_t epoch), void *context);
 int tern_sql_read_marks(struct tern_sink *sink, struct tern_mark *const *marks, size_t count);
 int tern_sql_read_snapshot(struct tern_sink *sink, const struct tern_table *table, const char *device,
                            int64_t *begin);
@@ -238,13 +241,13 @@ void tern_sql_close(struct tern_sink *sink);
 
 #define TERN_SQL_SINK_OPS                                                                                    \
     .folds = true, .connect = tern_sql_connect, .disconnect = tern_sql_disconnect,                           \
-    .list_gaps = tern_sql_list_gaps, .read_cursor = tern_sql_read_cursor, .find_batch = tern_sql_find_batch, \
-    .prepare = tern_sql_prepare, .begin = tern_sql_begin, .read_marks = tern_sql_read_marks,                 \
-    .read_snapshot = tern_sql_read_snapshot, .replace = tern_sql_replace, .is_above = tern_sql_is_above,     \
-    .has_rows = tern_sql_has_rows, .is_outvoted = tern_sql_is_outvoted, .load = tern_sql_load,               \
-    .write_marks = tern_sql_write_marks, .commit = tern_sql_commit, .rollback = tern_sql_rollback,           \
-    .describe = tern_sql_describe_table, .ddl_begin = tern_sql_ddl_begin, .check = tern_sql_check,           \
-    .scan = tern_sql_scan, .close = tern_sql_close
+    .list_gaps = tern_sql_list_gaps, .list_epochs = tern_sql_list_epochs,                                    \
+    .read_cursor = tern_sql_read_cursor, .find_batch = tern_sql_find_batch, .prepare = tern_sql_prepare,     \
+    .begin = tern_sql_begin, .read_marks = tern_sql_read_marks, .read_snapshot = tern_sql_read_snapshot,     \
+    .replace = tern_sql_replace, .is_above = tern_sql_is_above, .has_rows = tern_sql_has_rows,               \
+    .is_outvoted = tern_sql_is_outvoted, .load = tern_sql_load, .write_marks = tern_sql_write_marks,         \
+    .commit = tern_sql_commit, .rollback = tern_sql_rollback, .describe = tern_sql_describe_table,           \
+    .ddl_begin = tern_sql_ddl_begin, .check = tern_sql_check, .scan = tern_sql_scan, .close = tern_sql_close
 
 /* Runs a statement of the engine, prepared when it is first needed. */
 int tern_sql_run(struct tern_sql_engine *engine, enum tern_sql_statement which,

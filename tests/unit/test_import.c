@@ -129,6 +129,31 @@ static void rows_arrive_once_with_their_checkpoint(void)
     done();
 }
 
+/* A staging folder that is gone, and a clock that was ahead when it was there. */
+static void a_fresh_store_gives_newer_epochs_than_the_destination_has(void)
+{
+    struct chunk_bytes made;
+    fresh();
+    drain();
+    execute("INSERT INTO tern_checkpoint(device,lane,epoch,applied) VALUES('dev1',0,1600000000,7),"
+            "('dev1',1,1600000009,7),('dev2',0,8,7),('dev3',0,99999999999,7)");
+    done();
+    folder_clear(folder_path("stage"));
+    open_stage();
+    open_import(0);
+    drain();
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    CHECK_EQ(range->epoch, 1600000016);
+    CHECK(chunks_device(stage, "dev2")->epoch < 1600000000);
+    CHECK(chunks_device(stage, "dev3")->epoch < 1600000000);
+    chunks_fill(&made, 1, 10);
+    CHECK_EQ(chunks_send(stage, range, &made, 0), TERN_HOST_OK);
+    drain();
+    CHECK_TEXT(ask("SELECT count(*) FROM climate"), "10");
+    CHECK_TEXT(ask("SELECT applied FROM tern_checkpoint WHERE epoch=1600000016"), "10");
+    done();
+}
+
 static void a_lost_cursor_repeats_nothing(void)
 {
     struct chunk_bytes made;
@@ -1440,6 +1465,7 @@ int main(void)
         tern_sqlite_library = &api;
 #define RUN_OR_SKIP(test) (there ? (void)(RUN(test)) : (void)(SKIP(test, error)))
     RUN_OR_SKIP(rows_arrive_once_with_their_checkpoint);
+    RUN_OR_SKIP(a_fresh_store_gives_newer_epochs_than_the_destination_has);
     RUN_OR_SKIP(a_lost_cursor_repeats_nothing);
     RUN_OR_SKIP(a_restart_goes_on_at_the_cursor);
     RUN_OR_SKIP(the_newest_record_of_a_key_wins_whatever_the_order);

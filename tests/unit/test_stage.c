@@ -614,6 +614,30 @@ static void fresh_stores_without_a_clock_give_different_epochs(void)
     tern_stage_close(stage);
 }
 
+/* Thousands of devices whose epochs destinations know, of a gateway with a clock that is ahead. */
+static void an_epoch_that_is_given_is_newer_than_what_destinations_know(void)
+{
+    char id[16];
+    uint32_t ahead = 1u << 30;
+    fresh();
+    for (uint32_t i = 0; i < 3000; i++) {
+        snprintf(id, sizeof id, "dev%u", i);
+        tern_stage_learn(stage, id, ahead + 8 * i + i % 8);
+        tern_stage_learn(stage, id, 8); /* an older one of another destination */
+    }
+    for (uint32_t i = 0; i < 3000; i += 500) {
+        snprintf(id, sizeof id, "dev%u", i);
+        CHECK_EQ(chunks_device(stage, id)->epoch, ahead + 8 * i + 8);
+    }
+    CHECK(chunks_device(stage, "unheard")->epoch < ahead);
+    /* What a device has already stays. */
+    tern_stage_learn(stage, "old", ahead);
+    CHECK_EQ(again("old", 800)->epoch, 800);
+    tern_stage_learn(stage, "last", 0x7FFFFFFFu);
+    CHECK(chunks_device(stage, "last") == NULL);
+    tern_stage_close(stage);
+}
+
 /* What a HELLO adds to the journal, in bytes. */
 static uint64_t hello_bytes(uint32_t boot, uint64_t uptime, int64_t now)
 {
@@ -811,6 +835,7 @@ int main(void)
     RUN(records_that_come_again_survive_a_crash_on_the_way);
     RUN(an_open_batch_is_not_left_for_what_comes_again);
     RUN(fresh_stores_without_a_clock_give_different_epochs);
+    RUN(an_epoch_that_is_given_is_newer_than_what_destinations_know);
     RUN(a_hello_is_written_down_only_when_it_says_something_new);
     RUN(contradicting_ranges_are_refused);
     RUN(a_device_with_a_new_epoch_each_start_does_not_fill_memory);
