@@ -134,7 +134,6 @@ enum tern_table_flags { TERN_DEDUP = 1 };
 #define TERN_CHUNK_ROWS_MAX   4000
 #define TERN_LANES_MAX        8
 #define TERN_ID_MAX           32
-#define TERN_DATAGRAM_MIN     64 /* bytes that a datagram link must carry */
 #define TERN_FRAME_SIZE_MIN   80 /* bytes of tern_config.frame */
 #define TERN_FRAME_SIZE_MAX   1100
 #define TERN_FRAME_EXTRA      8 /* of a frame's bytes not for the message */
@@ -228,7 +227,7 @@ struct tern_link {
     /* Gives up to `size` bytes that have arrived, or one datagram. 0: nothing now. Negative as in send(). A stream is asked for one byte
      * at a time. */
     int32_t (*receive)(void *context, uint8_t *data, uint32_t size);
-    uint16_t datagram; /* largest datagram in bytes, at least 64 and a HELLO; 0: a byte stream */
+    uint16_t datagram; /* largest datagram in bytes, at least a HELLO; 0: a byte stream */
 };
 
 struct tern_clock {

@@ -11,11 +11,12 @@
 #include "../../core/push.h"
 #include "../../core/schema.h"
 
-#define SECTOR  1024u
-#define SECTORS 4u
-#define LANES   8u
-#define EPOCH   0x01000000u
-#define STORE   0x1122334455667788u
+#define SECTOR         1024u
+#define SECTORS        4u
+#define DATAGRAM_LEAST 64u /* bytes; carries a short HELLO */
+#define LANES          8u
+#define EPOCH          0x01000000u
+#define STORE          0x1122334455667788u
 
 /* ---- A device on the bench -------------------------------------------------------------------------------------------------- */
 
@@ -413,6 +414,22 @@ static inline uint32_t assemble(size_t from, uint32_t *last_crc)
         CHECK_EQ(walk.offset, size);
     }
     return records;
+}
+
+/* A device that has pushed so many records, all of them acknowledged. Returns the CRC of the last segment. */
+static inline uint32_t push_all(int rows)
+{
+    uint32_t crc = 0;
+    open_bench(1);
+    put_rows(&climate, 1, rows);
+    run(10);
+    welcome(0, EPOCH, 1, 0);
+    run(100);
+    CHECK_EQ(assemble(0, &crc), rows);
+    ack(0, (uint32_t)rows + 1);
+    run(10);
+    CHECK_EQ(tern_backlog(&bench.tern), 0);
+    return crc;
 }
 
 #endif

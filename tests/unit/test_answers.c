@@ -6,22 +6,6 @@
 
 #define EPOCH_LAST 0x7FFFFFFFu
 
-/* A device that has pushed so many records, all of them acknowledged. Returns the CRC of the last segment. */
-static uint32_t open_pushed(int rows)
-{
-    uint32_t crc = 0;
-    open_bench(1);
-    put_rows(&climate, 1, rows);
-    run(10);
-    welcome(0, EPOCH, 1, 0);
-    run(100);
-    CHECK_EQ(assemble(0, &crc), rows);
-    ack(0, (uint32_t)rows + 1);
-    run(10);
-    CHECK_EQ(tern_backlog(&bench.tern), 0);
-    return crc;
-}
-
 static struct tern_epoch epoch_now(void)
 {
     return bench.lanes[0].log.epochs[0];
@@ -45,7 +29,7 @@ static size_t meet_again(uint32_t next, uint32_t back, uint32_t crc)
 
 static void a_store_that_is_ahead_without_proof_shares_nothing(void)
 {
-    open_pushed(30);
+    push_all(30);
     size_t before = meet_again(90, 0, 0);
     CHECK_EQ(count_sent(TERN_HELLO, before), 2);
     CHECK(epoch_now().epoch == EPOCH + 8 && epoch_now().base == 1);
@@ -54,7 +38,7 @@ static void a_store_that_is_ahead_without_proof_shares_nothing(void)
 
 static void a_store_that_is_ahead_shares_what_it_can_prove(void)
 {
-    uint32_t crc = open_pushed(30);
+    uint32_t crc = push_all(30);
     size_t before = meet_again(90, 59, crc);
     CHECK_EQ(count_sent(TERN_HELLO, before), 2);
     CHECK(epoch_now().epoch == EPOCH + 8 && epoch_now().base == 31);
@@ -65,7 +49,7 @@ static void a_store_that_is_ahead_shares_what_it_can_prove(void)
 static void what_has_been_erased_is_believed(void)
 {
     uint32_t oldest;
-    open_pushed(30);
+    push_all(30);
     put_rows(&climate, 100, 600);
     oldest = tern_log_oldest(&bench.lanes[0].log);
     CHECK(oldest > 31);
@@ -79,14 +63,14 @@ static void what_has_been_erased_is_believed(void)
 
 static void a_tail_of_other_records_proves_nothing(void)
 {
-    uint32_t crc = open_pushed(30);
+    uint32_t crc = push_all(30);
     meet_again(31, 0, crc ^ 1);
     CHECK(epoch_now().epoch == EPOCH + 8 && epoch_now().base == 1);
 }
 
 static void a_tail_inside_a_segment_proves_nothing(void)
 {
-    uint32_t crc = open_pushed(30);
+    uint32_t crc = push_all(30);
     meet_again(31, 5, crc);
     CHECK(epoch_now().epoch == EPOCH + 8 && epoch_now().base == 1);
 }
@@ -157,7 +141,7 @@ static void a_tail_that_is_cut_off_opens_no_epoch(void)
 {
     uint8_t bare[128];
     for (int cut = 0; cut < 2; cut++) {
-        uint32_t crc = open_pushed(30);
+        uint32_t crc = push_all(30);
         size_t before = bench.ups;
         bench.session++;
         run(10);
@@ -198,7 +182,7 @@ static void the_greatest_epoch_is_taken_and_no_greater(void)
 
 static void a_welcome_about_another_epoch_than_ours_is_not_followed(void)
 {
-    open_pushed(30);
+    push_all(30);
     put_rows(&climate, 100, 10);
     size_t before = bench.ups;
     bench.session++;
@@ -219,7 +203,7 @@ static void records_sent_on_trust_are_called_back_only_where_they_do_not_fit(voi
         bool again;
     } cases[] = {{31, false}, {36, false}, {41, false}, {21, true}, {1, true}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        open_pushed(30);
+        push_all(30);
         put_rows(&climate, 100, 10);
         size_t before = bench.ups;
         bench.session++;
@@ -236,7 +220,7 @@ static void records_sent_on_trust_are_called_back_only_where_they_do_not_fit(voi
 /* What went out on trust ends at the first window: a store that has more already goes on from there. */
 static void a_store_ahead_of_what_went_out_on_trust_is_followed(void)
 {
-    open_pushed(10);
+    push_all(10);
     put_rows(&climate, 100, 200);
     size_t before = bench.ups;
     bench.session++;
@@ -382,7 +366,7 @@ static void a_welcome_to_nobody_is_dropped(void)
 static void an_answer_of_unknown_kind_or_lane_is_bad(void)
 {
     uint8_t bare[128];
-    open_pushed(5);
+    push_all(5);
     struct tern_output output = message(bare, 0x45, 0);
     tern_write8(&output, 1); /* as an ACK of record 0 would be, which is well formed */
     for (int i = 0; i < 5; i++)
@@ -413,7 +397,7 @@ static void an_ack_before_any_welcome_changes_nothing(void)
 
 static void bad_frames_are_counted_to_the_end(void)
 {
-    open_pushed(5);
+    push_all(5);
     bench.tern.bad_frames = UINT16_MAX - 1;
     for (int i = 0; i < 3; i++) {
         ack(0, 100);
@@ -451,7 +435,7 @@ static void want(uint32_t hash, uint32_t offset)
 static void a_schema_is_sent_from_where_it_is_wanted_and_not_from_its_end(void)
 {
     uint32_t size = (uint32_t)tern_schema_size(&climate);
-    open_pushed(5);
+    push_all(5);
     want(tern_schema_hash(&climate), size - 1);
     run(100);
     CHECK_EQ(count_sent(TERN_SCHEMA, 0), 1);
@@ -561,7 +545,7 @@ static int fail_read(void *context, uint32_t address, void *data, uint32_t size)
 static void what_cannot_be_read_is_sent_when_it_can(void)
 {
     uint32_t crc;
-    open_pushed(5);
+    push_all(5);
     put_rows(&climate, 100, 20);
     size_t before = bench.ups;
     struct tern_log_chunk chunk = {.address = TERN_NO_ADDRESS};
@@ -656,7 +640,7 @@ static void a_frame_that_is_too_long_is_bad_and_the_next_one_is_taken(void)
 /* A frame buffer smaller than the link's datagrams is filled, and no more. */
 static void frames_are_as_long_as_buffer_and_datagram_allow(void)
 {
-    for (uint16_t datagram = TERN_DATAGRAM_MIN; datagram <= 200; datagram += 8) {
+    for (uint16_t datagram = DATAGRAM_LEAST; datagram <= 200; datagram += 8) {
         size_t longest = 0;
         open_bench(1);
         bench.link.datagram = datagram;
@@ -698,7 +682,7 @@ static void a_half_frame_is_forgotten_with_its_connection(void)
 
 static void a_wish_is_forgotten_with_its_connection(void)
 {
-    open_pushed(5);
+    push_all(5);
     bench.busy = true;
     put_rows(&climate, 100, 1);
     run(10);
@@ -754,7 +738,7 @@ static void patience_grows_to_two_minutes_and_no_further(void)
 
 static void a_device_that_is_owed_nothing_is_silent(void)
 {
-    open_pushed(5);
+    push_all(5);
     size_t before = bench.ups;
     run_minutes(60);
     CHECK_EQ(bench.ups, before);

@@ -180,21 +180,6 @@ static void an_epoch_of_another_lane_is_not_taken(void)
     CHECK(bench.lanes[0].log.epochs[0].epoch == 0 && count_sent(TERN_PART, 0) == 0);
 }
 
-static uint32_t push_all(int rows)
-{
-    uint32_t crc = 0;
-    open_bench(1);
-    put_rows(&climate, 1, rows);
-    run(10);
-    welcome(0, EPOCH, 1, 0);
-    run(100);
-    CHECK_EQ(assemble(0, &crc), rows);
-    ack(0, (uint32_t)rows + 1);
-    run(10);
-    CHECK_EQ(tern_backlog(&bench.tern), 0);
-    return crc;
-}
-
 static void a_new_connection_is_greeted_at_once_and_repeats_nothing(void)
 {
     uint32_t crc = push_all(30);
@@ -619,7 +604,7 @@ static void datagrams_carry_bare_frames_within_their_size(void)
 {
     uint32_t crc;
     open_bench(1);
-    bench.link.datagram = TERN_DATAGRAM_MIN;
+    bench.link.datagram = DATAGRAM_LEAST;
     put_rows(&climate, 1, 40);
     run(10);
     uint8_t bare[128];
