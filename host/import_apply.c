@@ -126,26 +126,32 @@ static size_t end_of_load(const struct tern_import_applying *applying, size_t fi
     return end;
 }
 
-static int load_all(struct tern_import_applying *applying)
+int tern_import_load(struct tern_import_applying *applying, struct tern_sink_row **rows, size_t count,
+                     bool again)
 {
     struct tern_import *import = applying->import;
-    const struct tern_turn *turn = &import->turn;
-    for (size_t i = 0, end; i < applying->count; i = end) {
-        uint32_t schema = ((const struct tern_turn_row *)import->order[i])->schema;
+    const struct tern_turn_schema *schema =
+        &import->turn.schemas[((const struct tern_turn_row *)rows[0])->schema];
+    struct tern_sink_load load = {.table = &schema->schema->table,
+                                  .hash = schema->hash,
+                                  .rows = rows,
+                                  .count = count,
+                                  .at = applying->now,
+                                  .again = again,
+                                  .reject = tern_import_reject,
+                                  .context = applying};
+    return import->sink->ops->load(import->sink, &load);
+}
+
+static int load_all(struct tern_import_applying *applying)
+{
+    struct tern_sink_row **order = applying->import->order;
+    int status = TERN_HOST_OK;
+    for (size_t i = 0, end; i < applying->count && status == TERN_HOST_OK; i = end) {
         end = end_of_load(applying, i);
-        struct tern_sink_load load = {.table = &turn->schemas[schema].schema->table,
-                                      .hash = turn->schemas[schema].hash,
-                                      .rows = import->order + i,
-                                      .count = end - i,
-                                      .at = applying->now,
-                                      .again = i >= applying->count - applying->apart,
-                                      .reject = tern_import_reject,
-                                      .context = applying};
-        int status = import->sink->ops->load(import->sink, &load);
-        if (status != TERN_HOST_OK)
-            return status;
+        status = tern_import_load(applying, order + i, end - i, i >= applying->count - applying->apart);
     }
-    return TERN_HOST_OK;
+    return status;
 }
 
 static int read_marks(struct tern_import_applying *applying)

@@ -45,6 +45,10 @@ struct tern_import_applying {
 /* The row is refused for good: the transaction is done again without it. */
 void tern_import_reject(void *applying, struct tern_sink_row *row, const char *reason);
 
+/* Loads rows of one schema, one or more; `again` as in struct tern_sink_load. A status of the sink. */
+int tern_import_load(struct tern_import_applying *applying, struct tern_sink_row **rows, size_t count,
+                     bool again);
+
 /* Records of one key, newest first, into one row by the rules. NULL: out of memory, or one was refused. */
 struct tern_sink_row *tern_import_combine(struct tern_import_applying *applying,
                                           struct tern_turn_row *const *rows, size_t count);

@@ -23,23 +23,6 @@ static size_t gather(struct tern_turn *turn, struct tern_turn_row **rows)
     return count;
 }
 
-static int load_row(struct tern_import_applying *applying, struct tern_sink_row *row)
-{
-    struct tern_import *import = applying->import;
-    const struct tern_turn_schema *schema =
-        &import->turn.schemas[((const struct tern_turn_row *)row)->schema];
-    struct tern_sink_load load = {.table = &schema->schema->table,
-                                  .hash = schema->hash,
-                                  .rows = &row,
-                                  .count = 1,
-                                  .at = applying->now,
-                                  .again = true,
-                                  .reject = tern_import_reject,
-                                  .context = applying};
-    row->fresh = false;
-    return import->sink->ops->load(import->sink, &load);
-}
-
 /* The records of one row. What the database takes stays, because a record may be refused for what another one has brought. */
 static int unfold_row(struct tern_import_applying *applying, struct tern_turn_row **rows, size_t count)
 {
@@ -50,8 +33,10 @@ static int unfold_row(struct tern_import_applying *applying, struct tern_turn_ro
         struct tern_sink_row *row = tern_import_combine(applying, rows + first, size);
         if (row == NULL && before == applying->refused)
             return tern_sink_fail(applying->import->sink, TERN_HOST_E_SYSTEM, "out of memory");
-        if (row != NULL)
-            status = load_row(applying, row);
+        if (row != NULL) {
+            row->fresh = false;
+            status = tern_import_load(applying, &row, 1, true);
+        }
         bool stays = row != NULL && row->rejected && size > 1;
         first += stays ? 0 : size;
         piece = stays ? size / 2 : piece * 2;
