@@ -77,6 +77,14 @@ bool tern_csv_manifest_read_mark(const struct tern_csv_manifest *manifest, struc
     return !mark->failed;
 }
 
+void tern_csv_manifest_list(const struct tern_csv_manifest *manifest,
+                            void (*call)(void *context, const struct tern_mark *mark), void *context)
+{
+    for (size_t i = 0; i < BUCKETS; i++)
+        for (const struct tern_csv_mark *known = manifest->marks[i]; known != NULL; known = known->next)
+            call(context, &known->mark);
+}
+
 uint64_t tern_csv_manifest_cursor(const struct tern_csv_manifest *manifest, uint64_t store, uint32_t slot)
 {
     for (size_t i = 0; i < manifest->cursor_count; i++)

@@ -61,6 +61,9 @@ void tern_csv_manifest_close(struct tern_csv_manifest *manifest);
 
 /* Fills in the mark. False: out of memory. */
 bool tern_csv_manifest_read_mark(const struct tern_csv_manifest *manifest, struct tern_mark *mark);
+/* Calls for each mark. */
+void tern_csv_manifest_list(const struct tern_csv_manifest *manifest,
+                            void (*call)(void *context, const struct tern_mark *mark), void *context);
 uint64_t tern_csv_manifest_cursor(const struct tern_csv_manifest *manifest, uint64_t store, uint32_t slot);
 
 /* A record: begin, items, then write, which returns when it is durable and has taken effect in memory. On an error nothing is known

@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../core/frame.h"
 #include "csv_compress.h"
 #include "csv_manifest.h"
 #include "csv_rows.h"
@@ -355,6 +356,40 @@ static int read_marks(struct tern_sink *sink, struct tern_mark *const *marks, si
     return TERN_HOST_OK;
 }
 
+struct listing {
+    void (*gap)(void *context, const struct tern_mark *mark, const struct tern_gap *gap);
+    void (*epoch)(void *context, const char *device, uint32_t epoch);
+    void *context;
+};
+
+/* Not what another gateway's store holds: that goes into segments of its own. */
+static void list_mark(void *context, const struct tern_mark *mark)
+{
+    const struct listing *listing = context;
+    for (size_t i = 0; i < mark->gaps.count && listing->gap != NULL; i++)
+        if (mark->gaps.list[i].reason == TERN_GAP_RETENTION)
+            listing->gap(listing->context, mark, &mark->gaps.list[i]);
+    if (listing->epoch != NULL)
+        listing->epoch(listing->context, mark->device, mark->epoch);
+}
+
+static int list_gaps(struct tern_sink *sink,
+                     void (*call)(void *context, const struct tern_mark *mark, const struct tern_gap *gap),
+                     void *context)
+{
+    struct listing listing = {call, NULL, context};
+    tern_csv_manifest_list(&((struct csv_sink *)sink)->manifest, list_mark, &listing);
+    return TERN_HOST_OK;
+}
+
+static int list_epochs(struct tern_sink *sink,
+                       void (*call)(void *context, const char *device, uint32_t epoch), void *context)
+{
+    struct listing listing = {NULL, call, context};
+    tern_csv_manifest_list(&((struct csv_sink *)sink)->manifest, list_mark, &listing);
+    return TERN_HOST_OK;
+}
+
 static int load(struct tern_sink *sink, const struct tern_sink_load *load)
 {
     struct csv_sink *csv = (struct csv_sink *)sink;
@@ -503,6 +538,8 @@ const struct tern_sink_ops tern_sink_csv = {
     .prepare = prepare,
     .begin = begin,
     .read_marks = read_marks,
+    .list_gaps = list_gaps,
+    .list_epochs = list_epochs,
     .load = load,
     .write_marks = write_marks,
     .commit = commit,

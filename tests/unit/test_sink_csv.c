@@ -276,6 +276,59 @@ static void a_lost_cursor_repeats_nothing(void)
     done();
 }
 
+/* Of records that this folder lacks and the journal has no more; but not of those that another store gives to a folder of its own. */
+static void devices_are_asked_for_what_is_missing(void)
+{
+    static const uint8_t reasons[] = {TERN_GAP_HELD, TERN_GAP_OVERFLOW, TERN_GAP_RETENTION};
+    struct chunk_bytes made;
+    for (size_t i = 0; i < sizeof reasons; i++) {
+        fresh();
+        struct tern_stage_range *range = chunks_device(stage, "dev1");
+        chunks_fill(&made, 1, 10);
+        CHECK_EQ(chunks_send(stage, range, &made, 0), TERN_HOST_OK);
+        CHECK_EQ(tern_stage_gap(stage, range, 11, 20, reasons[i]), TERN_HOST_OK);
+        chunks_fill(&made, 21, 10);
+        CHECK_EQ(chunks_send(stage, range, &made, 0), TERN_HOST_OK);
+        drain();
+        CHECK_EQ(tern_stage_go_back(stage, range, INT64_MAX), reasons[i] == TERN_GAP_RETENTION);
+        CHECK_EQ(range->taken.next, reasons[i] == TERN_GAP_RETENTION ? 11 : 31);
+        if (reasons[i] == TERN_GAP_RETENTION) {
+            chunks_fill(&made, 11, 10);
+            CHECK_EQ(chunks_send(stage, range, &made, 0), TERN_HOST_OK);
+            drain();
+            unsigned lines = 0;
+            for (const char *line = read_segments(); *line != '\0'; line = strchr(line, '\n') + 1)
+                lines++;
+            CHECK_EQ(lines, 30);
+        }
+        done();
+    }
+}
+
+static void a_staging_folder_that_begins_anew_gives_newer_epochs(void)
+{
+    struct chunk_bytes made;
+    struct tern_hello hello = {.id = "dev1", .range_count = 1};
+    struct tern_stage_range *range;
+    uint32_t ahead = 1600000000;
+    fresh();
+    hello.ranges[0] = (struct tern_hello_range){.epoch = ahead, .base = 1, .oldest = 1, .next = 11};
+    struct tern_device *device = tern_stage_device(stage, "dev1");
+    CHECK_EQ(tern_stage_hello(stage, device, &hello, &hello.ranges[0], 0, &range), TERN_HOST_OK);
+    CHECK_EQ(chunks_schema(stage, device, &chunks_table), TERN_HOST_OK);
+    chunks_fill(&made, 1, 10);
+    CHECK_EQ(chunks_send(stage, range, &made, 0), TERN_HOST_OK);
+    drain();
+    done();
+    folder_clear(folder_path("stage"));
+    open_stage();
+    CHECK_EQ(open_import(0), TERN_HOST_OK);
+    drain();
+    CHECK_EQ(chunks_device(stage, "dev1")->epoch, ahead + 8);
+    CHECK(chunks_device(stage, "dev2")->epoch < ahead);
+    done();
+}
+
 /* What a process that dies at any place leaves: the folder is opened again, and goes on. */
 static void kills_at_random_moments_lose_and_repeat_nothing(void)
 {
@@ -457,6 +510,8 @@ int main(void)
     RUN(records_become_lines_of_a_closed_segment);
     RUN(segments_close_by_size_and_go_on_after_a_restart);
     RUN(a_lost_cursor_repeats_nothing);
+    RUN(devices_are_asked_for_what_is_missing);
+    RUN(a_staging_folder_that_begins_anew_gives_newer_epochs);
     RUN(kills_at_random_moments_lose_and_repeat_nothing);
     RUN(a_torn_record_is_cut);
     RUN(damage_before_valid_records_is_reported_and_never_cut);
