@@ -215,8 +215,12 @@ static bool bring_plain(struct tern_bring *bring, const struct tern_options *opt
     }
     if (csv.table == NULL || (csv.keys == NULL && !csv.append))
         return fail(bring, "--table NAME and --key COLUMNS (or --append) are needed, or --schema FILE");
-    if (csv_open(&file, path, message) != 0 || csv_describe(&file, &csv, &table, message) != 0)
+    if (csv_open(&file, path, message) != 0)
         return fail(bring, message);
+    if (csv_describe(&file, &csv, &table, message) != 0) {
+        csv_close(&file);
+        return fail(bring, message);
+    }
     snprintf(own_name, sizeof own_name, csv.append ? "csv-%08" PRIx32 : "import", file.crc);
     const char *device = id != NULL ? id : own_name;
     uint32_t epoch = csv.append && id == NULL ? already_there(bring, device) : 0;

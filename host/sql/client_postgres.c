@@ -227,6 +227,7 @@ static int take_result(struct postgres_client *client, struct pg_result *result,
         taking->copies = true;
         return TERN_HOST_OK;
     case RESULT_COPY_OUT:
+        taking->copies = true; /* it would be the next result, too, and the one after that */
         return lose(client, "the server began to send a copy, which nobody asked for");
     case RESULT_COMMAND:
         if (taking->commits && strcmp(client->api->cmdStatus(result), "COMMIT") != 0) {

@@ -84,6 +84,40 @@ static void errors_are_told_apart(void)
     CHECK_EQ(raise_state("53100"), TERN_HOST_E_DATABASE); /* disk full */
     CHECK_EQ(raise_state("54000"), TERN_SQL_E_ROW);
     CHECK_EQ(raise_state("25006"), TERN_HOST_E_DATABASE); /* read only: a standby */
+    /* Another gateway has just made it: it is tried again. */
+    CHECK_EQ(execute("CREATE TABLE e(k int)"), TERN_HOST_E_DATABASE);
+    CHECK_EQ(execute("ALTER TABLE e ADD COLUMN v int"), TERN_HOST_E_DATABASE);
+    CHECK_EQ(raise_state("42710"), TERN_HOST_E_DATABASE);
+    /* What no repetition mends. */
+    CHECK_EQ(execute("SELECT count(*) FROM e FOR UPDATE"), TERN_SQL_E_STATEMENT); /* 0A000 */
+    CHECK_EQ(raise_state("54011"), TERN_SQL_E_STATEMENT);
+    CHECK_EQ(execute("CREATE VIEW ve AS SELECT * FROM e"), 0);
+    CHECK_EQ(execute("DROP TABLE e"), TERN_SQL_E_STATEMENT); /* 2BP01 */
+    CHECK_EQ(execute("DROP VIEW ve"), 0);
+}
+
+static void an_error_of_many_lines_is_one_line_of_a_log(void)
+{
+    CHECK_EQ(
+        execute(
+            "DO $$ BEGIN RAISE EXCEPTION E'first\\nsecond\\tend\\n ' USING ERRCODE='23514', DETAIL='why', "
+            "HINT='what to do'; END $$"),
+        TERN_SQL_E_ROW);
+    if (!CHECK(strcmp(client->error, "first second end  : why: what to do (SQLSTATE 23514)") == 0))
+        printf("    %s\n", client->error);
+    CHECK_EQ(raise_state("P0001"), TERN_HOST_E_DATABASE);
+}
+
+static void an_answer_that_nobody_takes_is_left(void)
+{
+    void *statement = NULL;
+    struct answer answer;
+    CHECK_EQ(client->ops->prepare(client, "SELECT 1 UNION SELECT 2", &statement), 0);
+    CHECK_EQ(client->ops->run(client, statement, NULL, 0, NULL, NULL), 0);
+    CHECK_EQ(ask("SELECT '\\x00ff'::bytea,''::bytea,NULL::bytea,true,false", NULL, 0, &answer), 0);
+    CHECK(answer.kinds[0] == TERN_SQL_BLOB && answer.kinds[1] == TERN_SQL_BLOB &&
+          answer.kinds[2] == TERN_SQL_NULL);
+    CHECK(answer.kinds[3] == TERN_SQL_INTEGER && answer.integers[3] == 1 && answer.integers[4] == 0);
 }
 
 /* The server says ROLLBACK then, and calls that a success. */
@@ -168,6 +202,18 @@ static void copy_counts_rows_and_names_the_line_at_fault(void)
     CHECK(tern_postgres_copy_end(client, false, &taken, &line) != 0);
     CHECK_EQ(ask("SELECT count(*) FROM c", NULL, 0, &answer), 0);
     CHECK_EQ(answer.integers[0], 5);
+}
+
+/* The client does not go on as if it had been one. */
+static void what_is_no_copy_from_here_is_an_error(void)
+{
+    CHECK_EQ(tern_postgres_copy_begin(client, "SELECT 1"), TERN_HOST_E_DATABASE);
+    CHECK(strstr(client->error, "COPY was not begun") != NULL);
+    CHECK_EQ(client->ops->connect(client), 0);
+    CHECK_EQ(execute("COPY c TO STDOUT"), TERN_HOST_E_DATABASE);
+    CHECK(strstr(client->error, "began to send a copy") != NULL);
+    CHECK_EQ(client->ops->connect(client), 0);
+    CHECK_EQ(execute("SELECT 1"), 0);
 }
 
 static void a_line_is_found_behind_a_trigger(void)
@@ -256,10 +302,13 @@ int main(int argc, char **argv)
     RUN(values_come_back_as_they_went);
     RUN(a_nul_or_a_wrong_byte_is_the_rows_fault);
     RUN(errors_are_told_apart);
+    RUN(an_error_of_many_lines_is_one_line_of_a_log);
+    RUN(an_answer_that_nobody_takes_is_left);
     RUN(a_commit_that_is_none_is_an_error);
     RUN(waits_for_locks_and_statements_end);
     RUN(a_killed_session_is_an_error_and_another_can_be_had);
     RUN(copy_counts_rows_and_names_the_line_at_fault);
+    RUN(what_is_no_copy_from_here_is_an_error);
     RUN(a_line_is_found_behind_a_trigger);
     RUN(a_password_in_the_url_is_refused);
     RUN(no_server_is_said_at_once);
