@@ -62,9 +62,6 @@ static void prepare(uint64_t seed)
     sim.device_count = 1 + sim_below(sim_below(4) == 0 ? SIM_DEVICES : 3);
     sim.gateway_count = 1 + sim_below(SIM_GATEWAYS);
     sim.destination_count = 1 + sim_below(SIM_DESTINATIONS);
-    /* Gateways do not ask the destinations which epochs a device has had: two may give one to two lives of it. */
-    if (sim.gateway_count > 1)
-        sim.rates[DEVICE_FACTORY] = 0;
     sim_oracle_reset();
     sim_fibers_reset();
     sim_sinks_reset();

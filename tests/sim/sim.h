@@ -179,9 +179,9 @@ struct sim_life {
     bool is_branch;  /* shares its beginning with another life */
     bool has_branch; /* another life shares its beginning */
     uint16_t epoch_count[SIM_LANES];
-    struct tern_epoch epochs[SIM_LANES][64]; /* as they came into force */
-    uint32_t acked[SIM_LANES];               /* the device was told that records below are safe */
-    uint32_t floor[SIM_LANES];               /* its log has begun here or earlier */
+    struct tern_epoch epochs[SIM_LANES][256]; /* as they came into force */
+    uint32_t acked[SIM_LANES];                /* the device was told that records below are safe */
+    uint32_t floor[SIM_LANES];                /* its log has begun here or earlier */
     bool is_damaged; /* its flash lost bits: what stood last in it may be gone without a trace (LOG.md) */
 };
 
@@ -211,6 +211,8 @@ uint32_t sim_new_record(void); /* index from 1, 0: no more */
 void sim_watch_lane(unsigned life, unsigned lane, const struct tern_log *log);
 /* A gateway tells that it holds everything below `next`, and remembers after a restart what it told. */
 void sim_heard_ack(unsigned gateway, const char *device, uint8_t lane, uint32_t epoch, uint32_t next);
+/* Whether the gateway has told that it holds anything of the epoch. */
+bool sim_has_heard(unsigned gateway, const char *device, uint8_t lane, uint32_t epoch);
 /* Each range that the gateway told about is known to the store that it opened. */
 void sim_each_ack(unsigned gateway, const struct tern_stage *stage);
 /* After the faults: everything must be where it belongs. */
@@ -332,6 +334,7 @@ void sim_links_reset(void);
 void sim_link_open(unsigned device, struct tern_link *link);
 void sim_link_restart(unsigned device); /* the device has lost its memory */
 void sim_link_late(unsigned device);    /* the first contact takes its time */
+unsigned sim_link_gateway(unsigned device);
 void sim_links_faults(unsigned device); /* once a step of the device */
 int64_t sim_links_due(void);
 void sim_links_step(void);
@@ -348,6 +351,8 @@ void sim_link_ended(unsigned gateway, int connection);
 void sim_devices_reset(void);
 /* What the lane's newest records go by, 0: nothing yet. */
 uint32_t sim_device_epoch(unsigned device, unsigned lane);
+/* A second life asks for its first epoch where the life before is known (README.md beside this). */
+bool sim_device_must_stay(unsigned device);
 bool sim_device_is_off(unsigned device); /* its power went in the middle of a call */
 int64_t sim_devices_due(void);
 void sim_devices_step(void);

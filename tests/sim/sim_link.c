@@ -272,9 +272,14 @@ void sim_link_restart(unsigned device)
     hang_up(line);
 }
 
+unsigned sim_link_gateway(unsigned device)
+{
+    return lines[device].gateway;
+}
+
 static void roam(struct line *line)
 {
-    if (sim.gateway_count < 2)
+    if (sim.gateway_count < 2 || sim_device_must_stay(line->device))
         return;
     hang_up(line);
     line->gateway = 1 - line->gateway;

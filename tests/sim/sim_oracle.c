@@ -136,6 +136,11 @@ static struct told *find_told(unsigned gateway, const char *device, uint8_t lane
     return NULL;
 }
 
+bool sim_has_heard(unsigned gateway, const char *device, uint8_t lane, uint32_t epoch)
+{
+    return find_told(gateway, device, lane, epoch) != NULL;
+}
+
 void sim_heard_ack(unsigned gateway, const char *device, uint8_t lane, uint32_t epoch, uint32_t next)
 {
     struct told *one = find_told(gateway, device, lane, epoch);
