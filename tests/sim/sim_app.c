@@ -47,8 +47,12 @@ void sim_app_abort(struct device *device)
 {
     tern_abort(&device->tern);
     TRACE("device %u: abort", sim_device_index(device));
+    /* A commit that waits may have failed in one sector before it waited for the next: what it left there may read well later. */
     for (unsigned i = 0; i < device->lane_count; i++)
-        forget_pending(device, i);
+        if (device->commit_waits)
+            doubt_pending(device, i);
+        else
+            forget_pending(device, i);
     device->commit_waits = false;
 }
 
