@@ -181,6 +181,7 @@ struct sim_life {
     uint16_t epoch_count[SIM_LANES];
     struct tern_epoch epochs[SIM_LANES][256]; /* as they came into force */
     uint32_t acked[SIM_LANES];                /* the device was told that records below are safe */
+    bool may_drop[SIM_LANES];                 /* the oldest, where room is wanted */
     uint32_t floor[SIM_LANES];                /* its log has begun here or earlier */
     bool is_damaged; /* its flash lost bits: what stood last in it may be gone without a trace (LOG.md) */
 };

@@ -74,6 +74,8 @@ static uint16_t new_life(struct device *device)
     memset(life, 0, sizeof *life);
     life->device = (uint8_t)(device - devices);
     life->name = device->name;
+    for (unsigned i = 0; i < SIM_LANES; i++)
+        life->may_drop[i] = device->overflow[i] == TERN_DROP_OLDEST;
     return (uint16_t)sim_life_count++;
 }
 

@@ -35,7 +35,7 @@ static const struct {
     [DEVICE_FACTORY] = {"factory", 500}, [DEVICE_FIRMWARE] = {"firmware", 2000},
     [DEVICE_CLONE] = {"clone", 250},     [DEVICE_ROT] = {"rot", 200},
     [DEVICE_FLASH] = {"flash", 2000},    [DEVICE_PROGRAM] = {"program", 8000},
-    [DEVICE_AIMED] = {"aimed", 300000},
+    [DEVICE_AIMED] = {"aimed", 1000000},
 };
 
 uint64_t sim_random(void)

@@ -87,7 +87,7 @@ static void watch_floor(unsigned life, unsigned lane, uint32_t floor)
     for (uint32_t i = 1; i < sim_record_count && floor > one->floor[lane]; i++) {
         struct sim_record *record = &sim_records[i];
         if (record->life != life || record->lane != lane || record->fate != FATE_COMMITTED ||
-            record->sequence >= floor || record->sequence < one->acked[lane])
+            record->sequence >= floor || record->sequence < one->acked[lane] || !one->may_drop[lane])
             continue;
         record->is_dropped = true;
         sim_group_dropped[record->group] = true;
