@@ -237,6 +237,24 @@ static int sink_list_gaps(struct tern_sink *sink,
     return status;
 }
 
+/* Marks stand in no order: the newest of each device. */
+static int sink_list_epochs(struct tern_sink *sink,
+                            void (*call)(void *context, const char *device, uint32_t epoch), void *context)
+{
+    struct sim_sink *one = (struct sim_sink *)sink;
+    int status = enter(one);
+    const struct sim_state *now = &one->destination->now;
+    for (uint32_t i = 0; i < now->mark_count && status == TERN_HOST_OK; i++) {
+        bool is_newest = true;
+        for (uint32_t k = 0; k < now->mark_count; k++)
+            is_newest = is_newest && (now->marks[k].epoch <= now->marks[i].epoch ||
+                                      strcmp(now->marks[k].device, now->marks[i].device) != 0);
+        if (is_newest)
+            call(context, now->marks[i].device, now->marks[i].epoch);
+    }
+    return status;
+}
+
 struct writing {
     struct sim_sink *one;
     int mark;
@@ -421,6 +439,7 @@ static const struct tern_sink_ops sink_ops = {
     .begin = sink_begin,
     .find_batch = sink_find_batch,
     .list_gaps = sink_list_gaps,
+    .list_epochs = sink_list_epochs,
     .read_marks = sink_read_marks,
     .is_above = sink_is_above,
     .read_snapshot = sink_read_snapshot,
