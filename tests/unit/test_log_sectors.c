@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The log's ring where sectors do not come and go in turn: one that is half erased and given up, one whose head has gone. */
+/* The log's sectors to their last byte: which sizes are taken, where entries fit, what stands in them, and one that is half erased and
+ * given up. */
 #include "../log_rig.h"
 #include "../test.h"
 
@@ -69,8 +70,217 @@ static void chunks_in_a_sector_that_was_half_erased_and_given_up_are_gone(void)
     }
 }
 
+/* ---- Sizes ----------------------------------------------------------------------------------------------------------------------- */
+
+static unsigned erased_reads;
+
+static int read_erased(void *context, uint32_t address, void *data, uint32_t size)
+{
+    (void)context;
+    (void)address;
+    erased_reads++;
+    memset(data, 0xFF, size);
+    return 0;
+}
+
+static int mount_erased(struct tern_log *log, uint32_t size, uint32_t count, uint8_t unit)
+{
+    static struct tern_flash flash;
+    flash = (struct tern_flash){
+        .read = read_erased, .sector_size = size, .sector_count = count, .program_unit = unit};
+    erased_reads = 0;
+    return tern_log_mount(log, &flash, 0);
+}
+
+static void the_least_and_the_greatest_sectors_are_taken(void)
+{
+    struct tern_log log;
+    CHECK_EQ(mount_erased(&log, 128, 2, 1), TERN_OK);
+    CHECK_EQ(mount_erased(&log, 127, 2, 1), TERN_E_GEOMETRY);
+    CHECK(log.minimum == 128 && erased_reads == 0);
+    CHECK_EQ(mount_erased(&log, 262144, 2, 32), TERN_OK);
+    CHECK_EQ(mount_erased(&log, 262144 + 1, 2, 1), TERN_E_GEOMETRY);
+    CHECK_EQ(mount_erased(&log, 1024, 1, 1), TERN_E_GEOMETRY);
+    CHECK_EQ(mount_erased(&log, 1024, 2, 64), TERN_E_GEOMETRY);
+    CHECK_EQ(mount_erased(&log, 128, (uint32_t)1 << 21, 1), TERN_E_GEOMETRY);
+    CHECK_EQ(mount_erased(&log, 262144, 1 << 14, 1), TERN_E_GEOMETRY);
+    CHECK_EQ(erased_reads, 0);
+}
+
+/* What a sector keeps free for notes goes by its size. */
+static void room_is_kept_for_notes_where_there_is_some(void)
+{
+    static const struct {
+        uint32_t size;
+        uint8_t kept;
+    } cases[] = {{128, 0},   {255, 0},    {256, 30},   {257, 30},
+                 {1023, 30}, {1024, 120}, {1025, 120}, {65536, 120}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct tern_log log;
+        CHECK_EQ(mount_erased(&log, cases[i].size, 2, 1), TERN_OK);
+        CHECK_EQ(log.kept, cases[i].kept);
+    }
+}
+
+/* ---- Entries ---------------------------------------------------------------------------------------------------------------------- */
+
+/* A sector of which mark, head and epochs leave just a burnt unit and a note. */
+static void a_note_may_end_where_its_sector_ends(void)
+{
+    struct nor nor;
+    struct rig rig;
+    start(&nor, &rig, 961, 4, 1, 128);
+    CHECK_EQ(rig_service(&rig), TERN_OK);
+    CHECK_EQ(rig_set_epoch(&rig), TERN_OK);
+    while (rig.log.newest == 0 && rig.log.write < 961 - 31)
+        CHECK_EQ(rig_set_epoch(&rig), TERN_OK);
+    CHECK_EQ(rig.log.write, 961 - 31);
+    CHECK_EQ(rig_mount(&rig), TERN_OK);
+    CHECK_EQ(rig_set_epoch(&rig), TERN_OK);
+    CHECK(rig.log.newest == 0 && rig.log.write == 961);
+    CHECK_EQ(rig_mount(&rig), TERN_OK);
+    CHECK_EQ(rig.log.epochs[0].epoch, rig.epoch);
+    stop(&nor, &rig);
+}
+
+/* Only what a start leaves in doubt is burnt, and once. */
+static void a_unit_is_burnt_once(void)
+{
+    struct nor nor;
+    struct rig rig;
+    start(&nor, &rig, 4096, 3, 8, 128);
+    put_one(&rig);
+    CHECK_EQ(rig_mount(&rig), TERN_OK);
+    uint32_t before = rig.log.write;
+    CHECK_EQ(rig_set_epoch(&rig), TERN_OK);
+    CHECK_EQ(rig.log.write, before + 8 + 2 * 32);
+    before = rig.log.write;
+    CHECK_EQ(rig_set_epoch(&rig), TERN_OK);
+    CHECK_EQ(rig.log.write, before + 2 * 32);
+    stop(&nor, &rig);
+}
+
+/* Behind a schema stand FFs up to the next unit, and its chunk. */
+static void what_fills_a_unit_up_is_erased(void)
+{
+    for (unsigned table = 0; table < 3; table++) {
+        struct nor nor;
+        struct rig rig;
+        uint32_t address, size;
+        start(&nor, &rig, 1024, 3, 32, 128);
+        CHECK_EQ(rig_service(&rig), TERN_OK);
+        CHECK(rig_put(&rig, table) == TERN_OK && rig_commit(&rig) == TERN_OK);
+        CHECK_EQ(tern_log_find_schema(&rig.log, tern_schema_hash(&rig_tables[table]), &address, &size),
+                 TERN_OK);
+        address += size + 4;
+        CHECK(address % 32 != 0);
+        for (; address % 32 != 0; address++)
+            CHECK_EQ(nor.cells[address], 0xFF);
+        CHECK_EQ(nor.cells[address] >> 4, 1); /* a chunk's head */
+        stop(&nor, &rig);
+    }
+}
+
+/* The fourth byte of a prefix: the greatest chunk, in 64 bytes. */
+static void a_head_tells_how_large_chunks_are(void)
+{
+    static const uint16_t sizes[] = {64, 100, 128, 129, 512};
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        struct nor nor;
+        struct rig rig;
+        start(&nor, &rig, 2048, 3, 1, sizes[i]);
+        put_one(&rig);
+        CHECK(nor.cells[30] == ITEM_NOTE && nor.cells[30 + 2 + 3] == (sizes[i] + 63) / 64);
+        CHECK_EQ(rig_mount(&rig), TERN_OK);
+        CHECK_EQ(rig.log.reach, (sizes[i] + 63) / 64 * 64);
+        stop(&nor, &rig);
+    }
+}
+
+static void three_schemas_of_a_sector_are_remembered(void)
+{
+    struct nor nor;
+    struct rig rig;
+    start(&nor, &rig, 4096, 3, 1, 128);
+    CHECK_EQ(rig_service(&rig), TERN_OK);
+    for (unsigned table = 0; table < 3; table++) {
+        rig_close_chunk(&rig);
+        CHECK(rig_put(&rig, table) == TERN_OK && rig_commit(&rig) == TERN_OK);
+    }
+    for (unsigned table = 0; table < 3; table++)
+        CHECK(tern_log_has_schema(&rig.log, tern_schema_hash(&rig_tables[table])));
+    CHECK(!tern_log_has_schema(&rig.log, 0));
+    check(&rig);
+    stop(&nor, &rig);
+}
+
+/* ---- Faults ----------------------------------------------------------------------------------------------------------------------- */
+
+static void each_failed_call_is_counted(void)
+{
+    struct nor nor;
+    struct rig rig;
+    start(&nor, &rig, 1024, 4, 1, 128);
+    put_one(&rig);
+    nor.fail_at[NOR_PROGRAM] = nor.counts[NOR_PROGRAM] + 1;
+    nor.fail_count = 1;
+    (void)rig_set_epoch(&rig);
+    CHECK_EQ(rig.log.stats.errors, 1);
+    stop(&nor, &rig);
+}
+
+/* The note that makes an aborted batch void is due until it stands. */
+static void a_note_that_fails_is_still_due(void)
+{
+    struct nor nor;
+    struct rig rig;
+    start(&nor, &rig, 4096, 4, 1, 128);
+    put_one(&rig);
+    while (rig.log.pending == rig.log.next)
+        CHECK_EQ(rig_put(&rig, 0), TERN_OK);
+    rig_abort(&rig);
+    CHECK(rig.log.flags & LOG_NOTE_DUE);
+    CHECK_EQ(rig.log.ready, TERN_NO_ADDRESS);
+    nor.fail_at[NOR_PROGRAM] = nor.counts[NOR_PROGRAM] + 1;
+    nor.fail_count = 1;
+    (void)tern_log_service(&rig.log, true);
+    CHECK(rig.log.stats.errors == 1 && (rig.log.flags & LOG_NOTE_DUE));
+    CHECK_EQ(rig_service(&rig), TERN_OK);
+    CHECK(!(rig.log.flags & LOG_NOTE_DUE));
+    check(&rig);
+    stop(&nor, &rig);
+}
+
+/* A start with a sector ahead uses it from its mark on, and one in which a head was torn from behind that on. */
+static void a_sector_ahead_is_used_from_its_mark_on(void)
+{
+    struct nor nor;
+    struct rig rig;
+    start(&nor, &rig, 1024, 4, 1, 128);
+    while (rig.log.ready == TERN_NO_ADDRESS || rig.log.newest == TERN_NO_ADDRESS)
+        put_one(&rig);
+    uint32_t ready = rig.log.ready;
+    CHECK_EQ(rig_mount(&rig), TERN_OK);
+    CHECK(rig.log.ready == ready && rig.log.ready_at == ready + 30);
+    nor.cells[ready + 40] = 0x55;
+    CHECK_EQ(rig_mount(&rig), TERN_OK);
+    CHECK(rig.log.ready == ready && rig.log.ready_at == ready + 41 + 32);
+    rig_close(&rig);
+    nor_close(&nor);
+}
+
 int main(void)
 {
+    RUN(the_least_and_the_greatest_sectors_are_taken);
+    RUN(room_is_kept_for_notes_where_there_is_some);
+    RUN(a_note_may_end_where_its_sector_ends);
+    RUN(a_unit_is_burnt_once);
+    RUN(what_fills_a_unit_up_is_erased);
+    RUN(a_head_tells_how_large_chunks_are);
+    RUN(three_schemas_of_a_sector_are_remembered);
+    RUN(each_failed_call_is_counted);
+    RUN(a_note_that_fails_is_still_due);
+    RUN(a_sector_ahead_is_used_from_its_mark_on);
     RUN(chunks_in_a_sector_that_was_half_erased_and_given_up_are_gone);
     return test_report();
 }
