@@ -680,6 +680,21 @@ static void a_half_frame_is_forgotten_with_its_connection(void)
     CHECK(epoch_now().epoch == EPOCH && bench.tern.bad_frames == 0);
 }
 
+/* As a serial line brings it: a few bytes between one poll and the next. */
+static void a_frame_may_come_in_pieces(void)
+{
+    for (size_t piece = 1; piece < 20; piece++) {
+        open_bench(1);
+        put_rows(&climate, 1, 5);
+        run(10);
+        welcome(0, EPOCH, 1, 0);
+        size_t whole = bench.down_size;
+        for (bench.down_size = 0; bench.down_size < whole; run(20))
+            bench.down_size = bench.down_size + piece < whole ? bench.down_size + piece : whole;
+        CHECK(epoch_now().epoch == EPOCH && bench.tern.bad_frames == 0);
+    }
+}
+
 static void a_wish_is_forgotten_with_its_connection(void)
 {
     push_all(5);
@@ -867,6 +882,7 @@ int main(void)
     RUN(a_frame_that_is_too_long_is_bad_and_the_next_one_is_taken);
     RUN(frames_are_as_long_as_buffer_and_datagram_allow);
     RUN(a_half_frame_is_forgotten_with_its_connection);
+    RUN(a_frame_may_come_in_pieces);
     RUN(a_wish_is_forgotten_with_its_connection);
     RUN(patience_and_pause_end_with_their_connection);
     RUN(patience_grows_to_two_minutes_and_no_further);

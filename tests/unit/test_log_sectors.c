@@ -40,8 +40,9 @@ static void put_one(struct rig *rig)
     CHECK_EQ(rig_commit(rig), TERN_OK);
 }
 
-/* Neither mark nor note stands before the old chunks in its second half: they are no part of the log any more. */
-static void chunks_in_a_sector_that_was_half_erased_and_given_up_are_gone(void)
+/* Neither mark nor note stands before the old chunks in the second half of one that was half erased, and a mark of an older turn in one that
+ * was not erased at all: they are no part of the log any more. */
+static void given_up(enum nor_fault fault, bool starts)
 {
     for (uint8_t unit = 1; unit <= 32; unit = (uint8_t)(unit * 2)) {
         struct nor nor;
@@ -50,24 +51,35 @@ static void chunks_in_a_sector_that_was_half_erased_and_given_up_are_gone(void)
         for (int turn = 0; turn < 2; turn++)
             while (rig.log.newest != (turn == 0 ? 4096 : 0))
                 put_one(&rig);
-        nor.fault = NOR_HALF;
+        nor.fault = fault;
         nor.bad_sector = 3;
         uint32_t retired = 0;
         for (int i = 0; i < 200; i++) {
             put_one(&rig);
             check(&rig);
-            if (i % 10 != 0)
+            if (i % 10 != 0 || !starts)
                 continue;
             retired += rig.log.stats.retired;
             CHECK_EQ(rig_mount(&rig), TERN_OK);
         }
-        CHECK(retired != 0);
+        CHECK(retired + rig.log.stats.retired != 0);
         nor.bad_sector = 0;
         for (int i = 0; i < 100; i++)
             put_one(&rig);
         check(&rig);
         stop(&nor, &rig);
     }
+}
+
+static void chunks_in_a_sector_that_was_half_erased_and_given_up_are_gone(void)
+{
+    given_up(NOR_HALF, true);
+}
+
+static void chunks_in_a_sector_that_could_not_be_erased_are_gone(void)
+{
+    given_up(NOR_ERROR, false);
+    given_up(NOR_NOTHING, false);
 }
 
 /* ---- Sizes ----------------------------------------------------------------------------------------------------------------------- */
@@ -269,6 +281,39 @@ static void a_sector_ahead_is_used_from_its_mark_on(void)
     nor_close(&nor);
 }
 
+/* Starts that ended in the head of the sector ahead have taken some of it: less is left there than in the one that fails. */
+static void a_chunk_that_moves_to_where_it_does_not_fit_stays(void)
+{
+    struct nor nor;
+    struct rig rig;
+    start(&nor, &rig, 512, 5, 1, 512);
+    while (rig.log.newest != 1024)
+        put_one(&rig);
+    CHECK_EQ(rig_service(&rig), TERN_OK);
+    CHECK_EQ(rig.log.ready, 1536);
+    nor.cells[rig.log.ready + 150] = 0;
+    CHECK_EQ(rig_mount(&rig), TERN_OK);
+    CHECK_EQ(rig.log.ready_at, 1536 + 151 + 32 * 0);
+    do {
+        CHECK_EQ(rig_put(&rig, 0), TERN_OK);
+        CHECK_EQ(rig_commit(&rig), TERN_OK);
+    } while (rig.chunk.size < 300 && rig.log.newest == 1024);
+    CHECK_EQ(rig.log.newest, 1024);
+    nor.fault = NOR_HALF;
+    nor.fail_at[NOR_PROGRAM] = nor.counts[NOR_PROGRAM] + 1;
+    nor.fail_count = 1;
+    CHECK_EQ(rig_put(&rig, 0), TERN_OK);
+    CHECK(rig_commit(&rig) < 0);
+    nor.fail_count = 0;
+    check(&rig);
+    put_one(&rig);
+    check(&rig);
+    CHECK_EQ(rig_mount(&rig), TERN_OK);
+    check(&rig);
+    rig_close(&rig);
+    nor_close(&nor);
+}
+
 int main(void)
 {
     RUN(the_least_and_the_greatest_sectors_are_taken);
@@ -282,5 +327,7 @@ int main(void)
     RUN(a_note_that_fails_is_still_due);
     RUN(a_sector_ahead_is_used_from_its_mark_on);
     RUN(chunks_in_a_sector_that_was_half_erased_and_given_up_are_gone);
+    RUN(chunks_in_a_sector_that_could_not_be_erased_are_gone);
+    RUN(a_chunk_that_moves_to_where_it_does_not_fit_stays);
     return test_report();
 }

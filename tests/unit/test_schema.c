@@ -39,7 +39,9 @@ static void a_schema_comes_back(void)
     struct bytes bytes = encode(&table);
     CHECK_EQ(bytes.size, tern_schema_size(&table));
     CHECK_EQ(tern_schema_hash(&table), tern_crc32c(0, bytes.data, bytes.size));
+    memset(&decoded, 0xA5, sizeof(decoded));
     CHECK_EQ(tern_schema_decode(&decoded, bytes.data, bytes.size), TERN_OK);
+    CHECK(decoded.table.codec == NULL && decoded.table.lane == 0); /* which a schema does not say */
     struct bytes again = encode(&decoded.table);
     CHECK(again.size == bytes.size && memcmp(again.data, bytes.data, bytes.size) == 0);
     CHECK(strcmp(decoded.table.name, "climate") == 0 && strcmp(decoded.columns[2].name, "note") == 0);
