@@ -263,6 +263,9 @@ bool tern_log_has_place(const struct tern_log *log, uint32_t hash)
 static int place(struct tern_log *log, const struct tern_chunk *chunk)
 {
     bool moves = (log->flags & LOG_MOVE) != 0 || chunk_room(log) < log->capacity;
+    /* Its size was not meant for what is left of a sector in whose head starts have ended. */
+    if (moves && (log->flags & LOG_MOVE) == 0 && log->ready_at - log->ready != log->note)
+        give_up_ready(log);
     int status = moves ? open_sector(log) : emit_notes(log, (log->flags & LOG_NOTE_DUE) != 0);
     for (uint8_t i = 0; i < chunk->table_count && status == TERN_OK; i++)
         status = emit_schema(log, chunk->tables[i]);

@@ -101,7 +101,10 @@ static int review_all(struct tern_log *log)
     log->oldest = log->newest;
     if (log->newest == TERN_NO_ADDRESS)
         return TERN_OK;
-    uint32_t sector = log->newest;
+    /* Between the newest and the one ahead stand those that were given up. */
+    uint32_t sector = log->ready & log->ahead;
+    if (sector == TERN_NO_ADDRESS)
+        sector = log->newest;
     do {
         sector = tern_log_after(log, sector);
         if (!tern_log_head(&cursor, log, sector))
