@@ -53,6 +53,8 @@ static const char *const statements[TERN_SQL_STATEMENTS] = {
         "SELECT \"begin\" FROM \"tern_snapshot\" WHERE \"device\"=?1 AND \"table_name\"=?2",
     [TERN_SQL_PUT_SNAPSHOT] =
         "INSERT INTO \"tern_snapshot\"(\"device\",\"table_name\",\"begin\") VALUES(?1,?2,?3)",
+    [TERN_SQL_LOCK_DEVICE] =
+        "INSERT INTO \"tern_snapshot\"(\"device\",\"table_name\",\"begin\") VALUES(?1,?2,0)",
     [TERN_SQL_READ_DECLARED] = "SELECT \"name\",\"type\" FROM \"tern_column\" WHERE \"table_name\"=?1",
     [TERN_SQL_COUNT_DECLARED] = "SELECT count(*) FROM \"tern_column\" WHERE \"table_name\"=?1",
     [TERN_SQL_PUT_COLUMN] = "INSERT INTO \"tern_column\"(\"table_name\",\"name\",\"type\") VALUES(?1,?2,?3)",
@@ -74,6 +76,11 @@ static void write_statement(struct tern_sql_engine *engine, enum tern_sql_statem
         tern_sql_add(&engine->text, "%s", engine->dialect->columns);
     else
         tern_sql_add(&engine->text, "%s", statements[which]);
+    if (which == TERN_SQL_LOCK_DEVICE) /* nothing changes, but the row is this transaction's */
+        tern_sql_add(&engine->text, engine->dialect->upsert == TERN_SQL_ON_CONFLICT
+                                        ? " ON CONFLICT(\"device\",\"table_name\") DO UPDATE SET "
+                                          "\"begin\"=\"tern_snapshot\".\"begin\""
+                                        : " ON DUPLICATE KEY UPDATE \"begin\"=\"begin\"");
     if (upserts[which].keys[0] != NULL)
         tern_sql_add_upsert(engine, upserts[which].keys, upserts[which].others);
 }
@@ -325,6 +332,8 @@ int tern_sql_load(struct tern_sink *sink, const struct tern_sink_load *load)
     if (table == NULL)
         return tern_sink_fail(sink, TERN_HOST_E_DATABASE, "table %s was not prepared", load->table->name);
     int status = tern_sql_refresh(engine, table);
+    if (status == TERN_HOST_OK && table->has_tombs && table->has_keys)
+        status = tern_sql_lock_devices(engine, load);
     if (status == TERN_HOST_OK && table->has_tombs && table->has_keys)
         status = tern_sql_pass_tombs(engine, table, load);
     return status != TERN_HOST_OK ? status : engine->dialect->load(engine, table, load);

@@ -106,13 +106,23 @@ static int take_number(void *context, const struct tern_sql_value *values, size_
     return 0;
 }
 
+int tern_sql_lock_device(struct tern_sql_engine *engine, const struct tern_table *table, const char *device)
+{
+    struct tern_sql_value values[] = {tern_sql_string(device), tern_sql_string(table->name)};
+    if (engine->dialect->lock[0] == '\0') /* the whole database is locked */
+        return TERN_HOST_OK;
+    return tern_sql_run(engine, TERN_SQL_LOCK_DEVICE, values, 2, NULL, NULL);
+}
+
 int tern_sql_read_snapshot(struct tern_sink *sink, const struct tern_table *table, const char *device,
                            int64_t *begin)
 {
     struct tern_sql_value values[] = {tern_sql_string(device), tern_sql_string(table->name)};
+    int status = tern_sql_lock_device((struct tern_sql_engine *)sink, table, device);
     *begin = 0;
-    return tern_sql_run((struct tern_sql_engine *)sink, TERN_SQL_READ_SNAPSHOT, values, 2, take_number,
-                        begin);
+    return status != TERN_HOST_OK ? status
+                                  : tern_sql_run((struct tern_sql_engine *)sink, TERN_SQL_READ_SNAPSHOT,
+                                                 values, 2, take_number, begin);
 }
 
 int tern_sql_replace(struct tern_sink *sink, const struct tern_table *schema, const char *device,

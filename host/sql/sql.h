@@ -169,6 +169,7 @@ enum tern_sql_statement {
     TERN_SQL_LIST_EPOCHS,
     TERN_SQL_READ_SNAPSHOT,
     TERN_SQL_PUT_SNAPSHOT,
+    TERN_SQL_LOCK_DEVICE,
     TERN_SQL_READ_COLUMNS,
     TERN_SQL_READ_DECLARED,
     TERN_SQL_COUNT_DECLARED,
@@ -298,6 +299,13 @@ int tern_sql_refresh(struct tern_sql_engine *engine, struct tern_sql_table *tabl
 /* Outside of a transaction, for the locks of other workers: tombstones that have no use any more go, some of each table that is in use (`all` false: of
  * those where none were looked for since the connection was made). A status of a sink. */
 int tern_sql_clear_tombs(struct tern_sql_engine *engine, int64_t now, bool all);
+
+/* Until the end of the transaction nobody else deletes or replaces rows of the device in the table, or brings in older ones: each would
+ * not see what the other does. A status of a sink. */
+int tern_sql_lock_device(struct tern_sql_engine *engine, const struct tern_table *table, const char *device);
+
+/* Locks the devices of these rows, of a table with tombstones. A status of a sink. */
+int tern_sql_lock_devices(struct tern_sql_engine *engine, const struct tern_sink_load *load);
 
 /* Takes `fresh` from rows of a device that one of its tombstones may outlive: a straight path asks none, and a late older row would come back by
  * it. A status of a sink. */

@@ -99,6 +99,15 @@ static int look(struct tern_sql_engine *engine, struct tern_sql_table *table, co
     return status;
 }
 
+int tern_sql_lock_devices(struct tern_sql_engine *engine, const struct tern_sink_load *load)
+{
+    int status = TERN_HOST_OK;
+    for (size_t i = 0; i < load->count && status == TERN_HOST_OK; i++)
+        if (i == 0 || load->rows[i]->device != load->rows[i - 1]->device)
+            status = tern_sql_lock_device(engine, load->table, load->rows[i]->device);
+    return status;
+}
+
 int tern_sql_pass_tombs(struct tern_sql_engine *engine, struct tern_sql_table *table,
                         const struct tern_sink_load *load)
 {

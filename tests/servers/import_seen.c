@@ -12,6 +12,7 @@
 
 static const struct tern_column columns[] = {{"k", TERN_I32, TERN_KEY}, {"v", TERN_I32, 0}};
 static const struct tern_table readings = TERN_TABLE("readings", TERN_MERGE, columns);
+static const struct tern_table whole = TERN_TABLE("whole_list", TERN_OVERWRITE, columns);
 
 static int32_t model[KEYS]; /* value of each key, 0: no row */
 static uint32_t random_state;
@@ -193,8 +194,10 @@ static void take_away(int32_t k)
     model[k] = 0;
 }
 
+static bool is_held; /* this connection holds up the newer gateway's commit until the late one is under way */
+
 /* Another gateway, which holds an older epoch of the device and comes late, with keys from `first` on. */
-static void send_late(int32_t first, unsigned count)
+static void send_late(const struct tern_table *table, int32_t first, unsigned count)
 {
     struct tern_stage *newest_stage = stage;
     struct tern_import *newest_import = import;
@@ -205,16 +208,22 @@ static void send_late(int32_t first, unsigned count)
     hello.ranges[0] = (struct tern_hello_range){.epoch = 8, .base = 1, .oldest = 1, .next = 1 + count};
     CHECK_EQ(tern_stage_open(&stage, &config), TERN_HOST_OK);
     struct tern_device *device = tern_stage_device(stage, "dev1");
-    CHECK_EQ(chunks_schema(stage, device, &readings), TERN_HOST_OK);
+    CHECK_EQ(chunks_schema(stage, device, table), TERN_HOST_OK);
     CHECK_EQ(tern_stage_hello(stage, device, &hello, &hello.ranges[0], 0, &range), TERN_HOST_OK);
     CHECK(range->epoch < newest->epoch);
     open_import();
     next = 1;
     for (unsigned i = 0; i < count; i++) {
         struct tern_value row[2] = {tern_int(first + (int32_t)i), tern_int(4)};
-        send(&readings, row);
+        send(table, row);
     }
-    bring();
+    flush();
+    CHECK_EQ(tern_stage_sync(stage), TERN_HOST_OK);
+    if (is_held) {
+        usleep(1500000);
+        CHECK(database_execute(&database, "COMMIT"));
+    }
+    drain();
     done();
     stage = newest_stage;
     import = newest_import;
@@ -242,7 +251,7 @@ static void rows_pass_tombstones_and_do_not_come_back_by_it(void)
     CHECK_TEXT(paths(), "straight=2 merge=2 again=0");
     compare();
     /* Above all that the table has, and older than what is deleted. */
-    send_late(5000, 100);
+    send_late(&readings, 5000, 100);
     for (int32_t k = 4; k < 100; k++)
         model[5000 + k] = 4;
     compare();
@@ -262,6 +271,61 @@ static void rows_pass_tombstones_and_do_not_come_back_by_it(void)
     compare();
     CHECK_EQ(strtoul(ask("SELECT count(*) FROM tern_batch WHERE path='merge'"), NULL, 10), merges + 1);
     CHECK_TEXT(ask("SELECT count(*) FROM tern_batch WHERE retries>0"), "0");
+    done();
+}
+
+static void hold(void)
+{
+    CHECK(database_execute(&database, "BEGIN"));
+    CHECK_TEXT(ask("SELECT count(*) FROM (SELECT store FROM tern_cursor WHERE slot=0 FOR UPDATE) AS c"), "1");
+}
+
+/* Both transactions are open at once: the one that deletes has done so, the other one looks for its tombstone. */
+static void a_late_row_waits_for_the_delete_that_is_under_way(void)
+{
+    for (unsigned is_many = 0; is_many < 2; is_many++) {
+        start();
+        for (int32_t k = 0; k < 3; k++)
+            put(5000 + k, 3);
+        bring();
+        take_away(5002);
+        bring();
+        hold();
+        take_away(5001);
+        flush();
+        CHECK_EQ(tern_stage_sync(stage), TERN_HOST_OK);
+        usleep(1000000);
+        is_held = true;
+        send_late(&readings, 5001, is_many ? 100 : 1);
+        is_held = false;
+        drain();
+        for (int32_t k = 3; k < 101 && is_many; k++)
+            model[5000 + k] = 4;
+        compare();
+        done();
+    }
+}
+
+/* The same with the first snapshot of a table. */
+static void a_late_row_waits_for_the_snapshot_that_is_under_way(void)
+{
+    struct tern_value row[2] = {tern_int(3), tern_int(3)}, none[2] = {tern_int(0), tern_int(0)};
+    begin(&whole);
+    send(&whole, row);
+    bring();
+    hold();
+    send_op(&whole, TERN_OP_SNAPSHOT_BEGIN, none);
+    row[0] = tern_int(1);
+    send(&whole, row);
+    send_op(&whole, TERN_OP_SNAPSHOT_END, none);
+    flush();
+    CHECK_EQ(tern_stage_sync(stage), TERN_HOST_OK);
+    usleep(1000000);
+    is_held = true;
+    send_late(&whole, 7, 3);
+    is_held = false;
+    drain();
+    CHECK_TEXT(ask_all(by("k::text", "k"), "k", "whole_list"), "1");
     done();
 }
 
@@ -340,6 +404,8 @@ int main(int argc, char **argv)
     RUN(kills_leave_a_filter_that_is_right);
     RUN(a_wrong_guess_costs_time_and_no_row);
     RUN(rows_pass_tombstones_and_do_not_come_back_by_it);
+    RUN(a_late_row_waits_for_the_delete_that_is_under_way);
+    RUN(a_late_row_waits_for_the_snapshot_that_is_under_way);
     RUN(a_filter_whose_end_is_lost_loses_no_row);
     RUN(a_restored_database_is_another_incarnation);
     return close_url();
