@@ -167,8 +167,7 @@ static void a_table_with_any_other_key_is_refused(void)
         "CREATE TABLE climate(device TEXT, at INTEGER PRIMARY KEY, tern_id INTEGER)", /* not in the key */
         "CREATE TABLE climate(device TEXT, at INTEGER, celsius, PRIMARY KEY(device, at))", /* no tern_id */
         "CREATE TABLE climate(device TEXT, at INTEGER, tern_id INTEGER, PRIMARY KEY(device, tern_id))",
-        "CREATE TABLE climate(device TEXT, at INTEGER, tern_id INTEGER, celsius, PRIMARY KEY(device, at, "
-        "celsius))",
+        "CREATE TABLE climate(device, at INTEGER, tern_id, celsius, PRIMARY KEY(device, at, celsius))",
         "CREATE TABLE climate(device TEXT, at INTEGER, tern_id INTEGER, mine, PRIMARY KEY(device, at, mine))",
         "CREATE TABLE climate(device TEXT, tern_id INTEGER, celsius, PRIMARY KEY(device))"};
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {

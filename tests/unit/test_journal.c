@@ -488,7 +488,7 @@ static void write_header(const char *name, const struct tern_journal_header *hea
 static struct tern_journal_header read_header(const char *name)
 {
     uint8_t bytes[TERN_JOURNAL_HEADER];
-    struct tern_journal_header header;
+    struct tern_journal_header header = {0};
     int file = open(folder_path(name), O_RDONLY);
     CHECK(pread(file, bytes, sizeof bytes, 0) == sizeof bytes && tern_journal_decode_header(bytes, &header));
     close(file);

@@ -492,6 +492,158 @@ static void a_call_that_fails_at_any_place_loses_and_repeats_nothing(void)
     }
 }
 
+/* ---- Segments between two runs ------------------------------------------------------------------------------------------------------------- */
+
+static char open_name_found[300];
+
+/* The only open segment's path, or NULL. */
+static const char *path_of_open(void)
+{
+    DIR *listing = opendir(folder_path("out"));
+    open_name_found[0] = '\0';
+    for (struct dirent *entry; listing != NULL && (entry = readdir(listing)) != NULL;) {
+        size_t size = strlen(entry->d_name);
+        if (size > 5 && strcmp(entry->d_name + size - 5, ".open") == 0 && entry->d_name[0] == '.')
+            snprintf(open_name_found, sizeof open_name_found, "out/%.255s", entry->d_name);
+    }
+    closedir(listing);
+    return open_name_found[0] == '\0' ? NULL : folder_path(open_name_found);
+}
+
+/* A segment that is left open with a hundred records. */
+static void leave_open(void)
+{
+    struct chunk_bytes made;
+    struct tern_import_status status = {.rows = 0};
+    fresh();
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    chunks_fill(&made, 1, 100);
+    chunks_send(stage, range, &made, 0);
+    tern_stage_sync(stage);
+    for (int i = 0; i < WAIT && status.rows < 100; i++) {
+        usleep(1000);
+        tern_import_status(import, &status);
+    }
+    CHECK_EQ(status.rows, 100);
+    tern_import_close(import);
+    CHECK(path_of_open() != NULL);
+}
+
+static void what_was_not_committed_of_an_open_segment_is_cut_off(void)
+{
+    leave_open();
+    FILE *file = fopen(path_of_open(), "ab");
+    fputs("dev1,1,put,99,0.99,never committed\n", file);
+    fclose(file);
+    CHECK_EQ(open_import(0), TERN_HOST_OK);
+    drain();
+    check_sequence("dev1", 100);
+    CHECK(strstr(read_segments(), "never committed") == NULL && hidden == 0);
+    done();
+}
+
+static void a_segment_that_lost_committed_bytes_is_not_written_to(void)
+{
+    leave_open();
+    char path[600], kept[600], command[1300];
+    snprintf(path, sizeof path, "%s", path_of_open());
+    snprintf(kept, sizeof kept, "%s", folder_path("kept"));
+    snprintf(command, sizeof command, "cp '%s' '%s'", path, kept);
+    CHECK_EQ(system(command), 0);
+    CHECK_EQ(truncate(path, file_bytes(path) - 1), 0);
+    CHECK_EQ(open_import(0), TERN_HOST_OK);
+    CHECK(tern_import_drain(import, 100) != TERN_HOST_OK);
+    struct tern_import_status status;
+    tern_import_status(import, &status);
+    CHECK(strstr(status.error, "is shorter than what was committed: restore it from a copy") != NULL);
+    tern_import_close(import);
+    CHECK_EQ(rename(kept, path), 0);
+    CHECK_EQ(open_import(0), TERN_HOST_OK);
+    drain();
+    check_sequence("dev1", 100);
+    done();
+}
+
+static void touch(const char *name)
+{
+    FILE *file = fopen(folder_path(name), "wb");
+    CHECK(file != NULL && fclose(file) == 0);
+}
+
+/* Only files with names of its own making are the sink's to remove. */
+static void segments_that_were_never_committed_go_and_other_files_stay(void)
+{
+    static const char *const strays[] = {"out/.climate-00000099-20260101T000000Z.open",
+                                         "out/.climate-00000001-20260101T000000Z.csv.gz.new"};
+    static const char *const others[] = {"out/notes.open", "out/.open",     "out/.hidden",
+                                         "out/.new",       "out/.list.new", "out/readme.csv.new"};
+    leave_open();
+    for (size_t i = 0; i < sizeof strays / sizeof strays[0]; i++)
+        touch(strays[i]);
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        touch(others[i]);
+    CHECK_EQ(open_import(0), TERN_HOST_OK);
+    drain();
+    check_sequence("dev1", 100);
+    for (size_t i = 0; i < sizeof strays / sizeof strays[0]; i++)
+        if (!CHECK_EQ(file_bytes(folder_path(strays[i])), -1))
+            printf("    %s\n", strays[i]);
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        if (!CHECK_EQ(file_bytes(folder_path(others[i])), 0))
+            printf("    %s\n", others[i]);
+    done();
+}
+
+/* Each open segment is a descriptor. */
+static void many_tables_do_not_keep_as_many_files_open(void)
+{
+    static char names[300][16];
+    struct tern_import_status status = {.rows = 0};
+    struct chunk_bytes made;
+    fresh();
+    for (unsigned i = 0; i < 300; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "dev%u", i);
+        snprintf(names[i], sizeof names[i], "table%u", i);
+        struct tern_table table = chunks_table;
+        table.name = names[i];
+        struct tern_stage_range *range = chunks_device(stage, id);
+        CHECK_EQ(chunks_schema(stage, range->device, &table), TERN_HOST_OK);
+        chunks_open(&made, 1);
+        chunks_put(&made, &table, 1, "n");
+        tern_chunk_finish(&made.chunk, true, false);
+        chunks_send(stage, range, &made, 0);
+    }
+    tern_stage_sync(stage);
+    for (int i = 0; i < WAIT && status.rows < 300; i++) {
+        usleep(1000);
+        tern_import_status(import, &status);
+    }
+    CHECK_EQ(status.rows, 300);
+    read_segments();
+    CHECK(hidden <= 256);
+    drain();
+    read_segments();
+    CHECK_EQ(hidden, 0);
+    for (unsigned i = 0; i < 300; i++) {
+        struct dirent **list;
+        char start[24];
+        unsigned found = 0;
+        snprintf(start, sizeof start, "table%u-0", i);
+        int count = i % 50 == 0 ? scandir(folder_path("out"), &list, NULL, by_name) : 0;
+        for (int k = 0; k < count; k++) {
+            found += strncmp(list[k]->d_name, start, strlen(start)) == 0 &&
+                     strstr(list[k]->d_name, ".csv") != NULL;
+            free(list[k]);
+        }
+        if (count > 0) {
+            CHECK_EQ(found, 1);
+            free(list);
+        }
+    }
+    done();
+}
+
 static void a_folder_in_use_is_waited_for(void)
 {
     fresh();
@@ -518,6 +670,10 @@ int main(void)
     RUN(records_that_make_no_sense_are_refused_with_a_reason);
     RUN(a_manifest_of_another_version_is_left_alone);
     RUN(a_call_that_fails_at_any_place_loses_and_repeats_nothing);
+    RUN(what_was_not_committed_of_an_open_segment_is_cut_off);
+    RUN(a_segment_that_lost_committed_bytes_is_not_written_to);
+    RUN(segments_that_were_never_committed_go_and_other_files_stay);
+    RUN(many_tables_do_not_keep_as_many_files_open);
     RUN(a_folder_in_use_is_waited_for);
     folder_remove();
     return test_report();
