@@ -4,6 +4,7 @@
 #include "../log_rig.h"
 #include "../test.h"
 
+#include "../../core/csv.h"
 #include "../../core/log_scan.h"
 #include "../../core/schema.h"
 
@@ -314,8 +315,106 @@ static void a_chunk_that_moves_to_where_it_does_not_fit_stays(void)
     nor_close(&nor);
 }
 
+/* ---- Reading ---------------------------------------------------------------------------------------------------------------------- */
+
+static int commit_row(struct tern_log *log, struct tern_chunk *chunk, const struct tern_table *table)
+{
+    struct tern_value row[TERN_COLUMNS_MAX];
+    int status, tries = 0;
+    for (uint8_t i = 0; i < table->column_count; i++)
+        row[i] = tern_int(log->next);
+    do {
+        while (tern_log_service(log, true) == TERN_AGAIN)
+            ;
+        status = tern_log_open(log, table, tern_schema_hash(table), 400, TERN_CHUNK_MIN);
+    } while (status == TERN_E_FULL && ++tries < 9);
+    if (status < 0)
+        return status;
+    chunk->capacity = (uint16_t)status;
+    tern_chunk_open(chunk, table->codec, log->pending, log->unit_log2);
+    status = tern_chunk_put(chunk, table, TERN_OP_PUT, row);
+    tern_chunk_finish(chunk, true, false);
+    if (status == TERN_OK)
+        status = tern_log_append(log, chunk, true);
+    tern_log_close(log);
+    return status;
+}
+
+/* Schemas of every size around the pieces that flash is read in, and one so large that a sector's first chunk stands far behind its head: all
+ * of it is found again after a start. */
+static void schemas_of_every_size_are_found_again(void)
+{
+    static char names[32][60];
+    static struct tern_column columns[32];
+    for (uint8_t count = 1; count <= 17; count = (uint8_t)(count + 16))
+        for (int length = 2; length < 50; length++) {
+            struct nor nor;
+            struct tern_log log;
+            static uint8_t data[512];
+            struct tern_chunk chunk = {.data = data};
+            for (uint8_t i = 0; i < count; i++) {
+                memset(names[i], 'a' + i, (size_t)length);
+                names[i][length] = '\0';
+                columns[i] = (struct tern_column){names[i], TERN_U32, 0};
+            }
+            struct tern_table table = {"t", columns, &tern_csv, count, TERN_APPEND, 0, 0};
+            if (tern_schema_size(&table) > 900)
+                continue;
+            nor_open(&nor, 2048, 4, 1);
+            CHECK_EQ(tern_log_mount(&log, &nor.flash, 0), TERN_OK);
+            for (int i = 0; i < 60 && test_faults == 0; i++)
+                CHECK_EQ(commit_row(&log, &chunk, &table), TERN_OK);
+            uint32_t oldest = tern_log_oldest(&log), next = log.next, address, size;
+            CHECK_EQ(tern_log_mount(&log, &nor.flash, 0), TERN_OK);
+            CHECK(tern_log_oldest(&log) == oldest && log.next == next && log.floor <= oldest);
+            CHECK_EQ(tern_log_find_schema(&log, tern_schema_hash(&table), &address, &size), TERN_OK);
+            CHECK_EQ(size, tern_schema_size(&table));
+            nor_close(&nor);
+        }
+}
+
+/* The newest record is not looked for in the oldest sector, and the one behind a chunk that was found not before it. */
+static void a_search_reads_no_more_than_it_must(void)
+{
+    struct nor nor;
+    struct rig rig;
+    struct tern_log_chunk found = {.address = TERN_NO_ADDRESS};
+    start(&nor, &rig, 4096, 8, 1, 128);
+    for (int i = 0; i < 3000; i++)
+        put_one(&rig);
+    nor_start(&nor);
+    CHECK_EQ(tern_log_find(&rig.log, rig.log.next - 1, &found), TERN_OK);
+    CHECK(nor.bytes[NOR_READ] < 3 * 4096 + 7 * 256);
+    CHECK_EQ(tern_log_find(&rig.log, tern_log_oldest(&rig.log), &found), TERN_OK);
+    for (int i = 0; i < 20; i++) {
+        nor_start(&nor);
+        CHECK_EQ(tern_log_find(&rig.log, found.next, &found), TERN_OK);
+        CHECK(nor.bytes[NOR_READ] < 1024);
+    }
+    check(&rig);
+    stop(&nor, &rig);
+}
+
+/* Behind what a cut has left of a chunk the sector is used on, but for as many bytes as a chunk may have touched. */
+static void a_torn_chunk_costs_its_reach_and_not_its_sector(void)
+{
+    struct nor nor;
+    struct rig rig;
+    start(&nor, &rig, 4096, 4, 1, 128);
+    put_one(&rig);
+    uint32_t end = rig.log.write;
+    nor.cells[end] = 0x10; /* a chunk's first byte, and nothing else of it */
+    CHECK_EQ(rig_mount(&rig), TERN_OK);
+    CHECK_EQ(rig.log.write, end + 1 + 128);
+    rig_close(&rig);
+    nor_close(&nor);
+}
+
 int main(void)
 {
+    RUN(schemas_of_every_size_are_found_again);
+    RUN(a_search_reads_no_more_than_it_must);
+    RUN(a_torn_chunk_costs_its_reach_and_not_its_sector);
     RUN(the_least_and_the_greatest_sectors_are_taken);
     RUN(room_is_kept_for_notes_where_there_is_some);
     RUN(a_note_may_end_where_its_sector_ends);
