@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Does a test notice when a line of core/ is wrong? Changes core/*.c in one place at a time, and runs the unit tests.
 
-    mutants.py [--sample N] [--seed N] [--build DIR] [--least PERCENT] [--jobs N] [--plain] [FILE ...]
+    mutants.py [--sample N] [--seed N] [--match PATTERN] [--build DIR] [--least PERCENT] [--jobs N] [--plain] [--verbose] [FILE ...]
 
 What is changed: comparisons, && and ||, a missing `!`, constants that are compared with, conditions that are always true or always
 false, statements left out (source.py). A mutant that compiles to the very code of the original, or of another mutant, is not counted. One
