@@ -93,6 +93,10 @@ static void make_note(const struct tern_log *log, uint8_t raw[UNIT_MAX], uint8_t
                                  log->epochs[0].epoch,
                                  log->epochs[0].base};
     if (type == ITEM_MARK) {
+        struct tern_log_cursor cursor;
+        word[WORD_OLDEST] = 0;
+        if (log->oldest != TERN_NO_ADDRESS)
+            (void)tern_log_head(&cursor, log, log->oldest, &word[WORD_OLDEST]);
         word[WORD_ACKED] = log->acked;
         word[WORD_STORE] = (uint32_t)log->store;
         word[WORD_STORE + 1] = (uint32_t)(log->store >> 32);
@@ -184,11 +188,13 @@ static int emit_schema(struct tern_log *log, const struct tern_table *table)
 
 /* ---- Placing a chunk ----------------------------------------------------------------------------------------------------- */
 
-/* The mark of the sector ahead is for a turn to come, and must not outlive a half-done erase: another sector is taken. */
-static void give_up_ready(struct tern_log *log)
+/* The mark of the sector ahead is for a turn to come, and must not outlive a half-done erase: another sector is taken. Where there is no
+ * other, a note in the newest tells a start, by its generation, that the mark is not to be believed. */
+void tern_log_give_up(struct tern_log *log)
 {
     if (log->ready == TERN_NO_ADDRESS)
         return;
+    log->flags |= LOG_NOTE_DUE;
     log->ahead = log->ready;
     log->failures = ERASE_TRIES;
     log->ready = TERN_NO_ADDRESS;
@@ -215,11 +221,11 @@ static int open_sector(struct tern_log *log)
     int status = emit_notes(log, head_copies(log));
     if (status != TERN_OK) {
         log->ready = log->newest;
-        give_up_ready(log);
         log->newest = before;
         log->write = end;
         /* A start may take the head that failed for the newest one: what were committed here from now on would be lost. */
         log->flags = flags | LOG_WANTED | LOG_LEFT;
+        tern_log_give_up(log);
         return status;
     }
     memset(log->schemas, 0, sizeof(log->schemas));
@@ -265,7 +271,7 @@ static int place(struct tern_log *log, const struct tern_chunk *chunk)
     bool moves = (log->flags & LOG_MOVE) != 0 || chunk_room(log) < log->capacity;
     /* Its size was not meant for what is left of a sector in whose head starts have ended. */
     if (moves && (log->flags & LOG_MOVE) == 0 && log->ready_at - log->ready != log->note)
-        give_up_ready(log);
+        tern_log_give_up(log);
     int status = moves ? open_sector(log) : emit_notes(log, (log->flags & LOG_NOTE_DUE) != 0);
     for (uint8_t i = 0; i < chunk->table_count && status == TERN_OK; i++)
         status = emit_schema(log, chunk->tables[i]);
@@ -318,7 +324,7 @@ int tern_log_open(struct tern_log *log, const struct tern_table *table, uint32_t
         return (int)log->capacity;
     int status = TERN_E_FULL;
     if (fit(log, log->flash->sector_size, frame, wanted) >= least) {
-        give_up_ready(log);
+        tern_log_give_up(log);
     } else {
         status = TERN_E_TOO_BIG;
         /* Enough also for a sector that is not small, and less so. */
@@ -433,10 +439,12 @@ static int release_oldest(struct tern_log *log, bool drop)
 {
     struct tern_log_cursor cursor;
     uint32_t later = log->oldest;
+    uint32_t generation = 0;
     bool headed;
+    (void)tern_log_head(&cursor, log, later, &generation);
     do {
         later = tern_log_after(log, later);
-        headed = tern_log_head(&cursor, log, later) && cursor.is.word[WORD_FIRST] >= log->floor;
+        headed = tern_log_head(&cursor, log, later, &generation) && cursor.is.word[WORD_FIRST] >= log->floor;
     } while (later != log->newest && !headed);
     uint32_t next = headed ? cursor.is.word[WORD_FIRST] : log->next;
     if (next > log->next) {

@@ -48,7 +48,7 @@ static void take_ready(struct tern_log *log, const struct tern_log_cursor *curso
 }
 
 /* What a sector's head says. One that has lost it and holds a commit all the same counts by its mark. */
-static int review(struct tern_log *log, uint32_t sector, uint32_t *newest)
+static int review(struct tern_log *log, uint32_t sector, uint32_t *newest, uint32_t *oldest)
 {
     struct tern_log_cursor cursor;
     log->write = sector + log->flash->sector_size;
@@ -64,6 +64,7 @@ static int review(struct tern_log *log, uint32_t sector, uint32_t *newest)
             log->store = (uint64_t)cursor.is.word[WORD_STORE + 1] << 32 | cursor.is.word[WORD_STORE];
             log->generation = generation;
             log->ready = log->ahead = TERN_NO_ADDRESS;
+            *oldest = cursor.is.word[WORD_OLDEST];
         }
         kind = tern_log_scan(&cursor);
         if (kind == ENTRY_END && generation == log->generation)
@@ -84,15 +85,17 @@ static int review(struct tern_log *log, uint32_t sector, uint32_t *newest)
     return TERN_OK;
 }
 
-/* The oldest sector is the first one with a head behind the newest in the ring, or the last one in which the count begins again. A head
- * alone is one that failed, when the ring had gone further than the newest: its sector was given up. */
+/* The oldest sector is the first one with a head behind the newest in the ring, or the last one in which the count begins again. The newest mark
+ * says which generation was the oldest then: what is older could not be erased. A head alone is one that failed, when the ring had gone further
+ * than the newest: its sector was given up. */
 static int review_all(struct tern_log *log)
 {
     struct tern_log_cursor cursor;
     uint32_t newest = 0;
     uint32_t generation = 0;
+    bool found = false;
     for (uint32_t sector = 0; sector != log->ring; sector += log->flash->sector_size)
-        if (review(log, sector, &newest) != TERN_OK)
+        if (review(log, sector, &newest, &generation) != TERN_OK)
             return TERN_E_FORMAT;
     if (newest >= log->generation) {
         log->generation = newest;
@@ -101,24 +104,21 @@ static int review_all(struct tern_log *log)
     log->oldest = log->newest;
     if (log->newest == TERN_NO_ADDRESS)
         return TERN_OK;
-    /* Between the newest and the one ahead stand those that were given up. */
-    uint32_t sector = log->ready & log->ahead;
-    if (sector == TERN_NO_ADDRESS)
-        sector = log->newest;
+    uint32_t sector = log->newest;
     do {
         sector = tern_log_after(log, sector);
-        if (!tern_log_head(&cursor, log, sector))
+        uint32_t before = generation;
+        if (!tern_log_head(&cursor, log, sector, &generation))
             continue;
         uint32_t first = cursor.is.word[WORD_FIRST];
-        uint32_t here = cursor.is.word[WORD_GENERATION];
         cursor.limit = sector + log->flash->sector_size;
-        if (here < generation || (sector != log->newest && tern_log_scan(&cursor) == ENTRY_END))
-            continue;
-        if (generation == 0 || first == 1) {
+        if (sector != log->newest && tern_log_scan(&cursor) == ENTRY_END) {
+            generation = before;
+        } else if (!found || first == 1) {
             log->oldest = sector;
             log->floor = first;
+            found = true;
         }
-        generation = here;
     } while (sector != log->newest);
     return TERN_OK;
 }
@@ -161,6 +161,8 @@ static void read_newest(struct tern_log *log)
             log->next = cursor.is.word[WORD_NEXT];
             log->pending = cursor.is.word[WORD_FIRST];
             tern_log_note_epoch(log, cursor.is.word[WORD_EPOCH], cursor.is.word[WORD_BASE]);
+            if (cursor.is.word[WORD_GENERATION] == log->generation)
+                tern_log_give_up(log);
         }
         if (kind == ENTRY_SCHEMA)
             hash = cursor.is.schema.hash;

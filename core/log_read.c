@@ -7,10 +7,12 @@
 static void begin(struct tern_log_cursor *cursor, const struct tern_log *log, uint32_t sequence)
 {
     uint32_t start = log->oldest;
+    uint32_t generation = 0;
     uint32_t first = log->floor;
+    (void)tern_log_head(cursor, log, start, &generation);
     for (uint32_t sector = start; sector != log->newest;) {
         sector = tern_log_after(log, sector);
-        if (!tern_log_head(cursor, log, sector) || cursor->is.word[WORD_FIRST] < first)
+        if (!tern_log_head(cursor, log, sector, &generation) || cursor->is.word[WORD_FIRST] < first)
             continue;
         first = cursor->is.word[WORD_FIRST];
         if (first > sequence)
@@ -146,7 +148,8 @@ static int find(struct tern_log *log, uint32_t sequence, struct tern_log_chunk *
     chunk->first = cursor.is.chunk.first;
     chunk->next = cursor.is.chunk.next;
     chunk->size = cursor.is.chunk.whole;
-    if (chunk->reason != TERN_GAP_REFUSED && cursor.border < chunk->first)
+    /* A sector that took the open chunk over does not say where the commit before that chunk ended. */
+    if (chunk->reason != TERN_GAP_REFUSED && cursor.border != chunk->first)
         chunk->reason |= TERN_GAP_LEADS;
     return TERN_OK;
 }

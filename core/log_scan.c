@@ -257,13 +257,18 @@ uint32_t tern_log_lost(struct tern_log_cursor *cursor, bool is_new)
     return 0;
 }
 
-/* The first note of a sector, without which it holds no records. */
-bool tern_log_head(struct tern_log_cursor *cursor, const struct tern_log *log, uint32_t sector)
+/* The first note of a sector, without which it holds no records. One with a generation below that of the sectors before it could not be
+ * erased when its turn came, and holds none either. */
+bool tern_log_head(struct tern_log_cursor *cursor, const struct tern_log *log, uint32_t sector,
+                   uint32_t *generation)
 {
     uint8_t kind;
     tern_log_enter_head(cursor, log, sector);
     do {
         kind = tern_log_scan(cursor);
     } while (kind == ENTRY_MARK);
-    return kind == ENTRY_NOTE;
+    if (kind != ENTRY_NOTE || cursor->is.word[WORD_GENERATION] < *generation)
+        return false;
+    *generation = cursor->is.word[WORD_GENERATION];
+    return true;
 }

@@ -60,7 +60,8 @@ enum tern_log_word {
     WORD_EPOCH,
     WORD_BASE,
     WORD_ACKED = WORD_FIRST,
-    WORD_STORE
+    WORD_STORE,
+    WORD_OLDEST = WORD_BASE
 };
 
 /* Goes through the entries of one sector, or of all. */
@@ -102,6 +103,7 @@ struct tern_log_cursor {
 /* log.c */
 void tern_log_note_epoch(struct tern_log *log, uint32_t epoch, uint32_t base);
 void tern_log_note_schema(struct tern_log *log, uint32_t hash);
+void tern_log_give_up(struct tern_log *log);
 
 /* log_scan.c */
 uint32_t tern_log_align(const struct tern_log *log, uint32_t size);
@@ -114,6 +116,7 @@ void tern_log_enter_head(struct tern_log_cursor *cursor, const struct tern_log *
 uint8_t tern_log_scan(struct tern_log_cursor *cursor);
 uint8_t tern_log_next(struct tern_log_cursor *cursor);
 uint32_t tern_log_lost(struct tern_log_cursor *cursor, bool is_new);
-bool tern_log_head(struct tern_log_cursor *cursor, const struct tern_log *log, uint32_t sector);
+bool tern_log_head(struct tern_log_cursor *cursor, const struct tern_log *log, uint32_t sector,
+                   uint32_t *generation);
 
 #endif

@@ -509,6 +509,11 @@ static void cut_in_a_row(unsigned cuts, uint64_t seed)
         nor.tear = (enum nor_tear)(draw % 5 == NOR_FADING ? NOR_RANDOM : draw % 5);
         nor.extent = (uint32_t)(draw / 5 % 64);
         nor.cut_at = 1 + (uint32_t)(draw / 320 % 9);
+        /* In one life of four a sector takes nothing, and says so: of what a cut erase has left nobody can tell whether the next one lies. With a
+         * second sector that fails, a ring of three has none to go to (LOG.md). */
+        bool is_bad = draw / 11 % 4 == 0 && life->sectors > (life->moves ? 3 : 2);
+        nor.bad_sector = is_bad ? 1 + (uint32_t)(draw / 44 % life->sectors) : 0;
+        nor.fault = NOR_ERROR;
         for (unsigned step = 0; step < 12 && !nor.off; step++)
             act(&rig, action_of((unsigned)(draw / 4096) + step));
         if (!nor.off)

@@ -2,6 +2,7 @@
 #include "../log_rig.h"
 #include "../test.h"
 
+#include "../../core/frame.h"
 #include "../../core/log_scan.h"
 #include "../../core/schema.h"
 
@@ -931,6 +932,44 @@ static void images_of_the_first_format_are_read(void)
     }
 }
 
+static void put_one_that_drops(struct rig *rig)
+{
+    for (int i = 0; i < 60; i++)
+        (void)tern_log_service(&rig->log, true);
+    CHECK_EQ(rig_put(rig, 0), TERN_OK);
+    CHECK_EQ(rig_commit(rig), TERN_OK);
+}
+
+/* The chunk of a batch's end has moved to another sector, and the one with its beginning is gone: what is left of the batch leads. */
+static void the_end_of_a_batch_that_has_moved_is_told_as_an_end(void)
+{
+    struct nor nor;
+    struct rig rig;
+    struct tern_log_chunk chunk = {.address = TERN_NO_ADDRESS};
+    start(&nor, &rig, 512, 4, 4, 128);
+    put_one_that_drops(&rig);
+    uint32_t first = rig.log.next, sector = rig.log.newest;
+    while (rig.log.pending == first) /* until a chunk has spilled */
+        CHECK_EQ(rig_put(&rig, 0), TERN_OK);
+    uint32_t middle = rig.log.pending;
+    CHECK_EQ(rig_put(&rig, 0), TERN_OK);
+    CHECK_EQ(rig_commit(&rig), TERN_OK);
+    CHECK_EQ(rig.log.newest, sector);
+    CHECK_EQ(rig_service(&rig), TERN_OK);
+    nor.fault = NOR_ERROR;
+    nor.fail_at[NOR_PROGRAM] = nor.counts[NOR_PROGRAM] + 1;
+    nor.fail_count = 1;
+    CHECK_EQ(rig_put(&rig, 0), TERN_OK);
+    CHECK_EQ(rig_commit(&rig), TERN_OK);
+    CHECK(rig.log.newest != sector);
+    while (rig.log.oldest == sector)
+        put_one_that_drops(&rig);
+    CHECK_EQ(tern_log_find(&rig.log, 1, &chunk), TERN_OK);
+    CHECK_EQ(chunk.first, middle);
+    CHECK_EQ(chunk.reason, TERN_GAP_OVERFLOW | TERN_GAP_LEADS);
+    stop(&nor, &rig);
+}
+
 int main(int argc, char **argv)
 {
     (void)test_seed(argc, argv);
@@ -968,5 +1007,6 @@ int main(int argc, char **argv)
     RUN(a_mount_ends_when_reads_fail);
     RUN(what_was_found_is_read_until_another_is_found);
     RUN(images_of_the_first_format_are_read);
+    RUN(the_end_of_a_batch_that_has_moved_is_told_as_an_end);
     return test_report();
 }
