@@ -177,8 +177,7 @@ static uint8_t take(struct tern_walk *walk, unsigned size)
         walk->status = TERN_AGAIN;
         if ((unsigned)walk->limit - walk->offset >= part)
             walk->status = walk->source.read(walk->source.context, walk->offset, piece, part);
-        if (walk->status == TERN_OK)
-            walk->crc = tern_crc32c(walk->crc, piece, part);
+        walk->crc = tern_crc32c(walk->crc, piece, part);
         walk->offset = (uint16_t)(walk->offset + part);
         size -= part;
     }

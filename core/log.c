@@ -83,20 +83,16 @@ static int burn(struct tern_log *log)
     return TERN_OK;
 }
 
-/* What the newest sector holds is older than the mark of the one ahead. */
-static void make_note(const struct tern_log *log, uint8_t raw[UNIT_MAX], uint8_t type)
+/* What the newest sector holds is older than the mark of the one ahead. `last` is an epoch's base, or a mark's oldest generation. */
+static void make_note(const struct tern_log *log, uint8_t raw[UNIT_MAX], uint8_t type, uint32_t last)
 {
     uint32_t word[NOTE_WORDS] = {tern_log_prefix(log) | (uint32_t)log->reach << REACH_SHIFT,
                                  log->generation - (log->ready != TERN_NO_ADDRESS),
                                  log->pending,
                                  log->next,
                                  log->epochs[0].epoch,
-                                 log->epochs[0].base};
+                                 last};
     if (type == ITEM_MARK) {
-        struct tern_log_cursor cursor;
-        word[WORD_OLDEST] = 0;
-        if (log->oldest != TERN_NO_ADDRESS)
-            (void)tern_log_head(&cursor, log, log->oldest, &word[WORD_OLDEST]);
         word[WORD_ACKED] = log->acked;
         word[WORD_STORE] = (uint32_t)log->store;
         word[WORD_STORE + 1] = (uint32_t)(log->store >> 32);
@@ -113,7 +109,7 @@ static int emit_notes(struct tern_log *log, uint8_t copies)
 {
     uint8_t raw[UNIT_MAX];
     int status = burn(log);
-    make_note(log, raw, ITEM_NOTE);
+    make_note(log, raw, ITEM_NOTE, log->epochs[0].base);
     for (; status == TERN_OK && copies != 0; copies--)
         status = emit(log, raw, log->note);
     if (status == TERN_OK)
@@ -486,13 +482,23 @@ static int choose(struct tern_log *log, bool drop)
     return status;
 }
 
+/* Not inline, so that its cursor does not lie beneath a program. */
+__attribute__((noinline)) static uint32_t oldest_generation(const struct tern_log *log)
+{
+    struct tern_log_cursor cursor;
+    uint32_t generation = 0;
+    if (log->oldest != TERN_NO_ADDRESS)
+        (void)tern_log_head(&cursor, log, log->oldest, &generation);
+    return generation;
+}
+
 /* The mark says that the erase came to its end, and for which turn it was. No two are alike: one that was not seen to be there could
  * outlive a half-done erase. */
 static int mark_ready(struct tern_log *log)
 {
     uint8_t mark[UNIT_MAX];
     log->generation++;
-    make_note(log, mark, ITEM_MARK);
+    make_note(log, mark, ITEM_MARK, oldest_generation(log));
     if (program(log, log->ahead, mark, log->note) != TERN_OK) {
         log->failures = ERASE_TRIES - 1;
         return TERN_E_FLASH;
