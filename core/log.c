@@ -440,13 +440,13 @@ static int release_oldest(struct tern_log *log, bool drop)
     (void)tern_log_head(&cursor, log, later, &generation);
     do {
         later = tern_log_after(log, later);
-        headed = tern_log_head(&cursor, log, later, &generation) && cursor.is.word[WORD_FIRST] >= log->floor;
+        headed = tern_log_head(&cursor, log, later, &generation);
     } while (later != log->newest && !headed);
     uint32_t next = headed ? cursor.is.word[WORD_FIRST] : log->next;
     if (next > log->next) {
-        if (log->pending != log->next)
-            return TERN_E_TOO_BIG; /* it holds a part of the batch that is open */
-        next = log->next;          /* what lies behind is void */
+        if (log->pending != log->next && cursor.is.word[WORD_NEXT] == log->next)
+            return TERN_E_TOO_BIG;        /* it holds a part of the batch that is open */
+        next = cursor.is.word[WORD_NEXT]; /* the batch that it went on with is void */
     }
     if (next > log->acked && !drop)
         return TERN_E_FULL;

@@ -228,6 +228,8 @@ int tern_log_mount(struct tern_log *log, const struct tern_flash *flash, uint8_t
         read_before(log);
     }
     log->pending = log->next;
+    if (log->floor > log->next) /* the oldest sector begins within a batch that is void */
+        log->floor = log->next;
     /* It was acknowledged before the count began again, or is lost: the gateway knows. */
     if (log->acked > log->next)
         log->acked = log->floor;

@@ -8,14 +8,12 @@ static void begin(struct tern_log_cursor *cursor, const struct tern_log *log, ui
 {
     uint32_t start = log->oldest;
     uint32_t generation = 0;
-    uint32_t first = log->floor;
     (void)tern_log_head(cursor, log, start, &generation);
     for (uint32_t sector = start; sector != log->newest;) {
         sector = tern_log_after(log, sector);
-        if (!tern_log_head(cursor, log, sector, &generation) || cursor->is.word[WORD_FIRST] < first)
+        if (!tern_log_head(cursor, log, sector, &generation))
             continue;
-        first = cursor->is.word[WORD_FIRST];
-        if (first > sequence)
+        if (cursor->is.word[WORD_FIRST] > sequence)
             break;
         start = sector;
     }

@@ -157,6 +157,14 @@ static int nor_program(void *context, uint32_t address, const void *data, uint32
     return cut ? -1 : 0;
 }
 
+/* Where a cut erase has left what reads as erased, nobody can tell that the next one did nothing and said that it did. */
+static void forgive(struct nor *nor, uint32_t address)
+{
+    for (uint32_t at = address; at < address + nor->flash.sector_size; at += nor->unit)
+        if (nor->states[at / nor->unit] == TORN && all_are(nor->cells + at, nor->unit, 0xFF))
+            nor->states[at / nor->unit] = ERASED;
+}
+
 static int nor_erase(void *context, uint32_t address)
 {
     struct nor *nor = context;
@@ -181,6 +189,8 @@ static int nor_erase(void *context, uint32_t address)
             change(nor, address, NULL, sector / 2, false);
             set_states(nor, address, sector / 2, true, false);
         }
+        if (nor->fault != NOR_ERROR)
+            forgive(nor, address);
         return nor->fault == NOR_ERROR ? -1 : 0;
     }
     change(nor, address, NULL, sector, cut);

@@ -707,6 +707,34 @@ static void the_count_goes_on_where_it_cannot_begin_again(void)
 
 /* ---- Damage ----------------------------------------------------------------------------------------------------------------- */
 
+/* The head of a sector that a batch went on in says where it did; when the batch is void, so is that number. */
+static void a_sector_that_begins_within_a_void_batch_is_released_like_any_other(void)
+{
+    struct nor nor;
+    struct rig rig;
+    start(&nor, &rig, 1024, 3, 1, 128);
+    rig.drop = false;
+    put_one(&rig);
+    uint32_t sector = rig.log.newest;
+    rig.in_batch = true;
+    while (rig.log.newest == sector) {
+        CHECK_EQ(rig_service(&rig), TERN_OK);
+        CHECK_EQ(rig_put(&rig, 0), TERN_OK);
+    }
+    uint32_t end = rig.log.pending;
+    CHECK_EQ(rig_mount(&rig), TERN_OK);
+    CHECK(rig.log.next < end);
+    for (int i = 0; i < 200; i++) {
+        rig_acknowledge(&rig, 3);
+        put_one(&rig);
+        CHECK(rig.log.floor <= rig.log.next);
+        if (i % 2 == 0)
+            CHECK_EQ(rig_mount(&rig), TERN_OK);
+        check(&rig);
+    }
+    stop(&nor, &rig);
+}
+
 /* The newest chunk has nothing behind it. Its segments that are still good show that what stood before them was committed. */
 static void a_newest_chunk_that_is_damaged_is_a_gap(void)
 {
@@ -1000,6 +1028,7 @@ int main(int argc, char **argv)
     RUN(past_the_middle_of_its_numbers_the_count_begins_again_once_all_is_acknowledged);
     RUN(the_count_goes_on_where_it_cannot_begin_again);
     RUN(a_schema_that_fails_halfway_is_written_again);
+    RUN(a_sector_that_begins_within_a_void_batch_is_released_like_any_other);
     RUN(a_newest_chunk_that_is_damaged_is_a_gap);
     RUN(a_newest_sector_without_a_head_keeps_its_records);
     RUN(an_epoch_finds_its_place_behind_a_sector_that_fails);
