@@ -187,6 +187,8 @@ void sim_device_stop(struct device *device, bool in_commit)
 {
     TRACE("device %u stops", (unsigned)(device - devices));
     for (unsigned i = 0; i < device->lane_count; i++) {
+        /* The power may have gone in the erase of a sector whose records had been given up. */
+        sim_watch_lane(device->life, i, &device->lanes[i].log);
         for (uint32_t k = 0; k < device->pending_count[i]; k++)
             sim_records[device->pending[i][k]].fate =
                 in_commit || device->commit_waits ? FATE_MAYBE : FATE_FORGOTTEN;
