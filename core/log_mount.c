@@ -107,6 +107,8 @@ static int review_all(struct tern_log *log)
     uint32_t sector = log->newest;
     do {
         sector = tern_log_after(log, sector);
+        if (found && sector == log->ready) /* what is written there would come before the newest */
+            tern_log_give_up(log);
         uint32_t before = generation;
         if (!tern_log_head(&cursor, log, sector, &generation))
             continue;

@@ -18,7 +18,7 @@ static void begin(struct tern_log_cursor *cursor, const struct tern_log *log, ui
         start = sector;
     }
     tern_log_enter(cursor, log, start);
-    cursor->headed = false;
+    cursor->headed = 0;
     cursor->ceiling = log->next;
     cursor->wanted = sequence + 1;
     cursor->generation = 0;

@@ -145,7 +145,7 @@ void tern_log_enter(struct tern_log_cursor *cursor, const struct tern_log *log, 
     cursor->sector = cursor->at = sector;
     cursor->limit = sector == log->newest ? log->write : sector + log->flash->sector_size;
     cursor->burnt = cursor->dirty = false;
-    cursor->headed = true;
+    cursor->headed = ENTRY_NOTE;
 }
 
 /* The same for the beginning of a sector, where its head stands. */
@@ -198,7 +198,8 @@ uint8_t tern_log_scan(struct tern_log_cursor *cursor)
 }
 
 /* The same through all sectors up to the newest. One that could not be erased when its turn came has an older generation than those before
- * it, and is passed over. A sector's generation is that of its first mark or note: a later note may have that of a sector given up. */
+ * it, and is passed over. A sector's generation is that of its first note: a later one may have that of a sector given up, and a mark alone
+ * be that of one. */
 uint8_t tern_log_next(struct tern_log_cursor *cursor)
 {
     for (;;) {
@@ -207,19 +208,20 @@ uint8_t tern_log_next(struct tern_log_cursor *cursor)
             if (cursor->sector == cursor->log->newest)
                 return ENTRY_END;
             tern_log_enter(cursor, cursor->log, tern_log_after(cursor->log, cursor->sector));
-            cursor->headed = false;
+            cursor->headed = 0;
             continue;
         }
         /* What half-done erases left in a sector that was given up is no part of the log: neither mark nor note stands before it. */
-        if (kind == ENTRY_CHUNK && !cursor->headed)
+        if (kind == ENTRY_CHUNK && cursor->headed == 0)
             continue;
-        if (kind >= ENTRY_MARK && !cursor->headed) {
+        if (kind >= ENTRY_MARK && cursor->headed != ENTRY_NOTE) {
             if (cursor->is.word[WORD_GENERATION] < cursor->generation) {
                 cursor->at = cursor->limit;
                 continue;
             }
-            cursor->generation = cursor->is.word[WORD_GENERATION];
-            cursor->headed = true;
+            cursor->headed = kind;
+            if (kind == ENTRY_NOTE)
+                cursor->generation = cursor->is.word[WORD_GENERATION];
         }
         return kind;
     }

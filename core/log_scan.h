@@ -93,7 +93,8 @@ struct tern_log_cursor {
             uint32_t crc_end;   /* sequence behind that segment; 0: there is none */
         } chunk;
     } is;
-    bool headed;   /* a mark or note of the sector has been passed, or need not be */
+    uint8_t
+        headed; /* ENTRY_NOTE: the sector's head has been passed, or need not be; ENTRY_MARK: its mark alone; 0: neither */
     bool damaged;  /* bytes were skipped since the flag was last cleared */
     bool burnt;    /* the last thing before the entry is a burnt unit, or that and schemas */
     bool dirty;    /* the last thing before `at` is such bytes */

@@ -329,10 +329,11 @@ static void verify(struct run *run)
 }
 
 /* SQLite keeps to itself what does no harm: a checkpoint that fails leaves everything in the WAL. So does the note of the last batch: without
- * it a database that was set back is read from its own cursor. */
+ * it a database that was set back is read from its own cursor; and the filter of keys, without which rows take longer. */
 static void check_log(struct run *run)
 {
-    if (strstr(run->control->hit, "/root/stage/batches") != NULL)
+    if (strstr(run->control->hit, "/root/stage/batches") != NULL ||
+        strstr(run->control->hit, "/root/stage/seen") != NULL)
         return;
     if (strstr(run->control->hit, "/root/stage") == NULL && strstr(run->control->hit, "/root/out") == NULL)
         return;
