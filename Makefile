@@ -177,7 +177,7 @@ threads-run: all $(units) $(e2e_tools)
 
 # make memcheck               the tests under valgrind, but for the longest
 memcheck: $(units)
-	@FAIL_STRIDE=397 UNDER="valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite" sh tests/run.sh $(filter-out %/test_bloom %/test_fail_commands %/test_fail_host,$(units))
+	@FAIL_STRIDE=397 UNDER="valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite" sh tests/run.sh $(filter-out %/test_bloom %/test_fail_commands %/test_fail_host %/test_log,$(units))
 
 # make lint                   clang-tidy, cppcheck and gcc's analyzer over core/, host/ and port/
 .PHONY: lint

@@ -264,7 +264,7 @@ static void a_torn_copy_of_a_chunk_takes_no_committed_record_along(void)
             for (uint32_t change = 1; change < 12; change++)
                 for (uint32_t extent = 0;
                      tear_a_copy(unit, way >= 2, change, way % 2 == 0 ? NOR_PREFIX : NOR_SUFFIX, extent);)
-                    extent++;
+                    extent += 1 + extent / 6;
 }
 
 /* What has been torn in the place of its head is room that a sector does not have for a chunk. */
