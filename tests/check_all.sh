@@ -63,7 +63,7 @@ fi
 for script in tests/all/*.sh; do
     [ -e "$script" ] && step "$(basename "$script" .sh)" sh "$script"
 done
-step "fuzz smoke" $make -s fuzz SECONDS=10
+step "fuzz smoke" $make -s fuzz SECONDS=6
 step "size" python3 tests/size/size.py
 step "demo" $make -s demo
 if [ "$skipped" -ne 0 ]; then
