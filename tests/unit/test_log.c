@@ -1,35 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include "../log_rig.h"
-#include "../test.h"
+#include "log_bench.h"
 
 #include "../../core/frame.h"
 #include "../../core/log_scan.h"
 #include "../../core/schema.h"
 
 #include <string.h>
-
-static void start(struct nor *nor, struct rig *rig, uint32_t sector, uint32_t count, uint8_t unit,
-                  uint16_t wanted)
-{
-    nor_open(nor, sector, count, unit);
-    rig_open(rig, nor, wanted);
-    CHECK_EQ(rig_mount(rig), TERN_OK);
-}
-
-static void stop(struct nor *nor, struct rig *rig)
-{
-    CHECK_EQ(nor->violations, 0);
-    if (nor->violations != 0)
-        printf("    %s\n", nor->violation);
-    rig_close(rig);
-    nor_close(nor);
-}
-
-static void check(struct rig *rig)
-{
-    if (!CHECK(rig_check(rig, false)))
-        printf("    %s\n", rig->wrong);
-}
 
 static void an_erased_flash_is_an_empty_log(void)
 {

@@ -1,37 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* The log's sectors to their last byte: which sizes are taken, where entries fit, what stands in them, and one that is half erased and
  * given up. */
-#include "../log_rig.h"
-#include "../test.h"
+#include "log_bench.h"
 
 #include "../../core/csv.h"
 #include "../../core/log_scan.h"
 #include "../../core/schema.h"
 
 #include <string.h>
-
-static void start(struct nor *nor, struct rig *rig, uint32_t sector, uint32_t count, uint8_t unit,
-                  uint16_t wanted)
-{
-    nor_open(nor, sector, count, unit);
-    rig_open(rig, nor, wanted);
-    CHECK_EQ(rig_mount(rig), TERN_OK);
-}
-
-static void stop(struct nor *nor, struct rig *rig)
-{
-    CHECK_EQ(nor->violations, 0);
-    if (nor->violations != 0)
-        printf("    %s\n", nor->violation);
-    rig_close(rig);
-    nor_close(nor);
-}
-
-static void check(struct rig *rig)
-{
-    if (!CHECK(rig_check(rig, false)))
-        printf("    %s\n", rig->wrong);
-}
 
 static void put_one(struct rig *rig)
 {
