@@ -3,10 +3,11 @@
 # flash of the device still holds comes again. Sourced behind database.sh.
 
 # Acknowledgements are marked once a sector: in a flash that holds less than all rows, sectors are taken again when their rows have been
-# acknowledged, so that the device knows after a start how far the lost store was. It still holds the last 1,400 rows or so.
+# acknowledged, so that the device knows after a start how far the lost store was. It still holds the last 1,400 rows or so. Small commits,
+# each waiting for the disk, leave the gateway time to answer before the first sector is full: else no mark tells of the last push.
 push_small() { # file
     "$BUILD/tern-device" --connect "tcp://127.0.0.1:$PORT" --id dev9 --flash "$WORK/dev9.flash" --table room --key at --types v=u32 \
-        --sector 4096 --sectors 7 --chunk 512 --commit 100 --quiet "$1" 2>>"$WORK/device.log"
+        --sector 4096 --sectors 7 --chunk 512 --commit 10 --sync --quiet "$1" 2>>"$WORK/device.log"
 }
 
 empty
