@@ -160,8 +160,6 @@ static int read_marks(struct tern_import_applying *applying)
     for (size_t i = 0; i < import->turn.range_count; i++) {
         applying->marks[i] = &applying->ranges[i]->mark;
         tern_mark_reset(applying->marks[i], applying->ranges[i]->base);
-        bool partial = import->past_oldest || import->config.from != 0 || import->config.replay != NULL;
-        applying->marks[i]->skipped = partial ? TERN_GAP_RETENTION : 0;
     }
     return import->sink->ops->read_marks(import->sink, applying->marks, import->turn.range_count);
 }

@@ -111,7 +111,35 @@ enum { STOP_REFUSED = -100, STOP_DATABASE, STOP_MEMORY, STOP_LIMIT, STOP_LATER }
 struct reading {
     struct tern_import *import;
     const struct tern_entry *entry;
+    uint32_t next; /* behind the newest record that was taken, or is known to be bad */
 };
+
+/* Records of the run that is being read, which the journal cannot give any more: a gap that the device may fill, for the store had them. */
+static void lose(struct tern_import *import, uint32_t first, uint32_t last)
+{
+    if (first > last)
+        return;
+    if (import->lost_count == 0)
+        import->lost_first = first;
+    import->lost_last = last;
+    import->lost_count += last - first + 1;
+    tern_turn_miss(&import->ahead, first, last, TERN_GAP_RETENTION);
+}
+
+/* Once for a run, however often it is read. */
+static void tell_lost(struct tern_import *import, const struct tern_entry *entry)
+{
+    char message[200];
+    if (import->lost_count == 0 || entry->position < import->lost_told)
+        return;
+    import->lost_told = entry->end;
+    snprintf(message, sizeof message,
+             "the journal has lost %" PRIu32 " of the records %" PRIu32 " to %" PRIu32
+             " of lane %u, epoch %" PRIu32
+             ", or their schema: they become a gap, and the device is asked for what it still holds",
+             import->lost_count, import->lost_first, import->lost_last, entry->lane, entry->epoch);
+    tern_import_report(import, TERN_ERROR, "records-lost", entry->device, message);
+}
 
 static const struct tern_schema *give_schema(void *context, uint32_t hash)
 {
@@ -167,10 +195,9 @@ static int hold_record(const struct reading *reading, uint32_t sequence, const s
     return import->ahead.failed ? STOP_MEMORY : TERN_OK;
 }
 
-static int take_record(void *context, uint32_t sequence, const struct tern_schema *schema, uint32_t hash,
-                       uint8_t op, const struct tern_value *row)
+static int take_one(struct reading *reading, uint32_t sequence, const struct tern_schema *schema,
+                    uint32_t hash, uint8_t op, const struct tern_value *row)
 {
-    const struct reading *reading = context;
     struct tern_turn *turn = &reading->import->ahead;
     if (sequence > reading->entry->last ||
         !tern_replay_wants_table(reading->import->config.replay, &schema->table))
@@ -191,10 +218,21 @@ static int take_record(void *context, uint32_t sequence, const struct tern_schem
     return turn->failed ? STOP_MEMORY : TERN_OK;
 }
 
+static int take_record(void *context, uint32_t sequence, const struct tern_schema *schema, uint32_t hash,
+                       uint8_t op, const struct tern_value *row)
+{
+    struct reading *reading = context;
+    int status = take_one(reading, sequence, schema, hash, op, row);
+    if (status == TERN_OK)
+        reading->next = sequence + 1;
+    return status;
+}
+
 static int take_bad(void *context, uint32_t first, uint32_t last)
 {
-    const struct reading *reading = context;
+    struct reading *reading = context;
     char message[128];
+    reading->next = last + 1;
     snprintf(message, sizeof message,
              "records %" PRIu32 " to %" PRIu32 " of epoch %" PRIu32
              " do not follow the grammar although their CRC is right: a fault in the firmware",
@@ -217,20 +255,31 @@ static int take_commit(void *context, uint32_t next, bool batch)
     return TERN_OK;
 }
 
-/* The entry's records, and the commits of what stands behind run_first. */
-static int decode_entry(struct tern_import *import, const struct tern_entry *entry, uint32_t run_first)
+/* The entry's records, and the commits of what stands behind run_first. Where its chunk cannot be put together any more, or its schema is gone,
+ * the rest of them is lost: as far as its commit for the entry that ends the run, whole for one before that. */
+static int decode_entry(struct tern_import *import, const struct tern_entry *entry, uint32_t run_first,
+                        bool ends_run)
 {
-    struct reading reading = {import, entry};
+    uint32_t first = entry->first > run_first ? entry->first : run_first;
+    struct reading reading = {import, entry, first};
     struct tern_decode_to to = {&reading, run_first,   give_schema, take_record,
                                 take_bad, take_commit, take_batch};
-    uint32_t first = entry->first > run_first ? entry->first : run_first;
     struct tern_import_chunk *chunk = chunk_place(import, entry);
-    int size = whole_chunk(import, entry, chunk);
-    if (size == TERN_HOST_E_CORRUPT)
-        return TERN_E_CORRUPT;
-    if (size < 0)
+    int size = whole_chunk(import, entry, chunk), status;
+    if (size < 0 && size != TERN_HOST_E_CORRUPT)
         return STOP_MEMORY;
-    return tern_decode_chunk(import->decoder, &chunk->place, chunk->bytes, (size_t)size, first, &to);
+    if (size == TERN_HOST_E_CORRUPT)
+        status = TERN_E_CORRUPT;
+    else
+        status = tern_decode_chunk(import->decoder, &chunk->place, chunk->bytes, (size_t)size, first, &to);
+    if (status != TERN_E_CORRUPT && status != TERN_E_SCHEMA)
+        return status;
+    uint32_t end = entry->last + 1 - (ends_run ? entry->rest : 0);
+    if (reading.next < end)
+        lose(import, reading.next, end - 1);
+    if (ends_run)
+        tern_turn_commit(&import->ahead, end, false);
+    return import->ahead.failed ? STOP_MEMORY : TERN_OK;
 }
 
 /* ---- Runs ---------------------------------------------------------------------------------------------------------------------- */
@@ -243,7 +292,7 @@ static int decode_chain(struct tern_import *import, size_t count, uint32_t run_f
         struct tern_entry entry;
         int found = tern_stage_fetch(import->reader, import->chain[count], &entry);
         if (found != TERN_HOST_OK)
-            return found == TERN_HOST_E_CORRUPT ? TERN_E_CORRUPT : STOP_MEMORY;
+            return STOP_MEMORY; /* it was there a moment ago */
         if (entry.kind == TERN_ENTRY_GAP) {
             tern_turn_miss(&import->ahead, entry.first, entry.last, entry.reason);
             continue;
@@ -252,7 +301,7 @@ static int decode_chain(struct tern_import *import, size_t count, uint32_t run_f
         uint8_t data[TERN_CHUNK_MAX];
         memcpy(data, entry.data, entry.size);
         entry.data = data;
-        status = decode_entry(import, &entry, run_first);
+        status = decode_entry(import, &entry, run_first, false);
     }
     return status;
 }
@@ -263,17 +312,15 @@ static bool stands_before(const struct tern_entry *entry, uint32_t first)
     return entry->first < first || (entry->first == first && entry->last + 1 == entry->first);
 }
 
-/* Follows the run back to its beginning. The number of its entries, or an error. `*kept` is the first record that the journal has of it:
- * what every destination had may have been removed, and one was set back. */
-static int64_t find_chain(struct tern_import *import, const struct tern_entry *last, uint32_t *kept)
+/* Follows the run back to its beginning. The number of its entries, or an error. What the journal has not from its beginning on is a gap: what every destination had may have been removed, and one was set back; or the journal is damaged before it. */
+static int64_t find_chain(struct tern_import *import, const struct tern_entry *last)
 {
     size_t count = 0;
     uint64_t position = last->run_before;
     uint32_t run_first = last->run_first, first = last->first;
-    *kept = run_first;
     while (position != 0 && first > run_first) {
         if (position < tern_stage_oldest(import->stage)) {
-            *kept = first;
+            tern_turn_miss(&import->ahead, run_first, first - 1, TERN_GAP_RETENTION);
             break;
         }
         struct tern_entry entry;
@@ -281,8 +328,10 @@ static int64_t find_chain(struct tern_import *import, const struct tern_entry *l
         if (found != TERN_HOST_OK && found != TERN_HOST_E_CORRUPT)
             return STOP_MEMORY; /* that it cannot be read now does not say that it is damaged */
         if (found != TERN_HOST_OK || (entry.kind != TERN_ENTRY_CHUNK && entry.kind != TERN_ENTRY_GAP) ||
-            entry.run_before >= position || !stands_before(&entry, first))
-            return TERN_E_CORRUPT;
+            entry.run_before >= position || !stands_before(&entry, first)) {
+            lose(import, run_first, first - 1);
+            break;
+        }
         if (count == import->chain_room) {
             size_t room = count == 0 ? 64 : count * 2;
             uint64_t *chain = realloc(import->chain, room * sizeof *chain);
@@ -302,22 +351,25 @@ static int read_run(struct tern_import *import, const struct tern_entry *entry)
 {
     struct tern_turn *turn = &import->ahead;
     uint32_t range = tern_turn_find_range(turn, entry->device, entry->lane, entry->epoch, entry->base);
-    uint32_t kept;
-    int64_t count = find_chain(import, entry, &kept);
+    if (turn->failed)
+        return STOP_MEMORY;
+    import->lost_count = 0;
+    tern_turn_begin(turn, range, entry->run_first);
+    int64_t count = find_chain(import, entry);
     if (turn->failed || count < 0)
         return turn->failed ? STOP_MEMORY : (int)count;
-    tern_turn_begin(turn, range, entry->run_first);
-    if (kept > entry->run_first)
-        tern_turn_miss(turn, entry->run_first, kept - 1, TERN_GAP_RETENTION);
     int status = decode_chain(import, (size_t)count, entry->run_first);
     if (status == TERN_OK && entry->kind == TERN_ENTRY_GAP) {
         tern_turn_miss(turn, entry->first, entry->last, entry->reason);
         tern_turn_commit(turn, entry->last + 1, false);
     } else if (status == TERN_OK) {
-        status = decode_entry(import, entry, entry->run_first);
+        status = decode_entry(import, entry, entry->run_first, true);
     }
     tern_turn_end(turn);
-    return turn->failed ? STOP_MEMORY : status;
+    status = turn->failed ? STOP_MEMORY : status;
+    if (status == TERN_OK)
+        tell_lost(import, entry);
+    return status;
 }
 
 /* ---- Entries ------------------------------------------------------------------------------------------------------------------- */

@@ -81,7 +81,10 @@ struct tern_import {
     size_t hold_count;
     struct tern_import_table *tables; /* prepared since the connection was made */
     size_t table_count;
-    uint64_t *chain; /* positions of a run's entries */
+    uint32_t lost_first, lost_last,
+        lost_count;     /* of the run that is read: what the journal cannot give any more */
+    uint64_t lost_told; /* runs that end before this have been told of */
+    uint64_t *chain;    /* positions of a run's entries */
     size_t chain_room;
     struct tern_seen *keys;       /* which are surely new */
     struct tern_sink_row **order; /* rows as they are loaded */

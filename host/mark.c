@@ -40,7 +40,6 @@ void tern_mark_reset(struct tern_mark *mark, uint32_t base)
 {
     mark->known = mark->changed = mark->failed = false;
     mark->applied = base - 1;
-    mark->skipped = 0;
     mark->gaps.count = mark->before.count = 0;
 }
 
@@ -102,11 +101,6 @@ bool tern_mark_has(const struct tern_mark *mark, uint32_t sequence)
     return sequence <= mark->applied && find_gap(mark, sequence) == NULL;
 }
 
-static uint8_t skip_reason(const struct tern_mark *mark)
-{
-    return mark->skipped != 0 ? mark->skipped : TERN_GAP_DAMAGED;
-}
-
 bool tern_mark_take(struct tern_mark *mark, uint32_t sequence, int64_t now)
 {
     if (sequence <= mark->applied) {
@@ -117,7 +111,7 @@ bool tern_mark_take(struct tern_mark *mark, uint32_t sequence, int64_t now)
         return true;
     }
     if (sequence > mark->applied + 1)
-        tern_mark_miss(mark, mark->applied + 1, sequence - 1, skip_reason(mark), now);
+        tern_mark_miss(mark, mark->applied + 1, sequence - 1, TERN_GAP_RETENTION, now);
     mark->applied = sequence;
     mark->changed = true;
     return true;
@@ -185,7 +179,7 @@ void tern_mark_miss(struct tern_mark *mark, uint32_t first, uint32_t last, uint8
     if (last <= mark->applied)
         return;
     if (first > mark->applied + 1)
-        miss_to(mark, first - 1, skip_reason(mark), now);
+        miss_to(mark, first - 1, TERN_GAP_RETENTION, now);
     miss_to(mark, last, reason, now);
 }
 

@@ -34,7 +34,6 @@ struct tern_mark {
     struct tern_gaps gaps;
     struct tern_gaps before; /* the gaps as they were read */
     bool failed;             /* out of memory: the mark must not be written */
-    uint8_t skipped;         /* reason of records that are passed over, 0: damaged */
 };
 
 /* Forgets values and keeps the memory. The epoch begins at `base`. */
@@ -44,8 +43,8 @@ void tern_mark_free(struct tern_mark *mark);
 /* What a destination gives while it reads the mark: its gaps, in order of `first`. */
 void tern_mark_add_read(struct tern_mark *mark, const struct tern_gap *gap);
 
-/* Whether the record is new; it then counts as there. Records that were passed over become a gap of reason `skipped`, else damaged: the
- * journal ought to have had them. */
+/* Whether the record is new; it then counts as there. Records that were passed over become a gap of reason `retention`: the journal has lost
+ * them, or was not asked for them, and the device may still have them. */
 bool tern_mark_take(struct tern_mark *mark, uint32_t sequence, int64_t now);
 
 /* Whether the record is in an open gap. */

@@ -208,6 +208,7 @@ struct tern_entry {
     uint64_t
         run_before; /* position of the entry before this one with records from run_first on; 0: none, they begin here */
     bool commits;          /* CHUNK: a segment that this entry adds commits; GAP: it ends the run */
+    uint32_t rest;         /* CHUNK that commits: how many of its records stand behind its last commit */
     uint32_t chunk_first;  /* CHUNK: the chunk's first sequence */
     uint32_t chunk_offset; /* CHUNK: data is bytes [chunk_offset, chunk_offset + size) of the chunk */
     uint64_t

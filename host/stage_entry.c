@@ -3,14 +3,14 @@
 
 #include <string.h>
 
-enum { FLAG_COMMITS = 1, FLAG_GRANTED = 2, FLAG_LOST = 4, FLAG_HIGHEST = 8, FLAG_TAILS = 16 };
+enum { FLAG_COMMITS = 1, FLAG_GRANTED = 2, FLAG_LOST = 4, FLAG_HIGHEST = 8, FLAG_TAILS = 16, FLAG_REST = 32 };
 
 static void write_place(struct tern_output *output, const struct tern_record *record)
 {
     tern_write8(output,
                 (uint8_t)((record->commits ? FLAG_COMMITS : 0) | (record->granted ? FLAG_GRANTED : 0) |
                           (record->lost != 0 ? FLAG_LOST : 0) | (record->highest != 0 ? FLAG_HIGHEST : 0) |
-                          (record->tail_count != 0 ? FLAG_TAILS : 0)));
+                          (record->tail_count != 0 ? FLAG_TAILS : 0) | (record->rest != 0 ? FLAG_REST : 0)));
     tern_write8(output, record->lane);
     tern_write_varint(output, record->epoch);
     tern_write_varint(output, record->base);
@@ -18,6 +18,8 @@ static void write_place(struct tern_output *output, const struct tern_record *re
         tern_write_varint64(output, record->lost);
     if (record->highest != 0)
         tern_write_varint(output, record->highest);
+    if (record->rest != 0)
+        tern_write_varint(output, record->rest);
     if (record->tail_count == 0)
         return;
     tern_write_varint(output, record->tail_count);
@@ -37,6 +39,7 @@ static void read_place(struct tern_input *input, struct tern_record *record)
     record->base = tern_read_varint(input);
     record->lost = (flags & FLAG_LOST) != 0 ? tern_read_varint64(input) : 0;
     record->highest = (flags & FLAG_HIGHEST) != 0 ? tern_read_varint(input) : 0;
+    record->rest = (flags & FLAG_REST) != 0 ? tern_read_varint(input) : 0;
     if ((flags & FLAG_TAILS) == 0)
         return;
     record->tail_count = tern_read_varint(input);
@@ -150,7 +153,8 @@ bool tern_record_decode(const uint8_t *body, size_t size, struct tern_record *re
         record->run_before = tern_read64(&input);
     record->device = tern_read_varint(&input);
     record->received = (int64_t)tern_read_varint64(&input);
-    if (references > 2 || !read_fields(&input, record) || input.failed)
+    if (references > 2 || !read_fields(&input, record) || input.failed ||
+        record->rest > record->next - record->first)
         return false;
     record->data = input.data;
     record->size = input.size;

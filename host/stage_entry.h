@@ -22,6 +22,7 @@ struct tern_record {
     uint32_t first; /* CHUNK, GAP: of its records */
     uint32_t next;  /* CHUNK, GAP: behind its records; STATE: behind what is held */
     uint32_t run;   /* CHUNK, GAP, STATE: behind the newest committed record before this entry */
+    uint32_t rest;  /* CHUNK that commits: how many of its records stand behind its last commit */
     uint32_t chunk_first;
     uint32_t chunk_offset;
     uint32_t hash; /* SCHEMA: its hash; STATE: last_crc */

@@ -108,6 +108,12 @@ int tern_range_walk(struct tern_range *range, bool schemas, uint32_t *want)
 
 /* ---- Parts ------------------------------------------------------------------------------------------------------------------ */
 
+/* Records of an entry from `first` to before `next` that stand behind its last commit. */
+static uint32_t rest_of(const struct tern_stage_position *taken, uint32_t first)
+{
+    return taken->next - (taken->run > first ? taken->run : first);
+}
+
 /* Writes what the walk added. `next` and `run` are what they were before it. */
 static int write_growth(struct tern_stage *stage, struct tern_range *range, uint32_t next, uint32_t run)
 {
@@ -124,6 +130,7 @@ static int write_growth(struct tern_stage *stage, struct tern_range *range, uint
         .first = next,
         .next = face->taken.next,
         .run = run,
+        .rest = range->face.taken.run != run ? rest_of(&face->taken, next) : 0,
         .chunk_first = face->taken.first,
         .chunk_offset = range->written,
         .received = tern_stage_now(),

@@ -68,6 +68,7 @@ static bool translate(struct tern_stage *stage, const struct tern_journal_entry 
         .last = record.next - 1,
         .run_first = record.run,
         .run_before = record.run_before,
+        .rest = record.rest,
         .chunk_first = record.chunk_first,
         .chunk_offset = record.chunk_offset,
         .chunk_before = record.chunk_before,

@@ -404,7 +404,7 @@ static bool replay_chunk(struct tern_stage *stage, uint64_t position, const stru
     }
     uint32_t run = range->face.taken.run;
     if (!replay_bytes(range, position, record))
-        run = record->commits ? record->next : record->run;
+        run = record->commits ? record->next - record->rest : record->run;
     else if (record->commits)
         run = range->face.taken.run;
     range->face.taken.next = record->next;

@@ -17,7 +17,7 @@ struct model {
 static void miss(struct model *model, uint32_t first, uint32_t last, uint8_t reason)
 {
     for (uint32_t i = model->applied + 1; i < first; i++)
-        model->reason[i] = TERN_GAP_DAMAGED;
+        model->reason[i] = TERN_GAP_RETENTION;
     for (uint32_t i = first > model->applied ? first : model->applied + 1; i <= last; i++)
         model->reason[i] = reason;
     if (last > model->applied)
