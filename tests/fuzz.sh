@@ -8,17 +8,20 @@ fuzzer=${FUZZER:-libfuzzer}
 build=${B:-build}
 out=$build/$fuzzer
 
-# The target with its sanitizers.
+case $fuzzer in
+afl) cc=afl-clang-fast flags='-g -O1' ;;
+*) cc=clang flags='-g -O1 -fsanitize=fuzzer-no-link,address,undefined' ;;
+esac
+export AFL_QUIET=1 AFL_USE_ASAN=1
+
+# The libraries with sanitizers, once for all targets.
+libraries() {
+    make -s -j2 B="$out" CC=$cc CFLAGS="$flags" "$out/libtern.a" "$out/libtern_host.a"
+}
+
 build() { # name
-    sources=$(ls core/*.c)
-    [ "$1" = fuzz_peer ] && sources="$(ls core/*.c | grep -v crc32c) $(ls host/*.c host/sql/*.c | grep -v -E 'host/(gateway|cmd).*\.c')"
-    if [ "$fuzzer" = afl ]; then
-        # shellcheck disable=SC2086
-        AFL_QUIET=1 AFL_USE_ASAN=1 afl-clang-fast -std=gnu11 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer "fuzz/$1.c" $sources -pthread -ldl -lm -o "$out/$1"
-    else
-        # shellcheck disable=SC2086
-        clang -std=gnu11 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined "fuzz/$1.c" $sources -pthread -ldl -lm -o "$out/$1"
-    fi
+    # shellcheck disable=SC2086
+    $cc -std=gnu11 -D_GNU_SOURCE $flags -fsanitize=fuzzer "fuzz/$1.c" "$out/libtern_host.a" -pthread -ldl -lm -o "$out/$1"
 }
 
 seed() { # name: the encoders' inputs into the corpus
@@ -48,12 +51,13 @@ run_libfuzzer() { # name
 }
 
 if [ $# -gt 1 ]; then
-    build "$2" && seed "$2" && replay "$2" && "run_$fuzzer" "$2" && exit 0
+    libraries && build "$2" && seed "$2" && replay "$2" && "run_$fuzzer" "$2" && exit 0
     echo "FAIL $2"
     tail -n 30 "$out/$2.log" 2>/dev/null
     exit 1
 fi
 mkdir -p "$out" fuzz/regressions
+libraries || exit 1
 targets=$(ls fuzz/fuzz_*.c | xargs -n 1 basename -s .c)
 echo "$targets" | xargs -P 2 -I {} sh "$0" "$seconds" {} | tee "$out/lines"
 rmdir fuzz/regressions 2>/dev/null
