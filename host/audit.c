@@ -15,6 +15,7 @@
 #include "import_turn.h"
 #include "log.h"
 #include "scan.h"
+#include "style.h"
 
 #define PATIENCE 3600000 /* milliseconds for the journal to be brought in */
 
@@ -36,6 +37,7 @@ struct table {
 struct auditing {
     const struct tern_host_audit *audit;
     struct tern_host_audit_result *result;
+    struct tern_import_config style; /* what the destination calls its tables, and how it deletes */
     struct tern_stage *stage;
     struct tern_sink *sink, *other; /* other: the one that is filled from the journal */
     struct scope *scopes;           /* in order of device, lane and epoch */
@@ -187,7 +189,11 @@ static int fill_reference(struct auditing *auditing)
 {
     struct tern_import_replay replay = {
         .device = auditing->audit->device, .wants = wants, .context = auditing};
-    struct tern_import_config config = {.report = auditing->audit->report, .replay = &replay};
+    struct tern_import_config config = {.report = auditing->audit->report,
+                                        .replay = &replay,
+                                        .soft_delete = auditing->style.soft_delete,
+                                        .names = auditing->style.names,
+                                        .name_count = auditing->style.name_count};
     struct tern_import *import;
     struct tern_import_status about;
     int status = tern_import_open(&import, auditing->stage, auditing->url, &config);
@@ -203,9 +209,18 @@ static int fill_reference(struct auditing *auditing)
     return status;
 }
 
+static struct tern_sink_config sink_config(const struct auditing *auditing, const char *url)
+{
+    return (struct tern_sink_config){.url = url,
+                                     .report = auditing->audit->report,
+                                     .soft_delete = auditing->style.soft_delete,
+                                     .names = auditing->style.names,
+                                     .name_count = auditing->style.name_count};
+}
+
 static int open_reference(struct auditing *auditing)
 {
-    struct tern_sink_config config = {.url = auditing->url, .report = auditing->audit->report};
+    struct tern_sink_config config = sink_config(auditing, auditing->url);
     int status = tern_sink_open(&auditing->other, &config);
     if (status == TERN_HOST_OK)
         status = auditing->other->ops->connect(auditing->other);
@@ -325,7 +340,8 @@ static int compare_table(struct auditing *auditing, const struct table *table)
 /* In this order: the journal is then at least as new as what the destination's checkpoint says. */
 static int open_both(struct auditing *auditing)
 {
-    struct tern_sink_config config = {.url = auditing->audit->sink, .report = auditing->audit->report};
+    struct tern_sink_config config = sink_config(auditing, auditing->audit->sink);
+    config.no_ddl = auditing->style.no_ddl;
     struct tern_stage_config stage = {
         .directory = auditing->audit->stage, .report = auditing->audit->report, .read_only = true};
     int status = tern_sink_open(&auditing->sink, &config);
@@ -384,6 +400,7 @@ static void close_all(struct auditing *auditing)
     if (auditing->folder[0] != '\0')
         tern_audit_remove(auditing->folder);
     tern_audit_free(&auditing->map);
+    tern_style_free(&auditing->style);
     free(auditing->scopes);
     free(auditing->tables);
 }
@@ -394,7 +411,10 @@ int tern_host_audit(const struct tern_host_audit *audit, struct tern_host_audit_
     memset(result, 0, sizeof *result);
     if (audit->stage == NULL || audit->sink == NULL)
         return TERN_HOST_E_ARGUMENT;
-    int status = open_both(&auditing);
+    auditing.style.report = audit->report;
+    int status = tern_style_apply(&audit->style, &auditing.style);
+    if (status == TERN_HOST_OK)
+        status = open_both(&auditing);
     if (status == TERN_HOST_OK)
         status = make_folder(&auditing);
     if (status == TERN_HOST_OK)

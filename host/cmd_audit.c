@@ -65,7 +65,7 @@ int tern_cmd_audit(int argc, char **argv)
 {
     static const char usage[] =
         "tern-gateway audit --stage DIR --sink URL [--device ID] [--first ID] [--last ID] "
-        "[--since TIME] [--until TIME]";
+        "[--since TIME] [--until TIME] [--name FROM=TO] [--delete KIND]";
     struct tern_options options;
     int status;
     if (!tern_cmd_begin(&options, TERN_COMMAND_AUDIT, usage, argc, argv, &status))
@@ -73,6 +73,7 @@ int tern_cmd_audit(int argc, char **argv)
     struct tern_host_audit audit = {.stage = tern_options_text(&options, TERN_OPTION_STAGE),
                                     .sink = tern_options_text(&options, TERN_OPTION_SINK),
                                     .device = tern_options_text(&options, TERN_OPTION_DEVICE),
+                                    .style = tern_cmd_style(&options),
                                     .report = tern_cmd_report(&options),
                                     .difference = show_difference,
                                     .table = show_table};

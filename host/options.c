@@ -78,15 +78,15 @@ static const struct option {
                              NUMBER, false, 1, 16, 0},
     [TERN_OPTION_DELETE] = {"delete", "KIND",
                             "hard (default): a deleted row goes; soft: its key and tern_deleted stay", KIND,
-                            false, 0, 0, WRITERS},
+                            false, 0, 0, WRITERS | BIT(TERN_COMMAND_AUDIT)},
     [TERN_OPTION_DDL] = {"ddl", "SWITCH",
                          "on (default): tables and columns are made on first sight; off: somebody\n"
                          "else makes them (`tern-gateway ddl` prints the SQL)",
-                         SWITCH, false, 0, 0, WRITERS},
+                         SWITCH, false, 0, 0, WRITERS | BIT(TERN_COMMAND_AUDIT)},
     [TERN_OPTION_NAME] = {"name", "FROM=TO",
                           "what databases call a table, or table.column, instead; may be given\n"
                           "several times",
-                          TEXT, true, 0, 0, WRITERS},
+                          TEXT, true, 0, 0, WRITERS | BIT(TERN_COMMAND_AUDIT)},
     [TERN_OPTION_PAUSE] = {"pause", "URL", "give it nothing, and keep its records", URL, true, 0, 0,
                            BIT(TERN_COMMAND_SINKS)},
     [TERN_OPTION_RESUME] = {"resume", "URL", "go on with it", URL, true, 0, 0, BIT(TERN_COMMAND_SINKS)},

@@ -148,11 +148,12 @@ struct tern_host_audit_table {
 };
 
 struct tern_host_audit {
-    const char *stage;    /* required */
-    const char *sink;     /* required: an URL of a kind that can be read back: a database or csv */
-    const char *device;   /* NULL: all */
-    int64_t first, last;  /* rows with these tern_id, last 0: no end */
-    int64_t since, until; /* rows of records that came in then, Unix milliseconds; 0: no limit */
+    const char *stage;            /* required */
+    const char *sink;             /* required: an URL of a kind that can be read back: a database or csv */
+    const char *device;           /* NULL: all */
+    int64_t first, last;          /* rows with these tern_id, last 0: no end */
+    int64_t since, until;         /* rows of records that came in then, Unix milliseconds; 0: no limit */
+    struct tern_host_style style; /* the gateway's, or deletes and names would be others */
     struct tern_report report;
     /* Both may be NULL. `what` is the end of a sentence about the row. */
     void (*difference)(void *context, const char *table, const char *device, int64_t id, const char *what);

@@ -119,11 +119,16 @@ int tern_sql_scan(struct tern_sink *sink, const struct tern_sink_scan *scan)
     struct scanning scanning = {scan, engine, false};
     struct tern_sql_value range[3] = {tern_sql_integer(scan->first), tern_sql_integer(scan->last),
                                       tern_sql_string(scan->device == NULL ? "" : scan->device)};
+    struct tern_table table = {.name = scan->table};
     tern_sql_clear(&engine->text);
     tern_sql_add(&engine->text, "SELECT \"device\",\"tern_id\"");
-    for (size_t i = 0; i < scan->column_count; i++)
-        tern_sql_add(&engine->text, ",\"%s\"", scan->columns[i].name);
-    tern_sql_add(&engine->text, " FROM \"%s\" WHERE \"tern_id\" BETWEEN ?1 AND ?2%s", scan->table,
+    for (size_t i = 0; i < scan->column_count; i++) {
+        tern_sql_add(&engine->text, ",");
+        tern_sql_add_column(engine, &table, scan->columns[i].name);
+    }
+    tern_sql_add(&engine->text, " FROM ");
+    tern_sql_add_table(engine, "", &table);
+    tern_sql_add(&engine->text, " WHERE \"tern_id\" BETWEEN ?1 AND ?2%s",
                  scan->device == NULL ? "" : " AND \"device\"=?3");
     int status = tern_sql_prepare_text(engine, &prepared);
     if (status == TERN_HOST_OK)

@@ -163,4 +163,6 @@ printf 'sink = %s\nname = room=rooms\nname = room.v=value\n' "$URL" >"$WORK/name
 start_gateway tcp://127.0.0.1:0 --stage "$WORK/stage2" --config "$WORK/names.conf" || exit 1
 check "with names in the configuration file" push dev2 room "$(rows 1 20 0)" v=u8
 check "the database has these" becomes '20|1|20' "SELECT count(*),min(value),max(value) FROM rooms"
+check "an audit with these finds them as they were sent" says '^20 rows compared, 0 differences' \
+    command audit --stage "$WORK/stage2" --sink "$URL" --name room=rooms --name room.v=value
 check "and the gateway stops" stop_gateway

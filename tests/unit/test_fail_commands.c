@@ -119,6 +119,43 @@ static void an_audit_tells_held_older_and_differing_rows(void)
     CHECK(strstr(said, "climate: the row of dev") != NULL);
 }
 
+/* With the options that the gateway had, tables are found by their own names, and deleted rows are no difference. */
+static void an_audit_knows_names_and_soft_deletes(void)
+{
+    static const struct tern_sink_name names[] = {{"climate", "Room\"1\""}, {"climate.celsius", "t"}};
+    static const char style[] = "audit --stage @/stage --sink sqlite:@/out.db --delete soft --name "
+                                "climate=Room\"1\" --name climate.celsius=t";
+    static struct chunk_bytes made;
+    struct tern_import *import;
+    struct tern_import_config config = {.soft_delete = true, .names = names, .name_count = 2};
+    struct tern_value key[1] = {tern_int(2)};
+    char url[200];
+    folder_fresh();
+    struct tern_stage_config staging = {.directory = folder_path("stage")};
+    setenv("TMPDIR", folder, 1);
+    CHECK_EQ(tern_stage_open(&stage, &staging), TERN_HOST_OK);
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    chunks_fill(&made, 1, 5);
+    CHECK_EQ(chunks_send(stage, range, &made, 0), TERN_HOST_OK);
+    chunks_open(&made, 6);
+    CHECK_EQ(tern_chunk_put(&made.chunk, &chunks_table, TERN_OP_DELETE, key), TERN_OK);
+    finish(&made, range, true, false);
+    CHECK_EQ(tern_stage_sync(stage), TERN_HOST_OK);
+    snprintf(url, sizeof url, "sqlite:%s", folder_path("out.db"));
+    CHECK_EQ(tern_import_open(&import, stage, url, &config), TERN_HOST_OK);
+    CHECK_EQ(tern_import_drain(import, WAIT), TERN_HOST_OK);
+    tern_import_close(import);
+    tern_stage_close(stage);
+    EXPECT("audit --stage @/stage --sink sqlite:@/out.db", 1, "");
+    CHECK(strstr(complained, "climate") != NULL);
+    EXPECT(style, 0, "climate: 5 rows by the journal");
+    CHECK(strstr(said, "5 rows compared, 0 differences") != NULL);
+    execute("UPDATE \"Room\"\"1\"\"\" SET t=1 WHERE at=3; DELETE FROM \"Room\"\"1\"\"\" WHERE at=2");
+    CHECK_EQ(run(style), 1);
+    CHECK(strstr(said, "5 rows compared, 2 differences") != NULL);
+    EXPECT("audit --stage @/stage --sink sqlite:@/out.db --name climate", 2, "");
+}
+
 /* Some hundred records of dev1, of which the journal has the newest alone. */
 static void prepare_trimmed(void)
 {
@@ -568,6 +605,7 @@ int main(void)
     RUN_OR_SKIP(what_is_missing_is_said);
     RUN_OR_SKIP(words_that_cannot_be_right_are_said);
     RUN_OR_SKIP(an_audit_tells_held_older_and_differing_rows);
+    RUN_OR_SKIP(an_audit_knows_names_and_soft_deletes);
     RUN_OR_SKIP(an_audit_passes_over_what_the_journal_no_longer_has);
     RUN_OR_SKIP(an_audit_tells_of_ranges_that_cannot_be_brought_in);
     RUN_OR_SKIP(refused_records_are_retried_by_the_command);
