@@ -95,17 +95,16 @@ static int seek(struct tern_log_cursor *cursor, uint32_t sequence, uint32_t hint
             cursor->burnt = false;
         if (kind != ENTRY_CHUNK)
             continue;
-        bool bare = cursor->wanted == 0 && cursor->is.chunk.first == sequence &&
-                    cursor->is.chunk.next == sequence && cursor->is.chunk.size != 0 && cursor->entry != hint;
-        if (bare)
-            return TERN_OK;
-        if (cursor->is.chunk.next <= sequence) {
-            cursor->damaged = false;
-            continue;
-        }
-        if (cursor->is.chunk.next > *settled)
+        bool passed = cursor->is.chunk.next <= sequence;
+        if (!passed && cursor->is.chunk.next > *settled)
             review(cursor, settled);
-        if (cursor->is.chunk.next > sequence && cursor->is.chunk.next != cursor->is.chunk.first)
+        /* A commit alone may have had records behind it that are void. */
+        if (cursor->wanted == 0 && cursor->is.chunk.first == sequence && cursor->is.chunk.next == sequence &&
+            cursor->is.chunk.size != 0 && cursor->entry != hint)
+            return TERN_OK;
+        if (passed)
+            cursor->damaged = false;
+        else if (cursor->is.chunk.next > sequence && cursor->is.chunk.next != cursor->is.chunk.first)
             return TERN_OK;
     }
     return TERN_AGAIN;

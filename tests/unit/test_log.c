@@ -974,6 +974,42 @@ static void the_end_of_a_batch_that_has_moved_is_told_as_an_end(void)
     stop(&nor, &rig);
 }
 
+/* What the open chunk holds goes to flash, and waits for a commit. */
+static void spill(struct rig *rig)
+{
+    tern_chunk_finish(&rig->chunk, false, rig->in_batch);
+    CHECK_EQ(tern_log_append(&rig->log, &rig->chunk, false), TERN_OK);
+}
+
+/* A commit that stands in a chunk of its own, in which records followed that were given up, is still the end of its batch. */
+static void a_commit_without_a_record_is_found_before_records_that_are_void(void)
+{
+    struct nor nor;
+    struct rig rig;
+    struct tern_log_chunk chunk = {.address = TERN_NO_ADDRESS};
+    start(&nor, &rig, 1024, 3, 4, 128);
+    CHECK_EQ(rig_service(&rig), TERN_OK);
+    CHECK_EQ(rig_put(&rig, 0), TERN_OK);
+    spill(&rig);
+    rig_close_chunk(&rig);
+    CHECK_EQ(rig_commit(&rig), TERN_OK);
+    CHECK_EQ(rig_put(&rig, 0), TERN_OK);
+    spill(&rig);
+    rig_abort(&rig);
+    rig.refused = 2;
+    CHECK_EQ(rig_put(&rig, 0), TERN_OK);
+    CHECK_EQ(rig_commit(&rig), TERN_OK);
+    CHECK_EQ(tern_log_find(&rig.log, 1, &chunk), TERN_OK);
+    CHECK_EQ(chunk.next, 2);
+    CHECK_EQ(tern_log_find(&rig.log, 2, &chunk), TERN_OK);
+    CHECK_EQ(chunk.first, 2);
+    CHECK_EQ(chunk.next, 2);
+    CHECK_EQ(tern_log_find(&rig.log, 2, &chunk), TERN_OK);
+    CHECK_EQ(chunk.first, 4);
+    CHECK_EQ(chunk.reason, TERN_GAP_REFUSED);
+    stop(&nor, &rig);
+}
+
 int main(int argc, char **argv)
 {
     (void)test_seed(argc, argv);
@@ -1013,5 +1049,6 @@ int main(int argc, char **argv)
     RUN(what_was_found_is_read_until_another_is_found);
     RUN(images_of_the_first_format_are_read);
     RUN(the_end_of_a_batch_that_has_moved_is_told_as_an_end);
+    RUN(a_commit_without_a_record_is_found_before_records_that_are_void);
     return test_report();
 }
