@@ -199,7 +199,8 @@ size_t tern_csv_record(uint8_t *line, size_t room, const struct tern_table *tabl
 
 /* ---- Reading ------------------------------------------------------------------------------------------------------------- */
 
-static int read_quoted(struct tern_input *input, struct tern_csv_field *field)
+/* One that is not closed is longer than what there is. */
+static void read_quoted(struct tern_input *input, struct tern_csv_field *field)
 {
     const uint8_t *at = input->data + 1;
     const uint8_t *end = input->data + input->size;
@@ -213,32 +214,28 @@ static int read_quoted(struct tern_input *input, struct tern_csv_field *field)
         field->doubled = true;
         at++;
     }
-    if (at >= end)
-        return TERN_E_CORRUPT;
     field->size = (size_t)(at - field->data);
     tern_read_bytes(input, field->size + 2);
-    return TERN_OK;
 }
 
-static int read_bare(struct tern_input *input, struct tern_csv_field *field)
+static void read_bare(struct tern_input *input, struct tern_csv_field *field)
 {
     field->data = input->data;
     while (field->size < input->size && field->data[field->size] != ',' && field->data[field->size] != '\n') {
         if (field->data[field->size] == '"')
-            return TERN_E_CORRUPT;
+            input->failed = true;
         field->size++;
     }
     tern_read_bytes(input, field->size);
-    return TERN_OK;
 }
 
 int tern_csv_field(struct tern_input *input, struct tern_csv_field *field)
 {
     memset(field, 0, sizeof(*field));
-    bool quoted = input->size != 0 && input->data[0] == '"';
-    int status = quoted ? read_quoted(input, field) : read_bare(input, field);
-    if (status != TERN_OK)
-        return status;
+    if (input->size != 0 && input->data[0] == '"')
+        read_quoted(input, field);
+    else
+        read_bare(input, field);
     uint8_t ended = tern_read8(input);
     if (input->failed || (ended != ',' && ended != '\n'))
         return TERN_E_CORRUPT;
@@ -321,10 +318,7 @@ static int read_lead(struct tern_input *input, uint8_t table_count, struct tern_
                      bool *last)
 {
     struct tern_csv_field field;
-    int status = tern_csv_field(input, &field);
-    if (status != TERN_OK)
-        return status;
-    if (field.quoted || field.size != 2)
+    if (tern_csv_field(input, &field) != TERN_OK || field.quoted || field.size != 2)
         return TERN_E_CORRUPT;
     record->op = 0;
     while (record->op < sizeof(op_sign) && op_sign[record->op] != (char)field.data[0])
@@ -376,7 +370,8 @@ static int csv_declare(struct tern_chunk *chunk, uint8_t index)
 static int csv_put(struct tern_chunk *chunk, uint8_t *payload, uint16_t room, uint8_t index, uint8_t op,
                    const struct tern_value *row)
 {
-    size_t left = room > chunk->payload ? (size_t)(room - chunk->payload) : 0;
+    uint16_t left =
+        (uint16_t)(room - chunk->payload); /* no table is declared where what is there would not fit */
     size_t size = tern_csv_record(payload + chunk->payload, left, chunk->tables[index], index, op, row);
     if (size == 0)
         return TERN_E_TOO_BIG;

@@ -192,8 +192,8 @@ int32_t tern_push_receive(struct tern *tern)
     const struct tern_link *link = tern->config->link;
     uint8_t *buffer = tern->receive;
     if (link->datagram != 0) {
-        int32_t got = link->receive(link->context, buffer, sizeof(tern->receive));
-        return got <= 0 || got > (int32_t)sizeof(tern->receive) ? -1 : got + 1;
+        int32_t got = link->receive(link->context, buffer, TERN_RECEIVE_SIZE);
+        return got <= 0 || got > TERN_RECEIVE_SIZE ? -1 : got + 1;
     }
     uint8_t size = tern->received;
     while (size < sizeof(tern->receive)) {

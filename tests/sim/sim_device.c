@@ -274,7 +274,11 @@ static void factory_reset(struct device *device)
         device->nors[i].ecc = ecc;
         open_flash(device, i);
     }
+    const struct sim_life *before = &sim_lives[device->life];
+    bool has_twin = before->is_branch || before->has_branch;
     device->life = new_life(device);
+    /* Two gateways may give its epoch to the other device of that name, too, which may have been reset as well. */
+    sim_lives[device->life].is_branch = has_twin && sim.gateway_count > 1;
     if (sim_happens(LINK_LATE))
         sim_link_late((unsigned)(device - devices));
 }

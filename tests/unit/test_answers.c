@@ -421,6 +421,43 @@ static void a_device_refused_for_ever_asks_every_ten_minutes_at_the_latest(void)
     }
 }
 
+/* A WELCOME of so many bytes, full of tails that nobody asks for; to a device that hears streams or datagrams. */
+static void welcome_of(size_t size, uint16_t datagram)
+{
+    uint8_t bare[128];
+    open_bench(1);
+    bench.link.datagram = datagram;
+    put_rows(&climate, 1, 5);
+    run(100);
+    CHECK_EQ(bench.tern.bad_frames, 0); /* where nothing has come, nothing is wrong */
+    struct answer answer = answer_to(0, EPOCH, 1);
+    struct tern_output output = message(bare, TERN_WELCOME, 0);
+    output.size = write_answer(bare, TERN_WELCOME, &answer) - 4;
+    size_t left = size - 4 - output.size;
+    for (; left != 0; left -= left % 6 == 0 ? 6 : 7) {
+        tern_write_varint(&output, left % 6 == 0 ? 0 : 200);
+        tern_write_varint(&output, UINT32_MAX);
+    }
+    CHECK_EQ(tern_frame_seal(bare, output.size, EPOCH), size);
+    if (datagram == 0) {
+        send_down(bare, size);
+    } else {
+        memcpy(bench.down, bare, size);
+        bench.down_size = size;
+    }
+    run(100);
+}
+
+static void what_a_device_says_that_it_receives_it_does_and_no_more(void)
+{
+    for (uint16_t datagram = 0; datagram <= 200; datagram = (uint16_t)(datagram + 200)) {
+        welcome_of(TERN_RECEIVE_SIZE, datagram);
+        CHECK(epoch_now().epoch == EPOCH && bench.tern.bad_frames == 0);
+        welcome_of(TERN_RECEIVE_SIZE + 2, datagram);
+        CHECK(epoch_now().epoch == 0 && bench.tern.bad_frames != 0);
+    }
+}
+
 /* ---- Schemas that are wanted ------------------------------------------------------------------------------------------------------- */
 
 static void want(uint32_t hash, uint32_t offset)
@@ -441,6 +478,10 @@ static void a_schema_is_sent_from_where_it_is_wanted_and_not_from_its_end(void)
     CHECK_EQ(count_sent(TERN_SCHEMA, 0), 1);
     const struct frame *frame = sent(TERN_SCHEMA, 0, 0);
     CHECK(frame != NULL && frame->data[frame->size - 5] == 's'); /* celsius */
+    struct tern_input input = {frame->data + 2, frame->size - 6, false};
+    CHECK_EQ(tern_read_varint(&input), tern_schema_hash(&climate));
+    CHECK_EQ(tern_read_varint(&input), size - 1);
+    CHECK_EQ(input.size, 1);
     want(tern_schema_hash(&climate), size);
     want(tern_schema_hash(&climate), size + 1);
     want(tern_schema_hash(&climate), UINT32_MAX);
@@ -449,6 +490,29 @@ static void a_schema_is_sent_from_where_it_is_wanted_and_not_from_its_end(void)
     run(100);
     CHECK_EQ(count_sent(TERN_SCHEMA, 0), 1);
     CHECK_EQ(bench.tern.bad_frames, 0);
+}
+
+static void a_schema_is_sent_as_often_as_it_is_wanted_and_from_the_lane_that_is_asked(void)
+{
+    uint8_t bare[128];
+    open_bench(2);
+    put_rows(&climate, 1, 5);
+    put_rows(&bulk, 1, 5);
+    run(10);
+    welcome(0, EPOCH, 1, 0);
+    welcome(1, EPOCH + 1, 1, 0);
+    run(100);
+    for (size_t i = 0; i < 3; i++) {
+        struct tern_output output = message(bare, TERN_WANT, 1);
+        tern_write_varint(&output, tern_schema_hash(&bulk));
+        tern_write_varint(&output, 0);
+        send_down(bare, tern_frame_seal(bare, output.size, EPOCH + 1));
+        run(100);
+        CHECK_EQ(count_sent(TERN_SCHEMA, 0), i + 1);
+        const struct frame *frame = sent(TERN_SCHEMA, i, 0);
+        CHECK(frame != NULL && frame->data[1] == 1);
+        CHECK(frame != NULL && frame->size > tern_schema_size(&bulk));
+    }
 }
 
 /* The schema of the first table is lost, and firmware has not written it again. */
@@ -872,7 +936,9 @@ int main(void)
     RUN(an_ack_before_any_welcome_changes_nothing);
     RUN(bad_frames_are_counted_to_the_end);
     RUN(a_device_refused_for_ever_asks_every_ten_minutes_at_the_latest);
+    RUN(what_a_device_says_that_it_receives_it_does_and_no_more);
     RUN(a_schema_is_sent_from_where_it_is_wanted_and_not_from_its_end);
+    RUN(a_schema_is_sent_as_often_as_it_is_wanted_and_from_the_lane_that_is_asked);
     RUN(a_chunk_is_given_up_only_where_the_gateway_waits_at_it);
     RUN(a_chunk_behind_a_hole_is_not_given_up);
     RUN(what_is_given_up_of_an_old_epoch_ends_with_it);

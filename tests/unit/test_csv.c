@@ -234,6 +234,11 @@ static void lines_of_another_form_are_refused(void)
         "]0,1\n",
         "\"+0\",1,,,\n",
         "+0,1,,a\rb,\n",
+        "+0,1\"2,,,\n",
+        "+0,1,,\"a,\"b\n",
+        "*0\n",
+        "[0",
+        "+0,1\n,,\n",
     };
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
         if (!CHECK_EQ(read_line(wrong[i]), TERN_E_CORRUPT))
@@ -270,13 +275,43 @@ static void a_line_ends_inside_the_input(void)
         struct tern_value read[TERN_COLUMNS_MAX];
         struct tern_csv_record record;
         uint8_t scratch[sizeof(line)];
-        uint8_t *copy = malloc(cut + 1); /* so that a sanitizer sees what is read behind it */
+        uint8_t *copy = malloc(cut != 0 ? cut : 1); /* so that a sanitizer sees what is read behind it */
         memcpy(copy, line, cut);
         struct tern_input input = {copy, cut, false};
         CHECK_EQ(tern_csv_read(&input, tables, 1, &record, read, scratch), TERN_E_CORRUPT);
         free(copy);
     }
     CHECK_EQ(read_line(line), TERN_OK);
+}
+
+static void a_number_ends_where_its_field_does(void)
+{
+    static const char *const whole = "+0,1,1.50,,\n";
+    static const struct tern_column times[] = {{"at", TERN_TIME_MS, TERN_KEY}};
+    static const struct tern_table timed = TERN_TABLE("timed", TERN_MERGE, times);
+    static const struct tern_table *const only[] = {&timed};
+    struct tern_value read[TERN_COLUMNS_MAX];
+    struct tern_csv_record record;
+    uint8_t scratch[64];
+    memset(read, 0xA5, sizeof(read)); /* as from the record before */
+    struct tern_input input = {(const uint8_t *)whole, strlen(whole), false};
+    CHECK_EQ(tern_csv_read(&input, tables, 1, &record, read, scratch), TERN_OK);
+    CHECK(!read[1].is_null && read[1].number == 150 && read[2].is_null);
+    input = (struct tern_input){(const uint8_t *)"+0,1700000000123\n", 17, false};
+    CHECK_EQ(tern_csv_read(&input, only, 1, &record, read, scratch), TERN_OK);
+    CHECK(read[0].number == 1700000000123 && !read[0].is_null);
+}
+
+/* In the line, where no quote was doubled: it is not copied. */
+static void a_text_stays_where_it_is(void)
+{
+    static const uint8_t line[] = "+0,1,,\"a,b\",\n";
+    struct tern_value read[TERN_COLUMNS_MAX];
+    struct tern_csv_record record;
+    uint8_t scratch[64];
+    struct tern_input input = {line, sizeof(line) - 1, false};
+    CHECK_EQ(tern_csv_read(&input, tables, 1, &record, read, scratch), TERN_OK);
+    CHECK(read[2].data == line + 7 && read[2].size == 3);
 }
 
 /* A text beyond what a chunk can hold has no place in a value's 16 bits. */
@@ -389,6 +424,8 @@ int main(void)
     RUN(lines_of_another_form_are_refused);
     RUN(hex_has_one_spelling);
     RUN(a_line_ends_inside_the_input);
+    RUN(a_number_ends_where_its_field_does);
+    RUN(a_text_stays_where_it_is);
     RUN(a_field_longer_than_any_chunk_is_no_value);
     RUN(a_line_names_one_of_the_tables);
     RUN(what_needs_quotes_gets_them);

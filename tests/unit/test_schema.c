@@ -65,7 +65,6 @@ static void wrong_tables_are_refused(void)
                                      TERN_BYTES(0),   TERN_TYPE(5, 1)};
     CHECK_EQ(check_columns(&one, 1, TERN_MERGE), TERN_OK);
     CHECK_EQ(check_columns(&one, 0, TERN_MERGE), TERN_E_SCHEMA);
-    CHECK_EQ(check_columns(&one, 65, TERN_MERGE), TERN_E_SCHEMA);
     CHECK_EQ(check_columns(&one, 1, 3), TERN_E_SCHEMA);
     CHECK_EQ(check_columns(&one, 1, TERN_APPEND), TERN_E_SCHEMA);
     CHECK_EQ(check_columns(two, 2, TERN_MERGE), TERN_E_SCHEMA);
@@ -207,6 +206,25 @@ static void any_changed_byte_is_refused_or_another_schema(void)
         }
 }
 
+/* Short names, so that nothing but their number is wrong. */
+static void a_table_has_64_columns_at_most(void)
+{
+    static char names[TERN_COLUMNS_MAX + 1][4];
+    static struct tern_column many[TERN_COLUMNS_MAX + 1];
+    static struct tern_schema decoded;
+    for (int i = 0; i <= TERN_COLUMNS_MAX; i++) {
+        snprintf(names[i], sizeof(names[i]), "c%d", i);
+        many[i] = (struct tern_column){names[i], TERN_I32, i == 0 ? TERN_KEY : 0};
+    }
+    CHECK_EQ(check_columns(many, TERN_COLUMNS_MAX, TERN_MERGE), TERN_OK);
+    CHECK_EQ(check_columns(many, TERN_COLUMNS_MAX + 1, TERN_MERGE), TERN_E_SCHEMA);
+    for (int more = 0; more < 2; more++) {
+        struct tern_table wide = {"t", many, NULL, (uint8_t)(TERN_COLUMNS_MAX + more), TERN_MERGE, 0, 0};
+        struct bytes bytes = encode(&wide);
+        CHECK_EQ(tern_schema_decode(&decoded, bytes.data, bytes.size), more ? TERN_E_SCHEMA : TERN_OK);
+    }
+}
+
 static void the_largest_schema_fits_and_no_larger(void)
 {
     static struct tern_schema decoded;
@@ -224,6 +242,20 @@ static void the_largest_schema_fits_and_no_larger(void)
     for (int i = 0; i < TERN_COLUMNS_MAX; i++)
         snprintf(names[i], sizeof(names[i]), "column_%08d", i);
     CHECK_EQ(tern_schema_check(&large), TERN_E_SCHEMA);
+    /* To the last byte. */
+    for (int i = 0; i < TERN_COLUMNS_MAX; i++)
+        snprintf(names[i], sizeof(names[i]), "column_%04d", i);
+    for (int i = 0; tern_schema_size(&large) < TERN_SCHEMA_MAX; i = (i + 1) % TERN_COLUMNS_MAX)
+        strcat(names[i], "x");
+    bytes = encode(&large);
+    CHECK_EQ(bytes.size, TERN_SCHEMA_MAX);
+    CHECK_EQ(tern_schema_check(&large), TERN_OK);
+    CHECK_EQ(tern_schema_decode(&decoded, bytes.data, bytes.size), TERN_OK);
+    strcat(names[0], "x");
+    bytes = encode(&large);
+    CHECK_EQ(bytes.size, TERN_SCHEMA_MAX + 1);
+    CHECK_EQ(tern_schema_check(&large), TERN_E_SCHEMA);
+    CHECK_EQ(tern_schema_decode(&decoded, bytes.data, bytes.size), TERN_E_SCHEMA);
 }
 
 /* A name longer than any, with its bytes all there, and one with a NUL inside. */
@@ -320,6 +352,7 @@ int main(void)
     RUN(dedup_of_counters_and_snapshots_is_refused);
     RUN(a_cut_or_lengthened_schema_is_refused);
     RUN(any_changed_byte_is_refused_or_another_schema);
+    RUN(a_table_has_64_columns_at_most);
     RUN(the_largest_schema_fits_and_no_larger);
     RUN(a_name_that_no_table_can_have_is_refused);
     RUN(a_text_fits_its_column_by_its_length);

@@ -473,6 +473,26 @@ static void records_lost_at_the_end_become_a_gap(void)
     CHECK(tern_backlog(&bench.tern) == 0 && bench.tern.bad_frames == 0);
 }
 
+/* The chunk that was sent last ends below what the gateway acknowledges. */
+static void a_gap_behind_the_newest_chunk_is_acknowledged(void)
+{
+    struct tern_log_chunk second = {.address = TERN_NO_ADDRESS};
+    open_with(5, EPOCH);
+    lane()->chunk.is_full = 1;
+    put_rows(&climate, 100, 5);
+    CHECK_EQ(tern_log_find(&lane()->log, 6, &second), TERN_OK);
+    CHECK_EQ(second.first, 6);
+    memset(bench.memory[0] + second.address, 0x55, second.size);
+    lane()->log.found = TERN_NO_ADDRESS;
+    welcome(0, EPOCH, 1, 0);
+    run(100);
+    struct gap gap = read_gap(0, 0);
+    CHECK(gap.first == 6 && gap.last == 10);
+    ack(0, 11);
+    run(100);
+    CHECK(tern_backlog(&bench.tern) == 0 && bench.tern.bad_frames == 0);
+}
+
 /* Nor does it say that a batch lost its head where no record of the same epoch follows. */
 static void a_gap_ends_with_its_epoch(void)
 {
@@ -536,6 +556,38 @@ static void what_stands_behind_a_chunk_that_is_given_up_goes_again(void)
     CHECK(lane()->log.acked == 4 && bench.tern.bad_frames == 0);
 }
 
+/* In the middle of being sent: no more of it follows. */
+static void nothing_follows_of_a_chunk_that_is_given_up(void)
+{
+    uint32_t address, size;
+    uint8_t bare[128];
+    open_bench(1);
+    put_rows(&climate, 1, 20);
+    reopen();
+    bench.config.frame_size = TERN_FRAME_SIZE_MIN;
+    put_rows(&alarms, 1, 3);
+    CHECK_EQ(tern_log_set_epoch(&lane()->log, EPOCH, 1), TERN_OK);
+    greet();
+    CHECK_EQ(tern_log_find_schema(&lane()->log, tern_schema_hash(&climate), &address, &size), TERN_OK);
+    bench.memory[0][address + 5] ^= 4;
+    welcome(0, EPOCH, 1, 0);
+    while (lane()->sender.offset == 0)
+        CHECK(tern_poll(&bench.tern) >= 0);
+    CHECK(lane()->sender.first == 1 && lane()->sender.offset < lane()->sender.chunk.size);
+    struct tern_output output = message(bare, TERN_WANT, 0);
+    tern_write_varint(&output, tern_schema_hash(&climate));
+    tern_write_varint(&output, 0);
+    finish(&output);
+    run(100);
+    struct gap gap = read_gap(0, 0);
+    CHECK(gap.first == 1 && gap.last == 20);
+    size_t at = 0;
+    while (at < bench.ups && bench.up[at].data[0] != TERN_GAP)
+        at++;
+    struct part part = read_part(sent(TERN_PART, 0, at));
+    CHECK(part.first == 21 && part.offset == 0);
+}
+
 int main(void)
 {
     RUN(a_hello_names_the_store_that_acknowledged);
@@ -557,7 +609,9 @@ int main(void)
     RUN(a_tail_that_is_cut_off_is_not_followed);
     RUN(a_chunk_that_is_dropped_while_it_is_sent_becomes_a_gap);
     RUN(records_lost_at_the_end_become_a_gap);
+    RUN(a_gap_behind_the_newest_chunk_is_acknowledged);
     RUN(a_gap_ends_with_its_epoch);
     RUN(what_stands_behind_a_chunk_that_is_given_up_goes_again);
+    RUN(nothing_follows_of_a_chunk_that_is_given_up);
     return test_report();
 }

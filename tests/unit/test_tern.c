@@ -496,6 +496,40 @@ static void what_a_full_ring_has_taken_can_be_committed(void)
     CHECK(batches > 0);
 }
 
+/* A batch of which all is in flash and nothing in RAM, in a ring without a place for the commit. */
+static void a_commit_without_a_place_waits_for_one(void)
+{
+    unsigned waited = 0;
+    open_store(1);
+    (void)fill(TERN_WAIT);
+    uint32_t full = stored(0);
+    for (uint32_t before = full - 80; before < full; before++) {
+        struct tern_lane *lane = &bench.lanes[0];
+        open_store(1);
+        lane->overflow = TERN_WAIT;
+        for (uint32_t i = 0; i < before; i++) {
+            while (tern_poll(&bench.tern) == 0)
+                ;
+            CHECK(put_one(&climate, i) == TERN_OK && tern_commit(&bench.tern) == TERN_OK);
+        }
+        uint32_t rows = 0;
+        while (put_one(&climate, rows) == TERN_OK && rows < 500)
+            rows++;
+        if (lane->chunk.size != 0 || lane->log.pending == lane->log.next || lane->due != 0)
+            continue;
+        waited++;
+        CHECK_EQ(tern_commit(&bench.tern), TERN_AGAIN);
+        CHECK_EQ(tern_commit(&bench.tern), TERN_AGAIN);
+        CHECK_EQ(stored(0), before);
+        make_room();
+        CHECK_EQ(tern_commit(&bench.tern), TERN_OK);
+        CHECK_EQ(stored(0), before + rows);
+        reopen();
+        CHECK_EQ(stored(0), before + rows);
+    }
+    CHECK(waited > 0);
+}
+
 /* Nothing but what is open: a note that is due waits for a poll. */
 static void a_commit_with_a_sector_ahead_does_nothing_else(void)
 {
@@ -632,6 +666,7 @@ int main(void)
     RUN(a_commit_that_waits_may_fail);
     RUN(dedup_without_memory_for_it_stores_everything);
     RUN(what_a_full_ring_has_taken_can_be_committed);
+    RUN(a_commit_without_a_place_waits_for_one);
     RUN(a_commit_with_a_sector_ahead_does_nothing_else);
     RUN(refused_records_do_not_stand_inside_a_batch);
     RUN(a_device_that_never_polls_goes_on_storing);
