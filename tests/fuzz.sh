@@ -50,13 +50,13 @@ run_libfuzzer() { # name
     awk -v name="$1" '/average_exec_per_sec/ { printf "%s %d executions/s\n", name, $2 }' "$out/$1.log"
 }
 
+mkdir -p "$out" fuzz/regressions
 if [ $# -gt 1 ]; then
     libraries && build "$2" && seed "$2" && replay "$2" && "run_$fuzzer" "$2" && exit 0
     echo "FAIL $2"
     tail -n 30 "$out/$2.log" 2>/dev/null
     exit 1
 fi
-mkdir -p "$out" fuzz/regressions
 libraries || exit 1
 targets=$(ls fuzz/fuzz_*.c | xargs -n 1 basename -s .c)
 echo "$targets" | xargs -P 2 -I {} sh "$0" "$seconds" {} | tee "$out/lines"
