@@ -19,7 +19,7 @@ step() { # name, command...: closes with counts of its own, or is one test
     "$@" >"$log" 2>&1
     status=$?
     line=$(grep -E '^[0-9]+ passed, [0-9]+ failed(, [0-9]+ skipped)?$' "$log" | tail -n 1)
-    grep -v -E '^[0-9]+ passed, [0-9]+ failed' "$log" | if [ "$status" -eq 0 ]; then grep -v '^make\|^cc \|^clang \|^gcc \|^ar ' | tail -n 400; else tail -n 200; fi
+    grep -v -E '^[0-9]+ passed, [0-9]+ failed' "$log" | if [ "$status" -eq 0 ]; then grep -v '^make\|^cc \|^clang \|^gcc \|^ar '; else cat; fi
     if [ -n "$line" ]; then
         # shellcheck disable=SC2046
         add $(echo "$line" | tr -d ,)
@@ -59,15 +59,11 @@ step "lint" sh tests/lint.sh
 step "sanitizers" $make -s -j2 sanitize
 step "threads" $make -s -j2 threads
 step "memory" $make -s memcheck
-for property in build/tests/property/*; do
-    [ -x "$property" ] && [ ! -d "$property" ] && case $property in *.o | *.d) ;; *) step "property: $(basename "$property")" "$property" ;; esac
-done
-if [ -x build/tests/sim/powercut ]; then
-    step "power cuts" $make -s powercut
-fi
-for script in tests/all/*.sh; do
-    [ -e "$script" ] && step "$(basename "$script" .sh)" sh "$script"
-done
+# Two at a time; most wait for a server or an emulator.
+# shellcheck disable=SC2046
+step "property tests" sh tests/run.sh $(find build/tests/property -type f -perm -u+x | sort)
+step "power cuts" $make -s powercut
+step "scripts" sh tests/run.sh tests/all/*.sh
 step "fuzz smoke" $make -s fuzz SECONDS=6
 step "size" python3 tests/size/size.py
 step "demo" $make -s demo

@@ -11,17 +11,19 @@ export UNDER logs
 # Each into a log of its own: what runs at once is not to be mixed.
 cat >"$logs/run" <<'END'
 log=$logs/$(echo "$1" | tr / _)
+start=$(date +%s)
 case $1 in
 *.sh) sh "$1" >"$log" 2>&1 ;;
 *) ${UNDER:-} "$1" >"$log" 2>&1 ;;
 esac
 echo $? >"$log.status"
+echo $(($(date +%s) - start)) >"$log.seconds"
 END
 printf '%s\n' "$@" | xargs -P "${JOBS:-2}" -n 1 sh "$logs/run"
 
 for test in "$@"; do
-    echo "== $test"
     log=$logs/$(echo "$test" | tr / _)
+    echo "== $test, $(cat "$log.seconds") s"
     status=$(cat "$log.status")
     grep -v -E '^[0-9]+ passed, [0-9]+ failed' "$log"
     line=$(grep -E '^[0-9]+ passed, [0-9]+ failed(, [0-9]+ skipped)?$' "$log" | tail -n 1)

@@ -43,6 +43,7 @@ static avr_t *avr;
 static avr_irq_t *input;
 static int gateway;
 static bool may_send = true;
+static bool is_linked; /* not at first, so that the log is full before anything can be sent */
 static uint64_t chance;
 
 static uint32_t draw(uint32_t limit)
@@ -60,7 +61,7 @@ static void on_output(struct avr_irq_t *irq, uint32_t value, void *context)
     uint8_t byte = (uint8_t)value;
     (void)irq;
     (void)context;
-    while (write(gateway, &byte, 1) < 0 && (errno == EAGAIN || errno == EINTR))
+    while (is_linked && write(gateway, &byte, 1) < 0 && (errno == EAGAIN || errno == EINTR))
         ;
 }
 
@@ -244,6 +245,7 @@ static int cut_again_and_again(uint32_t cuts, uint32_t kept, uint32_t recorded)
 {
     uint32_t torn = 0, most = 0;
     for (uint32_t i = 1; i <= cuts; i++) {
+        is_linked = i > cuts / 5;
         if (!run((uint64_t)(20 + draw(1500)) * SLICE + draw(SLICE)))
             return -1;
         most = word(recorded);
