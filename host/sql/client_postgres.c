@@ -169,6 +169,8 @@ struct taking {
     uint64_t affected;
     bool commits;
     bool copies;
+    unsigned *types; /* of the answer's columns, wanted instead of its rows; NULL: not */
+    size_t type_count;
 };
 
 /* Room for all bytes of a row, so that none of them moves. */
@@ -218,11 +220,22 @@ static int give_rows(struct postgres_client *client, const struct pg_result *res
     return status;
 }
 
+static int give_types(struct postgres_client *client, const struct pg_result *result,
+                      const struct taking *taking)
+{
+    int columns = client->api->nfields(result);
+    if (columns < 0 || (size_t)columns != taking->type_count)
+        return lose(client, "the server gave other columns than were asked for");
+    for (int i = 0; i < columns; i++)
+        taking->types[i] = client->api->ftype(result, i);
+    return TERN_HOST_OK;
+}
+
 static int take_result(struct postgres_client *client, struct pg_result *result, struct taking *taking)
 {
     switch (client->api->resultStatus(result)) {
     case RESULT_TUPLES:
-        return give_rows(client, result, taking);
+        return taking->types != NULL ? give_types(client, result, taking) : give_rows(client, result, taking);
     case RESULT_COPY_IN:
         taking->copies = true;
         return TERN_HOST_OK;
@@ -466,6 +479,15 @@ static int run(struct tern_sql_client *base, void *prepared, const struct tern_s
 }
 
 /* ---- COPY ------------------------------------------------------------------------------------------------------------------------ */
+
+int tern_postgres_types(struct tern_sql_client *base, const char *sql, unsigned *types, size_t count)
+{
+    struct postgres_client *client = (struct postgres_client *)base;
+    struct taking taking = {.types = types, .type_count = count};
+    memset(types, 0, count * sizeof *types);
+    return client->api->sendQuery(client->connection, sql) ? take_results(client, &taking)
+                                                           : lose(client, NULL);
+}
 
 int tern_postgres_copy_begin(struct tern_sql_client *base, const char *sql)
 {

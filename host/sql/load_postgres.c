@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Rows into a PostgreSQL table, by COPY: straight into the table where their keys are surely new, and into a temporary table that one
- * INSERT ... ON CONFLICT merges where they may be there.
+ * INSERT ... ON CONFLICT merges where they may be there. Where they are many and the columns' types in the database are known, in COPY's
+ * binary format.
  *
  * When the database refuses a row, the rows are gone through again in pieces to find each one that it refuses, from a savepoint on: a row
  * may be refused for what was brought in before it. Nothing of that stays: the importer rolls back and does the transaction again
@@ -11,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "postgres_binary.h"
 #include "postgres_text.h"
 #include "sql.h"
 #include "sql_postgres.h"
@@ -18,6 +20,7 @@
 
 #define BUFFER_SIZE 65536 /* bytes that are sent at once */
 #define PIECE_MAX   4096  /* rows of a piece, while refused ones are looked for */
+#define BINARY_ROWS 256   /* fewer are not worth asking for the types */
 
 enum path { STRAIGHT, MERGE };
 
@@ -28,7 +31,9 @@ struct loading {
     enum path path;
     struct tern_sql_item items[TERN_SQL_ITEMS_MAX];
     size_t item_count;
-    char stage[40]; /* the temporary table's name */
+    bool binary;
+    enum tern_postgres_form forms[TERN_SQL_ITEMS_MAX]; /* of each item */
+    char stage[40];                                    /* the temporary table's name */
     char *buffer;
     size_t used;
     const char *device; /* the last row's */
@@ -52,18 +57,34 @@ static int flush(struct loading *loading)
     return status;
 }
 
-static size_t write_own(struct loading *loading, char *out, const struct tern_column *column,
-                        const struct tern_sink_row *row)
+static bool has_room(struct loading *loading, size_t room)
 {
-    if (column == &tern_sql_device) {
-        memcpy(out, row->device, loading->device_size);
-        return loading->device_size;
+    return loading->used + room <= BUFFER_SIZE || flush(loading) == TERN_HOST_OK;
+}
+
+static struct tern_value own_value(const struct loading *loading, const struct tern_column *column,
+                                   const struct tern_sink_row *row)
+{
+    if (column == &tern_sql_device)
+        return tern_bytes(row->device, loading->device_size);
+    return column == &tern_sql_deleted ? tern_null()
+                                       : tern_int(column == &tern_sql_first ? row->first : row->id);
+}
+
+/* A field of a row, and what stands in front of it or behind it. */
+static size_t write_field(const struct loading *loading, char *out, size_t index,
+                          const struct tern_value *value)
+{
+    size_t before = 0;
+    uint16_t type = loading->items[index].column->type;
+    if (loading->binary) {
+        if (index == 0)
+            before = tern_postgres_write_count(out, loading->item_count);
+        return before + tern_postgres_write_binary(out + before, loading->forms[index], type, value);
     }
-    if (column == &tern_sql_deleted) {
-        memcpy(out, "\\N", 2);
-        return 2;
-    }
-    return tern_sql_write_integer(out, column == &tern_sql_first ? row->first : row->id);
+    size_t size = tern_postgres_write_field(out, type, value);
+    out[size] = index + 1 == loading->item_count ? '\n' : '\t';
+    return size + 1;
 }
 
 static int write_row(struct loading *loading, const struct tern_sink_row *row)
@@ -73,17 +94,27 @@ static int write_row(struct loading *loading, const struct tern_sink_row *row)
     loading->device = row->device;
     for (size_t i = 0; i < loading->item_count; i++) {
         const struct tern_sql_item *item = &loading->items[i];
-        size_t room = item->index < 0 ? TERN_ID_MAX + TERN_SQL_VALUE_ROOM
-                                      : tern_postgres_room(&row->values[item->index]);
-        if (loading->used + room + 1 > BUFFER_SIZE && flush(loading) != TERN_HOST_OK)
+        struct tern_value own;
+        const struct tern_value *value = &own;
+        if (item->index < 0)
+            own = own_value(loading, item->column, row);
+        else
+            value = &row->values[item->index];
+        if (!has_room(loading, tern_postgres_room(value) + 2))
             return TERN_HOST_E_DATABASE;
-        char *out = loading->buffer + loading->used;
-        size_t size = item->index < 0
-                          ? write_own(loading, out, item->column, row)
-                          : tern_postgres_write_field(out, item->column->type, &row->values[item->index]);
-        out[size] = i + 1 == loading->item_count ? '\n' : '\t';
-        loading->used += size + 1;
+        loading->used += write_field(loading, loading->buffer + loading->used, i, value);
     }
+    return TERN_HOST_OK;
+}
+
+static int write_frame(struct loading *loading, const char *bytes, size_t size)
+{
+    if (!loading->binary)
+        return TERN_HOST_OK;
+    if (!has_room(loading, size))
+        return TERN_HOST_E_DATABASE;
+    memcpy(loading->buffer + loading->used, bytes, size);
+    loading->used += size;
     return TERN_HOST_OK;
 }
 
@@ -98,7 +129,7 @@ static int begin_copy(struct loading *loading)
         tern_sql_add_name(&engine->text, loading->stage);
     tern_sql_add(&engine->text, "(");
     tern_sql_add_columns(engine, loading->table, TERN_SQL_ALL, "");
-    tern_sql_add(&engine->text, ") FROM STDIN");
+    tern_sql_add(&engine->text, loading->binary ? ") FROM STDIN (FORMAT binary)" : ") FROM STDIN");
     loading->used = 0;
     if (engine->text.failed) {
         snprintf(engine->client->error, sizeof engine->client->error, "out of memory");
@@ -117,12 +148,15 @@ static int copy(struct loading *loading, size_t first, size_t end, uint64_t *sen
     int status = begin_copy(loading);
     if (status != TERN_HOST_OK)
         return status;
+    status = write_frame(loading, TERN_POSTGRES_HEAD, TERN_POSTGRES_HEAD_SIZE);
     for (size_t i = first; i < end && status == TERN_HOST_OK; i++) {
         if (!takes(loading, loading->load->rows[i]))
             continue;
         status = write_row(loading, loading->load->rows[i]);
         *sent += 1;
     }
+    if (status == TERN_HOST_OK)
+        status = write_frame(loading, TERN_POSTGRES_END, TERN_POSTGRES_END_SIZE);
     if (status == TERN_HOST_OK)
         status = flush(loading);
     if (status != TERN_HOST_OK)
@@ -287,6 +321,34 @@ static int load_deletes(struct loading *loading)
     return status;
 }
 
+/* The answer without rows says the columns' types, and its lock keeps them until the transaction ends. */
+static int choose_format(struct loading *loading)
+{
+    struct tern_sql_engine *engine = loading->engine;
+    struct tern_sql_text *text = &engine->text;
+    unsigned types[TERN_SQL_ITEMS_MAX];
+    /* Before 10, a server may have its times as doubles. */
+    if (loading->load->count < BINARY_ROWS || engine->client->version < 100000)
+        return TERN_HOST_OK;
+    tern_sql_clear(text);
+    tern_sql_add(text, "SELECT ");
+    tern_sql_add_columns(engine, loading->table, TERN_SQL_ALL, "");
+    tern_sql_add(text, " FROM ");
+    tern_sql_add_table(engine, "", loading->table->schema);
+    tern_sql_add(text, " LIMIT 0");
+    if (text->failed) {
+        snprintf(engine->client->error, sizeof engine->client->error, "out of memory");
+        return TERN_HOST_E_SYSTEM;
+    }
+    int status = tern_postgres_types(engine->client, text->text, types, loading->item_count);
+    loading->binary = status == TERN_HOST_OK;
+    for (size_t i = 0; i < loading->item_count && loading->binary; i++) {
+        loading->forms[i] = tern_postgres_find_form(types[i], loading->items[i].column->type);
+        loading->binary = loading->forms[i] != TERN_POSTGRES_NO_FORM;
+    }
+    return status;
+}
+
 int tern_postgres_load_rows(struct tern_sql_engine *engine, struct tern_sql_table *table,
                             const struct tern_sink_load *load)
 {
@@ -297,7 +359,9 @@ int tern_postgres_load_rows(struct tern_sql_engine *engine, struct tern_sql_tabl
     loading.buffer = malloc(BUFFER_SIZE);
     if (loading.buffer == NULL)
         return tern_sink_fail(&engine->sink, TERN_HOST_E_SYSTEM, "out of memory");
-    int status = load_path(&loading, STRAIGHT);
+    int status = choose_format(&loading);
+    if (status == TERN_HOST_OK)
+        status = load_path(&loading, STRAIGHT);
     if (status == TERN_HOST_OK)
         status = load_path(&loading, MERGE);
     if (status == TERN_HOST_OK)

@@ -7,7 +7,10 @@
 
 extern const struct tern_sql_client_ops tern_sql_client_postgres;
 
-/* Begins `sql`, a COPY ... FROM STDIN. A status of the client, as of all functions here. */
+/* Runs `sql`, a SELECT of `count` columns: their types' object ids. A status of the client, as of all functions here. */
+int tern_postgres_types(struct tern_sql_client *client, const char *sql, unsigned *types, size_t count);
+
+/* Begins `sql`, a COPY ... FROM STDIN. */
 int tern_postgres_copy_begin(struct tern_sql_client *client, const char *sql);
 
 /* Sends bytes; best many at once. An error here is of the connection: what the server thinks of the rows is known at the end. */

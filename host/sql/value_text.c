@@ -38,31 +38,34 @@ static size_t finish_number(char *text, char *begin, const char *end, bool minus
     return (size_t)(end - begin);
 }
 
+static const uint64_t powers[] = {1ull,
+                                  10ull,
+                                  100ull,
+                                  1000ull,
+                                  10000ull,
+                                  100000ull,
+                                  1000000ull,
+                                  10000000ull,
+                                  100000000ull,
+                                  1000000000ull,
+                                  10000000000ull,
+                                  100000000000ull,
+                                  1000000000000ull,
+                                  10000000000000ull,
+                                  100000000000000ull,
+                                  1000000000000000ull,
+                                  10000000000000000ull,
+                                  100000000000000000ull,
+                                  1000000000000000000ull};
+
+#define POWERS (sizeof powers / sizeof powers[0])
+
 static size_t write_decimal(char *text, int64_t number, unsigned point)
 {
-    static const uint64_t powers[] = {1ull,
-                                      10ull,
-                                      100ull,
-                                      1000ull,
-                                      10000ull,
-                                      100000ull,
-                                      1000000ull,
-                                      10000000ull,
-                                      100000000ull,
-                                      1000000000ull,
-                                      10000000000ull,
-                                      100000000000ull,
-                                      1000000000000ull,
-                                      10000000000000ull,
-                                      100000000000000ull,
-                                      1000000000000000ull,
-                                      10000000000000000ull,
-                                      100000000000000000ull,
-                                      1000000000000000000ull};
     char room[TERN_SQL_VALUE_ROOM];
     char *end = room + sizeof room, *begin = end;
     uint64_t value = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
-    if (point != 0 && point < sizeof powers / sizeof powers[0]) {
+    if (point != 0 && point < POWERS) {
         begin = write_digits(begin, value % powers[point], point);
         *--begin = '.';
         value /= powers[point];
@@ -81,6 +84,31 @@ static size_t write_unsigned(char *text, uint64_t number)
     char room[TERN_SQL_VALUE_ROOM];
     char *end = room + sizeof room;
     return finish_number(text, write_digits(end, number, 1), end, false);
+}
+
+#define DOUBLE_WHOLE (1ll << 53) /* whole numbers up to there are doubles, as are powers of ten up to 22 */
+
+/* The quotient in 63 bits, the last of them set where there is a rest, so that it is rounded once. */
+static double divide(uint64_t number, uint64_t by)
+{
+    uint64_t quotient = number / by, rest = number % by;
+    unsigned shift = 0;
+    for (; quotient < 1ull << 62; shift++) {
+        rest *= 2;
+        quotient = quotient * 2 + (rest >= by);
+        rest -= rest >= by ? by : 0;
+    }
+    return (double)(quotient | (rest != 0)) / (double)(1ull << shift);
+}
+
+double tern_sql_double(int64_t number, unsigned digits)
+{
+    if (digits == 0 || digits >= POWERS)
+        return (double)number;
+    if (number > -DOUBLE_WHOLE && number < DOUBLE_WHOLE)
+        return (double)number / (double)powers[digits];
+    return number < 0 ? -divide(0 - (uint64_t)number, powers[digits])
+                      : divide((uint64_t)number, powers[digits]);
 }
 
 /* ---- Times --------------------------------------------------------------------------------------------------------------------- */
