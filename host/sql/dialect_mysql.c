@@ -160,6 +160,7 @@ static const struct tern_sql_dialect mysql = {
     .setup = setup,
     .begin = "START TRANSACTION",
     .lock = " FOR UPDATE",
+    .share = " LOCK IN SHARE MODE",
     .alone = "SELECT GET_LOCK(LEFT(CONCAT('tern ',DATABASE()),60),20)",
     .not_alone = "SELECT RELEASE_LOCK(LEFT(CONCAT('tern ',DATABASE()),60))",
     .type = type,

@@ -134,6 +134,7 @@ static const struct tern_sql_dialect postgres = {
     .begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
     .strict = "SET CONSTRAINTS ALL IMMEDIATE",
     .lock = " FOR UPDATE",
+    .share = " FOR KEY SHARE",
     .alone = "SELECT pg_advisory_xact_lock(8390322045806929252);", /* "tern tbl" */
     .type = type,
     .widen = "ALTER COLUMN ",

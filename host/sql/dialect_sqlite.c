@@ -255,6 +255,7 @@ static const struct tern_sql_dialect sqlite = {
     .setup = setup,
     .begin = "BEGIN IMMEDIATE",
     .lock = "",
+    .share = "",
     .type = type,
     .table_suffix = table_suffix,
     .columns = "SELECT \"name\",\"pk\" FROM pragma_table_info(?1)",

@@ -55,6 +55,11 @@ static const char *const statements[TERN_SQL_STATEMENTS] = {
         "INSERT INTO \"tern_snapshot\"(\"device\",\"table_name\",\"begin\") VALUES(?1,?2,?3)",
     [TERN_SQL_LOCK_DEVICE] =
         "INSERT INTO \"tern_snapshot\"(\"device\",\"table_name\",\"begin\") VALUES(?1,?2,0)",
+    /* The row of no device stands for the table: loads that know of no deleted keys share it, and the first delete waits for them. */
+    [TERN_SQL_BEGIN_LOADS] =
+        "SELECT \"begin\" FROM \"tern_snapshot\" WHERE \"device\"='' AND \"table_name\"=?1",
+    [TERN_SQL_AWAIT_LOADS] =
+        "SELECT \"begin\" FROM \"tern_snapshot\" WHERE \"device\"='' AND \"table_name\"=?1",
     [TERN_SQL_READ_DECLARED] = "SELECT \"name\",\"type\" FROM \"tern_column\" WHERE \"table_name\"=?1",
     [TERN_SQL_COUNT_DECLARED] = "SELECT count(*) FROM \"tern_column\" WHERE \"table_name\"=?1",
     [TERN_SQL_PUT_COLUMN] = "INSERT INTO \"tern_column\"(\"table_name\",\"name\",\"type\") VALUES(?1,?2,?3)",
@@ -81,6 +86,9 @@ static void write_statement(struct tern_sql_engine *engine, enum tern_sql_statem
                                         ? " ON CONFLICT(\"device\",\"table_name\") DO UPDATE SET "
                                           "\"begin\"=\"tern_snapshot\".\"begin\""
                                         : " ON DUPLICATE KEY UPDATE \"begin\"=\"begin\"");
+    if (which == TERN_SQL_BEGIN_LOADS || which == TERN_SQL_AWAIT_LOADS)
+        tern_sql_add(&engine->text, "%s",
+                     which == TERN_SQL_BEGIN_LOADS ? engine->dialect->share : engine->dialect->lock);
     if (upserts[which].keys[0] != NULL)
         tern_sql_add_upsert(engine, upserts[which].keys, upserts[which].others);
 }

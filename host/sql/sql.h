@@ -126,7 +126,8 @@ struct tern_sql_dialect {
     const char *begin;
     const char *
         strict; /* behind begin, after a commit was refused for its rows: each is then refused by itself. May be NULL */
-    const char *lock; /* behind a SELECT: " FOR UPDATE", or "" where begin has locked everything */
+    const char *lock;  /* behind a SELECT: " FOR UPDATE", or "" where begin has locked everything */
+    const char *share; /* the same for a lock that many may hold, and which keeps that one waiting */
     /* The column's type in the database; keys with a binary collation. Also asked for tern's own columns. */
     const char *(*type)(const struct tern_sql_engine *engine, const struct tern_column *column);
     /* Keeps two gateways, or two workers, from making tables at once: runs within the transaction. Ends with it, or by `not_alone` after
@@ -170,6 +171,8 @@ enum tern_sql_statement {
     TERN_SQL_READ_SNAPSHOT,
     TERN_SQL_PUT_SNAPSHOT,
     TERN_SQL_LOCK_DEVICE,
+    TERN_SQL_BEGIN_LOADS,
+    TERN_SQL_AWAIT_LOADS,
     TERN_SQL_READ_COLUMNS,
     TERN_SQL_READ_DECLARED,
     TERN_SQL_COUNT_DECLARED,
@@ -293,7 +296,8 @@ void tern_sql_plan_free(struct tern_sql_plan *plan);
 void tern_sql_describe(const struct tern_sql_engine *engine, const struct tern_table *schema,
                        struct tern_sql_table *table);
 
-/* Looks whether another version of the schema has added columns since the table was prepared, and forgets its statements if so. */
+/* Looks whether another version of the schema has added columns since the table was prepared, or the first delete a table of deleted keys, and
+ * forgets its statements if so. To be called in a load's transaction: the first delete waits until that has ended. */
 int tern_sql_refresh(struct tern_sql_engine *engine, struct tern_sql_table *table);
 
 /* Outside of a transaction, for the locks of other workers: tombstones that have no use any more go, some of each table that is in use (`all` false: of

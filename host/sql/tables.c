@@ -302,6 +302,22 @@ static int declare(struct tern_sql_engine *engine, const struct tern_table *tabl
     return tern_sql_run(engine, TERN_SQL_PUT_COLUMN, values, 3, NULL, NULL);
 }
 
+/* From here on every load looks for deleted keys. One that has begun before is waited for, so that no older row that it brings appears behind
+ * the first delete. */
+static int declare_tombs(struct tern_sql_engine *engine, const struct tern_table *table)
+{
+    const struct tern_sql_dialect *dialect = engine->dialect;
+    struct tern_sql_value name = tern_sql_string(table->name);
+    int status = TERN_HOST_OK;
+    if (dialect->not_alone != NULL) /* making a table has ended the transaction */
+        status = tern_sql_execute(engine, dialect->begin, "cannot begin a transaction");
+    if (status == TERN_HOST_OK && dialect->lock[0] != '\0')
+        status = tern_sql_lock_device(engine, table, "");
+    if (status == TERN_HOST_OK && dialect->lock[0] != '\0')
+        status = tern_sql_run(engine, TERN_SQL_AWAIT_LOADS, &name, 1, NULL, NULL);
+    return status == TERN_HOST_OK ? declare(engine, table, "tern_tombs", 0) : status;
+}
+
 /* tern's own columns and tables are declared too, so that others see by the count that something was made. */
 static int declare_columns(const struct tern_sql_listing *listing, const struct tern_sql_table *table)
 {
@@ -316,9 +332,7 @@ static int declare_columns(const struct tern_sql_listing *listing, const struct 
         status = declare(engine, schema, "tern_first", 0);
     if (status == TERN_HOST_OK && table->has_deleted)
         status = declare(engine, schema, "tern_deleted", 0);
-    if (status == TERN_HOST_OK && table->has_tombs)
-        status = declare(engine, schema, "tern_tombs", 0);
-    return status;
+    return status == TERN_HOST_OK && table->has_tombs ? declare_tombs(engine, schema) : status;
 }
 
 static int make_tombs(struct tern_sql_engine *engine, struct tern_sql_table *table)
@@ -427,10 +441,31 @@ static int look_again(struct tern_sql_engine *engine, struct tern_sql_table *tab
     return status;
 }
 
+static int take_row(void *context, const struct tern_sql_value *values, size_t count)
+{
+    (void)values;
+    *(bool *)context = count != 0;
+    return 0;
+}
+
+/* The row that stands for the table is made by the first load of all. */
+static int begin_loads(struct tern_sql_engine *engine, const struct tern_sql_table *table)
+{
+    struct tern_sql_value name = tern_sql_string(table->schema->name);
+    bool may_delete = table->schema->mode == TERN_MERGE && !table->has_rules && !engine->config.soft_delete;
+    bool found = false;
+    if (!may_delete || table->has_tombs || engine->dialect->lock[0] == '\0')
+        return TERN_HOST_OK;
+    int status = tern_sql_run(engine, TERN_SQL_BEGIN_LOADS, &name, 1, take_row, &found);
+    return status != TERN_HOST_OK || found ? status : tern_sql_lock_device(engine, table->schema, "");
+}
+
 int tern_sql_refresh(struct tern_sql_engine *engine, struct tern_sql_table *table)
 {
     uint32_t count;
-    int status = count_declared(engine, table->schema, &count);
+    int status = begin_loads(engine, table);
+    if (status == TERN_HOST_OK)
+        status = count_declared(engine, table->schema, &count);
     return status != TERN_HOST_OK || count == table->revision ? status : look_again(engine, table);
 }
 

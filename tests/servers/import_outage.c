@@ -8,32 +8,50 @@
 
 /* ---- Deletes -------------------------------------------------------------------------------------------------------------------- */
 
-/* Another gateway, which holds an older epoch of the device and comes late. */
-static void send_late(void)
+/* Two gateways with stores of their own: the one in use is in the variables, and the other one here. */
+static struct gateway {
+    struct tern_stage *stage;
+    struct tern_import *import;
+    struct tern_stage_range *range;
+    uint32_t next;
+} other_gateway;
+
+static void change_gateway(void)
 {
-    struct tern_stage *newest_stage = stage;
-    struct tern_import *newest_import = import;
-    struct tern_stage_range *newest = range;
-    uint32_t behind = next;
+    struct gateway used = {stage, import, range, next};
+    stage = other_gateway.stage;
+    import = other_gateway.import;
+    range = other_gateway.range;
+    next = other_gateway.next;
+    other_gateway = used;
+}
+
+/* Another gateway, which holds an older epoch of the device and comes late. */
+static void open_late(void)
+{
     struct tern_stage_config config = {.directory = folder_path("late"), .report = report};
     struct tern_hello hello = {.id = "dev1", .range_count = 1};
+    uint32_t newest = range->epoch;
+    change_gateway();
     hello.ranges[0] = (struct tern_hello_range){.epoch = 8, .base = 1, .oldest = 1, .next = 3};
     CHECK_EQ(tern_stage_open(&stage, &config), TERN_HOST_OK);
     struct tern_device *device = tern_stage_device(stage, "dev1");
     CHECK_EQ(chunks_schema(stage, device, &texts), TERN_HOST_OK);
     CHECK_EQ(tern_stage_hello(stage, device, &hello, &hello.ranges[0], 0, &range), TERN_HOST_OK);
-    CHECK(range->epoch < newest->epoch);
+    CHECK(range->epoch < newest);
     open_import();
     next = 1;
+}
+
+static void send_late(void)
+{
+    open_late();
     put_text("a", "late", 4);
     put_text("c", "late", 4);
     flush();
     drain();
     done();
-    stage = newest_stage;
-    import = newest_import;
-    range = newest;
-    next = behind;
+    change_gateway();
 }
 
 static void a_deleted_row_stays_deleted(void)
@@ -90,13 +108,69 @@ static void many_rows_are_merged(void)
 
 /* ---- Others at the same tables ---------------------------------------------------------------------------------------------------- */
 
+/* How many sessions wait for a lock. MariaDB looks anew when nobody has asked for a tenth of a second. */
+static int waiting(void)
+{
+    usleep(is_mysql() ? 150000 : 10000);
+    return atoi(ask(by("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type='Lock'",
+                       "SELECT count(*) FROM information_schema.innodb_trx WHERE trx_state='LOCK WAIT'")));
+}
+
 static bool somebody_waits(void)
 {
-    return strcmp(database_text(
-                      &database,
-                      by("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type='Lock'",
-                         "SELECT count(*) FROM information_schema.innodb_trx WHERE trx_state='LOCK WAIT'")),
-                  "0") != 0;
+    return waiting() != 0;
+}
+
+/* A late row is in its transaction, which nobody else sees, when the other gateway deletes its key: the first delete of the table, before
+ * which nothing is known of deleted keys. `loaded`: the row is in the table, and the commit waits; if not, it waits behind a row of a lower
+ * key. */
+static void delete_while_a_late_row_is_under_way(bool loaded)
+{
+    struct tern_value key[1] = {tern_text("a")};
+    struct database holder;
+    char sql[200] = "UPDATE texts SET v='held' WHERE k='_'";
+    begin(&texts);
+    put_text("b", "two", 3);
+    flush();
+    drain();
+    open_late();
+    put_text("_", "old", 3);
+    flush();
+    drain();
+    if (loaded)
+        snprintf(sql, sizeof sql, "UPDATE tern_cursor SET position=position WHERE store='%016llx'",
+                 (unsigned long long)tern_stage_id(stage));
+    CHECK(database_open(&holder, url) && database_execute(&holder, by("BEGIN", "START TRANSACTION")) &&
+          database_execute(&holder, sql));
+    put_text("_", "new", 3);
+    put_text("a", "late", 4);
+    flush();
+    CHECK_EQ(tern_stage_sync(stage), TERN_HOST_OK);
+    for (unsigned i = 0; i < 200 && waiting() < 1; i++)
+        continue;
+    CHECK_EQ(waiting(), 1);
+    change_gateway();
+    send_op(&texts, TERN_OP_DELETE, key);
+    flush();
+    CHECK_EQ(tern_stage_sync(stage), TERN_HOST_OK);
+    for (unsigned i = 0; i < 100 && waiting() < 2 && tern_import_drain(import, 20) != TERN_HOST_OK; i++)
+        continue;
+    CHECK(database_execute(&holder, "ROLLBACK"));
+    database_close(&holder);
+    drain();
+    change_gateway();
+    drain();
+    done();
+    change_gateway();
+    CHECK_TEXT(ask_all("concat(k,'=',v)", "k", "texts"), "_=new b=two");
+    CHECK_TEXT(ask("SELECT count(*) FROM tern_deleted_texts"), "1");
+    done();
+}
+
+static void a_late_row_in_the_moment_of_the_first_delete_does_not_come_back(void)
+{
+    delete_while_a_late_row_is_under_way(true);
+    delete_while_a_late_row_is_under_way(false);
 }
 
 /* Another program takes the second row, waits until the importer has taken the first and waits for the second, and asks for the first.
@@ -111,7 +185,7 @@ static void *cross(void *context)
         return NULL;
     *(volatile bool *)context = true;
     for (unsigned i = 0; i < 400 && !somebody_waits(); i++)
-        usleep(10000);
+        continue;
     bool good = database_execute(&other, "UPDATE texts SET v='other' WHERE device='dev1' AND k='a'; COMMIT");
     database_close(&other);
     return good ? context : NULL;
@@ -449,6 +523,7 @@ int main(int argc, char **argv)
     restore_command = argc > 5 ? argv[5] : NULL;
     RUN(a_deleted_row_stays_deleted);
     RUN(many_rows_are_merged);
+    RUN(a_late_row_in_the_moment_of_the_first_delete_does_not_come_back);
     RUN(a_deadlock_is_tried_again);
     RUN(workers_meet_new_tables_and_columns_at_once);
     RUN(a_terminated_session_is_replaced);
