@@ -168,7 +168,7 @@ sanitize-run: $(units) $(props)
 # make threads                the tests that have threads, and a gateway with its threads, under ThreadSanitizer
 .PHONY: threads threads-run memcheck
 # The device core has none; two of the longest of the host have none either.
-threadless = answers bloom bytes chunk config contract csv dedup frame golden log log_sectors pack port_check push schema sending tern \
+threadless = answers bloom bytes chunk config contract csv dedup frame golden log log_find log_sectors pack port_check push schema sending tern \
 	fail_commands fail_store
 threads:
 	$(MAKE) B=$(B)/tsan CFLAGS="-O1 -g -fsanitize=thread -fno-omit-frame-pointer" threads-run

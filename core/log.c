@@ -255,10 +255,23 @@ static uint32_t open_size(const struct tern_log *log)
     return log->flags & LOG_PLACED ? (uint32_t)log->capacity - log->programmed : log->capacity;
 }
 
+/* Before the first epoch, without which nothing can be sent, the last sector before the oldest is left to its notes. */
+static bool is_kept(const struct tern_log *log, uint32_t sector)
+{
+    return log->epochs[0].epoch == 0 && tern_log_after(log, sector) == log->oldest;
+}
+
+bool tern_log_is_kept(const struct tern_log *log)
+{
+    return is_kept(log, log->flags & LOG_MOVE ? log->ready : log->newest);
+}
+
 bool tern_log_has_place(const struct tern_log *log, uint32_t hash)
 {
     uint32_t schema = tern_log_has_schema(log, hash) ? 0 : TERN_SCHEMA_MAX;
-    return log->ready != TERN_NO_ADDRESS || chunk_room(log) >= open_size(log) + TERN_CHUNK_MIN + schema;
+    if (log->ready != TERN_NO_ADDRESS && !is_kept(log, log->ready))
+        return true;
+    return chunk_room(log) >= open_size(log) + TERN_CHUNK_MIN + schema && !is_kept(log, log->newest);
 }
 
 /* Everything that goes in front of the open chunk. */

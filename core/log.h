@@ -26,6 +26,10 @@ int tern_log_open(struct tern_log *log, const struct tern_table *table, uint32_t
 /* Whether the newest sector already holds the schema: a further table can join the open chunk only then. */
 bool tern_log_has_schema(const struct tern_log *log, uint32_t hash);
 
+/* Whether the place that tern_log_open() has found is in the last sector before the oldest, and no epoch is known: where nothing may be dropped,
+ * only notes go there, or a first epoch might find no place one day, and nothing could be sent. */
+bool tern_log_is_kept(const struct tern_log *log);
+
 /* Whether a further chunk, of a table with that schema, will find a place once the open one is closed, as far as can be told. */
 bool tern_log_has_place(const struct tern_log *log, uint32_t hash);
 

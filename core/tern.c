@@ -140,6 +140,10 @@ static int program(struct tern_lane *lane, uint8_t due)
 static int open_chunk(struct tern_lane *lane, const struct tern_table *table, uint16_t least)
 {
     int room = tern_log_open(&lane->log, table, tern_schema_hash(table), lane->chunk_size, least);
+    if (room >= 0 && lane->overflow != TERN_DROP_OLDEST && tern_log_is_kept(&lane->log)) {
+        tern_log_close(&lane->log);
+        room = TERN_E_FULL;
+    }
     if (room < 0)
         return room;
     lane->chunk.capacity = (uint16_t)room;

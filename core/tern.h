@@ -460,6 +460,7 @@ enum tern_overflow {
     TERN_DROP_OLDEST, /* the oldest sector is erased; its records become a gap with reason overflow */
     TERN_REFUSE, /* TERN_E_FULL; the refused record has consumed a sequence number and becomes a gap with reason refused */
     TERN_WAIT /* TERN_AGAIN, and nothing happened: call tern_poll() and put again */
+    /* With the last two a ring is full when one sector is left, until the gateway has given the lane its first epoch. */
 };
 
 /*

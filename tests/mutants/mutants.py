@@ -46,6 +46,7 @@ TESTS = [
     ("unit/test_csv", [], "csv"),
     ("unit/test_log", [], "log log_mount log_read log_scan"),
     ("unit/test_log_sectors", [], "log log_mount log_read log_scan"),
+    ("unit/test_log_find", [], "log log_mount log_read log_scan"),
     ("property/pack_random", ["1", "20000"], "pack pack_model unpack schema"),
     ("property/dedup_random", ["1", "3000"], "dedup bloom"),
     ("property/device_random", ["1", "60"], "tern push push_in push_out log log_mount log_read log_scan chunk"),
@@ -56,6 +57,7 @@ TESTS = [
 SLOW = {
     "unit/test_log": "log log_mount log_read log_scan chunk tern crc32c",
     "unit/test_log_sectors": "log log_mount log_read log_scan",
+    "unit/test_log_find": "log log_mount log_read log_scan",
     "property/device_random": "log log_mount log_read log_scan chunk tern push push_in push_out schema frame",
     "unit/test_bloom": "bloom",
     "sim/powercut": "log log_mount log_read log_scan",

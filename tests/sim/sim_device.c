@@ -458,12 +458,15 @@ bool sim_device_is_off(unsigned device)
     return devices[device].is_off;
 }
 
-/* Full before it had an epoch, and without room to note one (README.md beside this). */
+/* Full before it had an epoch, and its last sector given up (README.md beside this). */
 static bool is_stuck(const struct device *device)
 {
-    for (unsigned i = 0; device->is_up && i < device->lane_count; i++)
-        if (device->lanes[i].log.epochs[0].epoch == 0 && device->lanes[i].log.ready == TERN_NO_ADDRESS)
+    for (unsigned i = 0; device->is_up && i < device->lane_count; i++) {
+        const struct tern_log *log = &device->lanes[i].log;
+        if (log->epochs[0].epoch == 0 && log->ready == TERN_NO_ADDRESS && log->newest != TERN_NO_ADDRESS &&
+            log->write + log->note + log->unit > log->newest + log->flash->sector_size)
             return true;
+    }
     return false;
 }
 

@@ -20,7 +20,16 @@ static struct tern_lane lane;
 static uint8_t chunk[CHUNK];
 static uint32_t taken, refused;
 
-static void start(uint32_t sectors)
+static void restart(void)
+{
+    nor_start(&nor);
+    memset(&lane.batch, 0, sizeof(lane) - offsetof(struct tern_lane, batch));
+    CHECK_EQ(tern_open(&tern, &config), TERN_OK);
+    while (tern_poll(&tern) == 0)
+        ;
+}
+
+static void start_unknown(uint32_t sectors)
 {
     nor_close(&nor);
     nor_open(&nor, 1024, sectors, 4);
@@ -31,9 +40,14 @@ static void start(uint32_t sectors)
     lane.overflow = TERN_REFUSE;
     config = (struct tern_config){.id = "dev", .lanes = &lane, .lane_count = 1};
     taken = refused = 0;
-    CHECK_EQ(tern_open(&tern, &config), TERN_OK);
-    while (tern_poll(&tern) == 0)
-        ;
+    restart();
+}
+
+/* A device that has met its gateway. */
+static void start(uint32_t sectors)
+{
+    start_unknown(sectors);
+    CHECK_EQ(tern_log_set_epoch(&lane.log, 8, 1), TERN_OK);
 }
 
 static int put(void)
@@ -124,11 +138,49 @@ static void every_refusal_is_one_missing_number(void)
     CHECK_EQ(lane.log.next, 1 + taken + refused);
 }
 
+/* Full, with a part of a batch that is given up, and a cut in each program of that: `spent` starts of which none comes further. */
+static bool fill_and_cut(uint8_t overflow, enum nor_tear tear, unsigned spent)
+{
+    start_unknown(4);
+    lane.overflow = overflow;
+    struct tern_value row[] = {tern_int(1), tern_text("some twenty-five bytes..")};
+    for (unsigned i = 0; tern_put(&tern, &table, row) == TERN_OK; i++) {
+        if (i % 3 == 2 && i < 60)
+            CHECK_EQ(tern_commit(&tern), TERN_OK);
+        while (tern_poll(&tern) == 0)
+            ;
+    }
+    CHECK_EQ(tern_abort(&tern), TERN_OK);
+    for (unsigned i = 0; i < spent; i++) {
+        nor.cut_at = nor.changes + 1 + i % 2;
+        nor.tear = tear;
+        nor.extent = 1;
+        (void)tern_put(&tern, &table, row);
+        for (unsigned polls = 0; polls < 10 && !nor.off; polls++)
+            (void)tern_poll(&tern);
+        nor_age(&nor);
+        restart();
+        lane.overflow = overflow;
+    }
+    return tern_log_set_epoch(&lane.log, 8, 1) == TERN_OK;
+}
+
+/* Without one nothing could be sent, and nothing acknowledged. */
+static void a_ring_that_filled_up_before_its_first_epoch_has_room_for_it(void)
+{
+    for (uint8_t overflow = TERN_REFUSE; overflow <= TERN_WAIT; overflow++)
+        for (unsigned tear = NOR_PREFIX; tear <= NOR_RISING; tear++)
+            for (unsigned spent = 0; spent < 12; spent++)
+                if (!CHECK(fill_and_cut(overflow, (enum nor_tear)tear, spent)))
+                    return;
+}
+
 int main(void)
 {
     RUN(what_was_taken_before_a_refusal_is_committed);
     RUN(a_refusal_in_the_middle_of_a_batch_voids_nothing_of_it);
     RUN(every_refusal_is_one_missing_number);
+    RUN(a_ring_that_filled_up_before_its_first_epoch_has_room_for_it);
     nor_close(&nor);
     return test_report();
 }

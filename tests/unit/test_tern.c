@@ -262,6 +262,13 @@ static void an_abort_forgets_what_is_not_committed_and_no_more(void)
     CHECK_EQ(stored(0), 1);
 }
 
+/* A device that has met its gateway. */
+static void open_met(void)
+{
+    open_store(1);
+    CHECK_EQ(tern_log_set_epoch(&bench.lanes[0].log, EPOCH - 8, 1), TERN_OK);
+}
+
 /* Commits a row at a time until one finds no room. */
 static int fill(uint8_t overflow)
 {
@@ -279,7 +286,7 @@ static int fill(uint8_t overflow)
 
 static void a_full_ring_says_so_as_its_policy_is(void)
 {
-    open_store(1);
+    open_met();
     CHECK_EQ(fill(TERN_WAIT), TERN_AGAIN);
     uint32_t full = stored(0);
     CHECK(full > 100);
@@ -299,11 +306,11 @@ static void a_full_ring_says_so_as_its_policy_is(void)
 static bool let_a_commit_wait(uint8_t overflow)
 {
     static uint32_t found;
-    open_store(1);
+    open_met();
     if (found == 0 && fill(TERN_WAIT) != TERN_AGAIN)
         return false;
     for (uint32_t rows = found != 0 ? found : stored(0); rows > 0; rows--) {
-        open_store(1);
+        open_met();
         bench.lanes[0].overflow = TERN_WAIT;
         for (uint32_t i = 0; i < rows; i++) {
             for (int polls = 0; tern_poll(&bench.tern) == 0 && polls < 100; polls++)
@@ -369,7 +376,7 @@ static int chunk_room(const struct tern_chunk *chunk)
 static bool let_a_spill_wait(uint32_t before, int left)
 {
     struct tern_lane *lane = &bench.lanes[0];
-    open_store(1);
+    open_met();
     lane->overflow = TERN_WAIT;
     for (uint32_t i = 0; i < before; i++) {
         for (int polls = 0; tern_poll(&bench.tern) == 0 && polls < 100; polls++)
@@ -394,7 +401,7 @@ static bool let_a_spill_wait(uint32_t before, int left)
 /* The chunk has no room for it. */
 static void a_commit_behind_a_spill_that_waits_is_in_a_chunk_of_its_own(void)
 {
-    open_store(1);
+    open_met();
     (void)fill(TERN_WAIT);
     uint32_t full = stored(0);
     for (int left = 0; left < 8; left++) {
@@ -467,11 +474,11 @@ static void dedup_without_memory_for_it_stores_everything(void)
 static void what_a_full_ring_has_taken_can_be_committed(void)
 {
     unsigned batches = 0;
-    open_store(1);
+    open_met();
     (void)fill(TERN_WAIT);
     uint32_t full = stored(0);
     for (uint32_t before = full - 80; before < full; before++) {
-        open_store(1);
+        open_met();
         bench.lanes[0].overflow = TERN_REFUSE;
         for (uint32_t i = 0; i < before; i++) {
             while (tern_poll(&bench.tern) == 0)
@@ -500,12 +507,12 @@ static void what_a_full_ring_has_taken_can_be_committed(void)
 static void a_commit_without_a_place_waits_for_one(void)
 {
     unsigned waited = 0;
-    open_store(1);
+    open_met();
     (void)fill(TERN_WAIT);
     uint32_t full = stored(0);
     for (uint32_t before = full - 80; before < full; before++) {
         struct tern_lane *lane = &bench.lanes[0];
-        open_store(1);
+        open_met();
         lane->overflow = TERN_WAIT;
         for (uint32_t i = 0; i < before; i++) {
             while (tern_poll(&bench.tern) == 0)
