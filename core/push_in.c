@@ -63,9 +63,17 @@ static void follow(struct tern_lane *lane, const uint32_t *fields)
     sender->state = state;
 }
 
-/* The newest point up to which store and log surely hold the same; 0: the message is broken. What has been erased cannot be compared
- * and is believed. */
-static uint32_t shared_point(const struct tern_log *log, uint32_t next, struct tern_input *tails)
+/* Whether the record before `end` had been in the log, and is lost: what follows it is not, or tells of it. */
+static bool is_gone(struct tern_log *log, uint32_t end)
+{
+    struct tern_log_chunk chunk;
+    chunk.address = TERN_NO_ADDRESS;
+    return end <= log->next && (tern_log_find(log, end - 1, &chunk) != TERN_OK || chunk.first >= end);
+}
+
+/* The newest point up to which store and log surely hold the same; 0: the message is broken. What has been erased, or is lost, cannot be
+ * compared and is believed: its numbers have not been given out again. */
+static uint32_t shared_point(struct tern_log *log, uint32_t next, struct tern_input *tails)
 {
     uint32_t oldest = tern_log_oldest(log);
     uint32_t crc;
@@ -74,7 +82,8 @@ static uint32_t shared_point(const struct tern_log *log, uint32_t next, struct t
         uint32_t said = tern_read_varint(tails);
         if (tails->failed)
             return 0;
-        if (end <= oldest || (tern_log_segment_crc(log, end, &crc) == TERN_OK && crc == said))
+        if (end <= oldest || is_gone(log, end) ||
+            (tern_log_segment_crc(log, end, &crc) == TERN_OK && crc == said))
             return end;
     }
     return oldest;

@@ -61,6 +61,32 @@ static void what_has_been_erased_is_believed(void)
     CHECK(epoch_now().epoch == EPOCH + 8 && epoch_now().base == oldest);
 }
 
+/* Nor can what has been lost be compared: a sector whose erase a power cut has ended may be all that the log begins with. */
+static void what_has_been_lost_is_believed_and_what_is_there_is_not(void)
+{
+    struct tern_log_chunk chunk = {.address = TERN_NO_ADDRESS};
+    push_all(30);
+    bench.lanes[0].chunk.is_full = 1;
+    put_rows(&climate, 100, 10);
+    CHECK_EQ(tern_log_find(&bench.lanes[0].log, 31, &chunk), TERN_OK);
+    CHECK_EQ(chunk.first, 31);
+    bench.lanes[0].chunk.is_full = 1;
+    put_rows(&climate, 200, 10);
+    memset(bench.memory[0] + chunk.address, 0x55, chunk.size);
+    bench.lanes[0].log.found = TERN_NO_ADDRESS;
+    meet_again(41, 0, 0x12345678); /* 40 is lost */
+    CHECK_EQ(epoch_now().epoch, EPOCH);
+    CHECK_EQ(bench.lanes[0].log.acked, 41);
+    meet_again(42, 0, 0x12345678); /* 41 is another */
+    CHECK(epoch_now().epoch == EPOCH + 8);
+    open_bench(1);
+    push_all(30);
+    CHECK_EQ(tern_log_find(&bench.lanes[0].log, 1, &chunk), TERN_OK);
+    memset(bench.memory[0] + chunk.address, 0x55, chunk.size);
+    meet_again(32, 0, 0x12345678); /* 31 has not been here */
+    CHECK(epoch_now().epoch == EPOCH + 8);
+}
+
 static void a_tail_of_other_records_proves_nothing(void)
 {
     uint32_t crc = push_all(30);
@@ -915,6 +941,7 @@ int main(void)
     RUN(a_store_that_is_ahead_without_proof_shares_nothing);
     RUN(a_store_that_is_ahead_shares_what_it_can_prove);
     RUN(what_has_been_erased_is_believed);
+    RUN(what_has_been_lost_is_believed_and_what_is_there_is_not);
     RUN(a_tail_of_other_records_proves_nothing);
     RUN(a_tail_inside_a_segment_proves_nothing);
     RUN(a_store_behind_the_epochs_base_goes_on_at_its_base);
