@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../core/frame.h"
+#include "../core/log.h"
 #include "import_apply.h"
 #include "rules.h"
 
@@ -161,7 +163,30 @@ static int read_marks(struct tern_import_applying *applying)
         applying->marks[i] = &applying->ranges[i]->mark;
         tern_mark_reset(applying->marks[i], applying->ranges[i]->base);
     }
-    return import->sink->ops->read_marks(import->sink, applying->marks, import->turn.range_count);
+    int status = import->sink->ops->read_marks(import->sink, applying->marks, import->turn.range_count);
+    for (size_t i = 0; i < import->turn.range_count; i++) {
+        struct tern_turn_range *range = applying->ranges[i];
+        range->begins = range->mark.applied == range->base - 1;
+    }
+    return status;
+}
+
+/* A device goes on with its count in a new epoch when all before has been acknowledged. What the destination lacks of the epoch before when the new
+ * one begins went to another store, which may be gone; nobody else would tell of it. */
+static void miss_before(struct tern_import_applying *applying)
+{
+    const struct tern_import *import = applying->import;
+    if (import->config.replay != NULL || import->config.from != 0 || import->only_gaps)
+        return;
+    for (size_t i = 1; i < import->turn.range_count; i++) {
+        const struct tern_turn_range *range = applying->ranges[i];
+        struct tern_mark *before = &applying->ranges[i - 1]->mark;
+        bool goes_on = range->begins && range->mark.changed && before->device == range->mark.device &&
+                       before->lane == range->mark.lane &&
+                       before->epoch + TERN_EPOCH_STEP == range->mark.epoch;
+        if (goes_on && before->applied + 1 < range->base)
+            tern_mark_miss(before, before->applied + 1, range->base - 1, TERN_GAP_HELD, applying->now);
+    }
 }
 
 static int write_marks(struct tern_import_applying *applying)
@@ -295,6 +320,7 @@ static int transact(struct tern_import_applying *applying)
         status = tern_import_unfold(applying);
     if (status != TERN_HOST_OK || applying->rejected != 0)
         return status;
+    miss_before(applying);
     status = write_marks(applying);
     if (status == TERN_HOST_OK && applying->refused != 0 && import->config.replay == NULL &&
         !import->only_gaps)

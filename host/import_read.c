@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../core/log.h"
 #include "import_turn.h"
 
 #define LINGER     20    /* milliseconds that a small turn waits for company: one commit costs several */
@@ -347,10 +348,19 @@ static int64_t find_chain(struct tern_import *import, const struct tern_entry *l
     return (int64_t)count;
 }
 
+/* Where an epoch goes on with the count of the one before, that one is looked at too: tern_import_apply(). */
+static uint32_t find_range(struct tern_import *import, const struct tern_entry *entry)
+{
+    struct tern_turn *turn = &import->ahead;
+    if (entry->base > 1 && entry->epoch > TERN_EPOCH_STEP)
+        tern_turn_find_range(turn, entry->device, entry->lane, entry->epoch - TERN_EPOCH_STEP, 1);
+    return tern_turn_find_range(turn, entry->device, entry->lane, entry->epoch, entry->base);
+}
+
 static int read_run(struct tern_import *import, const struct tern_entry *entry)
 {
     struct tern_turn *turn = &import->ahead;
-    uint32_t range = tern_turn_find_range(turn, entry->device, entry->lane, entry->epoch, entry->base);
+    uint32_t range = find_range(import, entry);
     if (turn->failed)
         return STOP_MEMORY;
     import->lost_count = 0;
@@ -412,7 +422,7 @@ static int read_state(struct tern_import *import, const struct tern_entry *entry
     struct tern_turn *turn = &import->ahead;
     if (entry->run_first <= entry->base)
         return TERN_OK;
-    uint32_t range = tern_turn_find_range(turn, entry->device, entry->lane, entry->epoch, entry->base);
+    uint32_t range = find_range(import, entry);
     tern_turn_begin(turn, range, entry->base);
     tern_turn_miss(turn, entry->base, entry->run_first - 1, TERN_GAP_RETENTION);
     tern_turn_commit(turn, entry->run_first, false);

@@ -150,6 +150,8 @@ uint32_t tern_turn_find_range(struct tern_turn *turn, const char *device, uint8_
     if (!grow_places(turn) || !GROW(turn, range))
         return 0;
     uint32_t *place = find_place(turn, device, lane, epoch);
+    if (*place != 0 && turn->ranges[*place - 1].base < base)
+        turn->ranges[*place - 1].base = base;
     if (*place != 0)
         return *place - 1;
     struct tern_turn_range *range = &turn->ranges[turn->range_count];

@@ -12,6 +12,7 @@
 struct tern_turn_range {
     struct tern_mark mark; /* says which range it is */
     uint32_t base;
+    bool begins; /* the destination had nothing of it */
 };
 
 struct tern_turn_row {
@@ -73,7 +74,8 @@ struct tern_turn {
 void tern_turn_reset(struct tern_turn *turn);
 void tern_turn_free(struct tern_turn *turn);
 
-/* The index of the range, made if it is new. `device` must live as long as the turn, and is the same pointer for the same device. */
+/* The index of the range, made if it is new. `device` must live as long as the turn, and is the same pointer for the same device.
+ * Where the base is not known it is 1, until somebody says a higher one. */
 uint32_t tern_turn_find_range(struct tern_turn *turn, const char *device, uint8_t lane, uint32_t epoch,
                               uint32_t base);
 

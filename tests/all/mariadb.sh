@@ -59,4 +59,21 @@ check "that pages may be torn" grep -q '^bad  innodb_doublewrite: 0' "$WORK/said
 $SERVER stop "$FOLDER" && $SERVER start "$FOLDER" innodb_flush_log_at_trx_commit=1 log_bin=log sync_binlog=1
 check "a server as it should be is good" sh -c "'$BUILD/tern-gateway' check --stage '$WORK/stage2' --sink '$URL' --name room=rooms --name room.v=value >'$WORK/said' 2>&1"
 . tests/e2e/database_restore.sh
+
+# ---- Backups and restores by the database's own tools ---------------------------------------------------------------------------------
+
+ask() {
+    sql "$1" | tr '|' ','
+}
+backup() {
+    mariadb-dump --no-defaults --socket="$FOLDER/data/socket" -u root tern >"$1"
+}
+restore() {
+    empty && { [ ! -e "$1" ] || run_file "$1"; }
+}
+. tests/e2e/restore_sweep.sh
+sweep_setup
+sweep_point 0 2 lost
+sweep_point 1 3 kept
+sweep_point 1 3 lost
 report

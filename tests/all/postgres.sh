@@ -64,4 +64,21 @@ sql "ALTER DATABASE postgres RESET synchronous_commit"
 $SERVER stop "$FOLDER" && $SERVER start "$FOLDER" fsync=on
 check "a server as it should be is good" sh -c "'$BUILD/tern-gateway' check --stage '$WORK/stage2' --sink '$URL' --name room=rooms --name room.v=value >'$WORK/said' 2>&1"
 . tests/e2e/database_restore.sh
+
+# ---- Backups and restores by the database's own tools ---------------------------------------------------------------------------------
+
+ask() {
+    sql "$1" | tr '|' ','
+}
+backup() {
+    pg_dump -d "$URL" >"$1"
+}
+restore() {
+    empty && { [ ! -e "$1" ] || psql -qX "$URL" -f "$1" >/dev/null; }
+}
+. tests/e2e/restore_sweep.sh
+sweep_setup
+sweep_point 0 2 lost
+sweep_point 1 3 kept
+sweep_point 1 3 lost
 report

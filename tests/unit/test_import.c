@@ -697,6 +697,53 @@ static void gaps_are_rows_and_shrink_when_their_records_come(void)
     done();
 }
 
+/* A range of an epoch that goes on with the count of the one before, in the store that is open. */
+static struct tern_stage_range *go_on(const char *id, uint32_t epoch, uint32_t base)
+{
+    struct tern_device *device = tern_stage_device(stage, id);
+    struct tern_stage_range *range = NULL;
+    struct tern_hello hello = {.id = id, .range_count = 1};
+    hello.ranges[0] = (struct tern_hello_range){
+        .epoch = epoch, .base = base, .oldest = base, .next = base, .acked = base, .newest = epoch};
+    CHECK_EQ(chunks_schema(stage, device, &chunks_table), TERN_HOST_OK);
+    CHECK_EQ(tern_stage_hello(stage, device, &hello, &hello.ranges[0], 0, &range), TERN_HOST_OK);
+    return range;
+}
+
+/* The store that had the rest of the epoch before is gone, or is another gateway's that is late: then it fills the gap. */
+static void what_an_epoch_lacks_when_the_next_begins_is_a_gap(void)
+{
+    static const char gaps[] =
+        "SELECT group_concat(device || epoch || ' ' || first || '-' || last || ' ' || reason) FROM tern_gap";
+    struct chunk_bytes made;
+    fresh();
+    chunks_fill(&made, 1, 30);
+    CHECK_EQ(chunks_send(stage, go_on("dev1", 800, 1), &made, 0), TERN_HOST_OK);
+    drain();
+    done();
+    struct tern_stage_config config = {.directory = folder_path("other"), .report = report};
+    CHECK_EQ(tern_stage_open(&stage, &config), TERN_HOST_OK);
+    open_import(0);
+    chunks_fill(&made, 61, 10);
+    CHECK_EQ(chunks_send(stage, go_on("dev1", 808, 61), &made, 0), TERN_HOST_OK);
+    CHECK_EQ(chunks_send(stage, go_on("dev2", 808, 61), &made, 0), TERN_HOST_OK);
+    drain();
+    CHECK_TEXT(ask(gaps), "dev1800 31-60 held,dev2800 1-60 held");
+    chunks_fill(&made, 71, 10);
+    CHECK_EQ(chunks_send(stage, go_on("dev1", 808, 61), &made, 0), TERN_HOST_OK);
+    drain();
+    CHECK_TEXT(ask(gaps), "dev1800 31-60 held,dev2800 1-60 held");
+    done();
+    open_stage();
+    open_import(0);
+    chunks_fill(&made, 31, 30);
+    CHECK_EQ(chunks_send(stage, go_on("dev1", 800, 1), &made, 0), TERN_HOST_OK);
+    drain();
+    CHECK_TEXT(ask(gaps), "dev2800 1-60 held");
+    CHECK_TEXT(ask("SELECT count(*) FROM climate WHERE device='dev1'"), "80");
+    done();
+}
+
 /* ---- Values ---------------------------------------------------------------------------------------------------------------- */
 
 static const struct tern_column kinds_columns[] = {{"id", TERN_U32, TERN_KEY},
@@ -1610,6 +1657,7 @@ int main(void)
     RUN_OR_SKIP(a_gap_ends_the_batch_that_it_cuts_off);
     RUN_OR_SKIP(a_batch_without_its_head_is_left_out);
     RUN_OR_SKIP(a_commit_behind_what_another_store_holds_ends_its_run);
+    RUN_OR_SKIP(what_an_epoch_lacks_when_the_next_begins_is_a_gap);
     RUN_OR_SKIP(gaps_are_rows_and_shrink_when_their_records_come);
     RUN_OR_SKIP(values_stay_what_they_are);
     RUN_OR_SKIP(packed_chunks_that_grow_arrive_as_plain_ones_do);
