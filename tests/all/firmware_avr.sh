@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # The AVR image in simavr, its log in EEPROM, over its UART to a gateway, into SQLite; the chip is reset at 50 random moments, which
-# may tear the byte being written. Every committed row is there, once. SEED=N repeats the moments as far as time allows.
+# may tear the byte being written; the first ten before it has a link, so that the log is full when it first meets the gateway. Every committed row is there, once. SEED=N repeats the moments as far as time allows.
 . tests/e2e/common.sh
 . tests/firmware/common.sh
 
