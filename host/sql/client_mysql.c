@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * MySQL's or MariaDB's client library, opened at run time. Values go as literals in the text of a statement: the two libraries disagree
- * about the struct that binds parameters, and a literal costs the server less than a round trip. Backslashes are plain text on our
- * connections, so that doubling the quotes of a text is all there is to quoting it.
+ * about the struct that binds parameters, and a literal costs the server less than a round trip. Where many rows come at once MariaDB's is
+ * bound (bulk_mysql.c). Backslashes are plain text on our connections, so that doubling the quotes of a text is all there is to quoting it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,6 +32,7 @@ enum {
     FIELD_INT24 = 9,
     FIELD_YEAR = 13
 };
+enum { ATTRIBUTE_ROWS = 201, INFO_CAPABILITIES = 32, CAPABILITY_BULK = 1 << (34 - 32) };
 enum { CHARSET_BINARY = 63, FIELD_BLOB_FIRST = 249, FIELD_BLOB_LAST = 254 };
 
 #define CONNECT_SECONDS 10
@@ -111,6 +112,8 @@ struct mysql_client {
     const char *user, *host, *database, *socket, *group;
     unsigned port;
     bool is_mariadb;
+    bool has_bulk;
+    struct st_mysql_stmt *bulk; /* the statement that is run for many rows, NULL: none */
     /* What a LOAD DATA LOCAL INFILE is given, whatever file it names; NULL: nothing. */
     struct tern_mysql_file *file;
 };
@@ -131,6 +134,7 @@ static int classify(unsigned number, const char *state)
     case 1148: /* LOAD DATA LOCAL is forbidden, by any of these */
     case 3948:
     case 4166:
+    case 4033: /* arrays, by a binary log of statements */
         return TERN_SQL_E_STATEMENT;
     case 1265: /* data truncated */
     case 1300: /* invalid character string */
@@ -313,6 +317,65 @@ int tern_mysql_send_file(struct tern_sql_client *base, const char *sql, struct t
     return take_answers(client, NULL, NULL);
 }
 
+/* ---- Many rows ---------------------------------------------------------------------------------------------------------------------- */
+
+bool tern_mysql_has_bulk(const struct tern_sql_client *client)
+{
+    return ((const struct mysql_client *)client)->has_bulk;
+}
+
+/* MariaDB's library, speaking to a server that takes arrays. */
+static bool find_bulk(const struct mysql_client *client)
+{
+    const struct tern_mysql_api *api = client->api;
+    unsigned long capabilities = 0; /* those above the 32 that MySQL has, too */
+    bool has_all = api->get_info != NULL && api->stmt_init != NULL && api->stmt_prepare != NULL &&
+                   api->stmt_attr_set != NULL && api->stmt_bind_param != NULL && api->stmt_execute != NULL &&
+                   api->stmt_close != NULL;
+    return has_all && client->is_mariadb &&
+           api->get_info(client->connection, INFO_CAPABILITIES, &capabilities) == 0 &&
+           (capabilities & CAPABILITY_BULK) != 0;
+}
+
+int tern_mysql_bulk_begin(struct tern_sql_client *base, const char *sql, size_t size)
+{
+    struct mysql_client *client = (struct mysql_client *)base;
+    client->bulk = client->api->stmt_init(client->connection);
+    if (client->bulk == NULL) {
+        snprintf(base->error, sizeof base->error, "out of memory");
+        return TERN_HOST_E_SYSTEM;
+    }
+    return client->api->stmt_prepare(client->bulk, sql, (unsigned long)size) != 0 ? fail(client)
+                                                                                  : TERN_HOST_OK;
+}
+
+int tern_mysql_bulk_run(struct tern_sql_client *base, struct tern_mysql_bind *binds, unsigned rows,
+                        uint64_t *affected)
+{
+    struct mysql_client *client = (struct mysql_client *)base;
+    const struct tern_mysql_api *api = client->api;
+    if (api->stmt_attr_set(client->bulk, ATTRIBUTE_ROWS, &rows) != 0 ||
+        api->stmt_bind_param(client->bulk, binds) != 0) {
+        snprintf(base->error, sizeof base->error, "the library takes no arrays");
+        return TERN_SQL_E_STATEMENT;
+    }
+    if (api->stmt_execute(client->bulk) != 0) {
+        int status = fail(client);
+        client->has_bulk = client->has_bulk && status != TERN_SQL_E_STATEMENT;
+        return status;
+    }
+    *affected = api->affected_rows(client->connection);
+    return TERN_HOST_OK;
+}
+
+void tern_mysql_bulk_end(struct tern_sql_client *base)
+{
+    struct mysql_client *client = (struct mysql_client *)base;
+    if (client->bulk != NULL)
+        client->api->stmt_close(client->bulk);
+    client->bulk = NULL;
+}
+
 /* ---- Statements -------------------------------------------------------------------------------------------------------------------- */
 
 static int prepare(struct tern_sql_client *base, const char *sql, void **out)
@@ -412,6 +475,7 @@ static int connect_server(struct tern_sql_client *base)
     api->set_local_infile_handler(client->connection, begin_file, read_file, end_file, explain_file, client);
     base->version = (unsigned)api->get_server_version(client->connection);
     client->is_mariadb = strstr(api->get_server_info(client->connection), "MariaDB") != NULL;
+    client->has_bulk = find_bulk(client);
     return TERN_HOST_OK;
 }
 

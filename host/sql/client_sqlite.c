@@ -34,7 +34,7 @@ const struct tern_sqlite_api *tern_sqlite_library;
 
 #define SYMBOL(name)                                                                                         \
     {                                                                                                        \
-        "sqlite3_" #name, offsetof(struct tern_sqlite_api, name)                                             \
+        "sqlite3_" #name, offsetof(struct tern_sqlite_api, name), false                                      \
     }
 
 static const struct tern_library_symbol symbols[] = {

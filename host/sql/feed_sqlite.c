@@ -105,6 +105,8 @@ static int next(struct tern_sqlite_vtab_cursor *cursor)
 {
     struct tern_sqlite_feed *feed = ((struct cursor *)cursor)->feed;
     feed->at++;
+    if (feed->at < feed->load->count)
+        tern_sql_fetch_ahead(feed->load, feed->at);
     skip(feed);
     return RESULT_OK;
 }
@@ -143,6 +145,14 @@ static void give_value(const struct tern_sqlite_api *api, struct sqlite3_context
     }
 }
 
+/* A whole number that goes as it is: most of what comes. */
+static bool is_whole(const struct tern_column *column, const struct tern_value *value)
+{
+    unsigned kind = TERN_TYPE_KIND(column->type);
+    return !value->is_null && (kind == TERN_KIND_SIGNED || kind == TERN_KIND_BOOL ||
+                               kind == TERN_KIND_TIME_S || kind == TERN_KIND_TIME_MS);
+}
+
 /* Texts and bytes of the row stay until the load is over; those that are made here do not. */
 static int give_column(struct tern_sqlite_vtab_cursor *base, struct sqlite3_context *to, int index)
 {
@@ -152,7 +162,9 @@ static int give_column(struct tern_sqlite_vtab_cursor *base, struct sqlite3_cont
     if (index < 0 || (size_t)index >= feed->item_count)
         return RESULT_ERROR;
     const struct tern_sql_item *item = &feed->items[index];
-    if (item->index >= 0) {
+    if (item->index >= 0 && is_whole(item->column, &row->values[item->index])) {
+        feed->api->result_int64(to, row->values[item->index].number);
+    } else if (item->index >= 0) {
         struct tern_sql_value value =
             feed->engine->dialect->value(feed->engine, item->column, &row->values[item->index], cursor->text);
         give_value(feed->api, to, &value, value.data == cursor->text ? TERN_SQLITE_TRANSIENT : NULL);

@@ -83,6 +83,7 @@ static void write_rows(struct tern_mysql_file *file)
     struct tern_buffer *out = &file->bytes;
     for (; rows->at < rows->load->count && rows->left != 0 && out->size < PIECE_SIZE; rows->at++) {
         const struct tern_sink_row *row = rows->load->rows[rows->at];
+        tern_sql_fetch_ahead(rows->load, rows->at);
         if (!tern_sql_takes(row, rows->straight))
             continue;
         rows->left--;
@@ -155,14 +156,13 @@ static int send_rows(struct tern_sql_engine *engine, struct rows_file *rows, siz
     return status == TERN_HOST_OK && (warnings != 0 || taken != count) ? TERN_SQL_E_ROW : status;
 }
 
-static int set_savepoint(struct tern_sql_engine *engine)
+int tern_mysql_savepoint(struct tern_sql_engine *engine)
 {
     static const char savepoint[] = "SAVEPOINT tern_file";
     return tern_mysql_query(engine->client, savepoint, sizeof savepoint - 1);
 }
 
-/* Nothing of it stays where the server refuses something: that is no error yet. */
-static int settle(struct tern_sql_engine *engine, int status, bool *done)
+int tern_mysql_settle(struct tern_sql_engine *engine, int status, bool *done)
 {
     static const char back[] = "ROLLBACK TO SAVEPOINT tern_file";
     *done = status == TERN_HOST_OK;
@@ -179,12 +179,12 @@ int tern_mysql_load_file(struct tern_sql_engine *engine, struct tern_sql_table *
     *done = false;
     if (count < ROWS_LEAST)
         return TERN_HOST_OK;
-    int status = set_savepoint(engine);
+    int status = tern_mysql_savepoint(engine);
     if (status != TERN_HOST_OK)
         return status;
     begin_rows(&rows, table, load, true);
     write_statement(engine, table, NULL);
-    status = settle(engine, send_rows(engine, &rows, count), done);
+    status = tern_mysql_settle(engine, send_rows(engine, &rows, count), done);
     tern_buffer_free(&rows.file.bytes);
     return status;
 }
@@ -264,7 +264,7 @@ int tern_mysql_merge_file(struct tern_sql_engine *engine, struct tern_sql_table 
     snprintf(stage, sizeof stage, "tern_stage_%08lx_%d%d", (unsigned long)table->hash, table->has_first,
              table->has_deleted);
     begin_rows(&rows, table, load, false);
-    int status = set_savepoint(engine);
+    int status = tern_mysql_savepoint(engine);
     if (status != TERN_HOST_OK)
         return status;
     status = make_stage(engine, &rows, stage, &room);
@@ -272,7 +272,7 @@ int tern_mysql_merge_file(struct tern_sql_engine *engine, struct tern_sql_table 
         piece = left < room ? left : room;
         status = merge_piece(engine, &rows, stage, piece);
     }
-    status = settle(engine, status, done);
+    status = tern_mysql_settle(engine, status, done);
     tern_buffer_free(&rows.file.bytes);
     if (*done)
         status = empty_stage(engine, stage);

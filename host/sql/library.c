@@ -38,7 +38,7 @@ int tern_library_load(const struct tern_library *library, void *api, char *error
     }
     for (size_t i = 0; i < library->symbol_count; i++) {
         void *address = dlsym(found, library->symbols[i].name);
-        if (address == NULL) {
+        if (address == NULL && !library->symbols[i].optional) {
             snprintf(error, size, "%s has no function %s: it is not %s, or too old a one", name,
                      library->symbols[i].name, library->product);
             return -1;

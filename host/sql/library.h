@@ -3,6 +3,7 @@
 #ifndef TERN_LIBRARY_H
 #define TERN_LIBRARY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct tern_library {
@@ -13,6 +14,7 @@ struct tern_library {
     const struct tern_library_symbol {
         const char *name;
         size_t offset; /* of its pointer in the struct */
+        bool optional; /* the pointer is NULL where the library has no such function */
     } * symbols;
     size_t symbol_count;
     const char *(*refuse)(const void *api); /* why the one that was found cannot be used, NULL: it can */

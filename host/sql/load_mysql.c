@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rows into a MySQL or MariaDB table: by LOAD DATA LOCAL INFILE (file_mysql.c), or where few come or the server refuses something of that, by
+ * Rows into a MySQL or MariaDB table: by arrays (bulk_mysql.c), by LOAD DATA LOCAL INFILE (file_mysql.c), or where few come or the server refuses something of that, by
  * INSERTs of many rows, with ON DUPLICATE KEY UPDATE where their keys may be there. Where there are tombstones the rows are a derived table,
  * from which those that a tombstone outlives are left out.
  *
@@ -236,19 +236,30 @@ static int load_deletes(struct loading *loading)
     return status;
 }
 
+/* As fast as the server lets it be done; what it refuses is looked at row by row. An array's rows can be read but once, not by a look for
+ * tombstones too. */
+static int load_puts(struct loading *loading, enum path path)
+{
+    bool straight = path == STRAIGHT, done = false;
+    bool has_bulk = tern_mysql_has_bulk(loading->engine->client) && (straight || !loading->table->has_tombs);
+    int status = TERN_HOST_OK;
+    if (has_bulk)
+        status = tern_mysql_load_bulk(loading->engine, loading->table, loading->load, straight, &done);
+    /* Arrays may just have been forbidden. */
+    if (status == TERN_HOST_OK && !done && !(has_bulk && tern_mysql_has_bulk(loading->engine->client)))
+        status = (straight ? tern_mysql_load_file : tern_mysql_merge_file)(loading->engine, loading->table,
+                                                                           loading->load, &done);
+    return status == TERN_HOST_OK && !done ? load_path(loading, path) : status;
+}
+
 int tern_mysql_load_rows(struct tern_sql_engine *engine, struct tern_sql_table *table,
                          const struct tern_sink_load *load)
 {
     struct loading loading = {.engine = engine, .table = table, .load = load};
     loading.item_count = tern_sql_list(table, TERN_SQL_ALL, loading.items);
-    bool done;
-    int status = tern_mysql_load_file(engine, table, load, &done);
-    if (status == TERN_HOST_OK && !done)
-        status = load_path(&loading, STRAIGHT);
+    int status = load_puts(&loading, STRAIGHT);
     if (status == TERN_HOST_OK)
-        status = tern_mysql_merge_file(engine, table, load, &done);
-    if (status == TERN_HOST_OK && !done)
-        status = load_path(&loading, MERGE);
+        status = load_puts(&loading, MERGE);
     if (status == TERN_HOST_OK)
         status = load_deletes(&loading);
     tern_buffer_free(&loading.head);

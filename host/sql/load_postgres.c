@@ -20,7 +20,7 @@
 
 #define BUFFER_SIZE 65536 /* bytes that are sent at once */
 #define PIECE_MAX   4096  /* rows of a piece, while refused ones are looked for */
-#define BINARY_ROWS 256   /* fewer are not worth asking for the types */
+#define BINARY_ROWS 16    /* fewer are not worth asking for the types */
 
 enum path { STRAIGHT, MERGE };
 
@@ -150,6 +150,7 @@ static int copy(struct loading *loading, size_t first, size_t end, uint64_t *sen
         return status;
     status = write_frame(loading, TERN_POSTGRES_HEAD, TERN_POSTGRES_HEAD_SIZE);
     for (size_t i = first; i < end && status == TERN_HOST_OK; i++) {
+        tern_sql_fetch_ahead(loading->load, i);
         if (!takes(loading, loading->load->rows[i]))
             continue;
         status = write_row(loading, loading->load->rows[i]);

@@ -7,7 +7,11 @@ const struct tern_mysql_api *tern_mysql_library;
 
 #define SYMBOL(name, field)                                                                                  \
     {                                                                                                        \
-        "mysql_" #name, offsetof(struct tern_mysql_api, field)                                               \
+        "mysql_" #name, offsetof(struct tern_mysql_api, field), false                                        \
+    }
+#define OPTIONAL(name, field)                                                                                \
+    {                                                                                                        \
+        name, offsetof(struct tern_mysql_api, field), true                                                   \
     }
 
 static const struct tern_library_symbol symbols[] = {
@@ -31,7 +35,14 @@ static const struct tern_library_symbol symbols[] = {
     SYMBOL(fetch_field_direct, fetch_field_direct),
     SYMBOL(fetch_row, fetch_row),
     SYMBOL(fetch_lengths, fetch_lengths),
-    SYMBOL(free_result, free_result)};
+    SYMBOL(free_result, free_result),
+    OPTIONAL("mariadb_get_infov", get_info),
+    OPTIONAL("mysql_stmt_init", stmt_init),
+    OPTIONAL("mysql_stmt_prepare", stmt_prepare),
+    OPTIONAL("mysql_stmt_attr_set", stmt_attr_set),
+    OPTIONAL("mysql_stmt_bind_param", stmt_bind_param),
+    OPTIONAL("mysql_stmt_execute", stmt_execute),
+    OPTIONAL("mysql_stmt_close", stmt_close)};
 
 static const char *const names[] = {"libmariadb.so.3",      "libmysqlclient.so.24", "libmysqlclient.so.23",
                                     "libmysqlclient.so.22", "libmysqlclient.so.21", NULL};

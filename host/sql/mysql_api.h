@@ -3,13 +3,14 @@
  * The functions of MySQL's and MariaDB's client libraries that tern calls, as pointers: filled by opening a library at run time, or by
  * the application (a static build), or by a test that fails one of them. The prototypes are kept by hand; a test compares them with
  * mysql.h where that is installed. Both libraries agree on all of it: MYSQL and MYSQL_RES stay opaque, and only options below 14 are
- * set, whose numbers are the same in both. The enumerations are ints here.
+ * set, whose numbers are the same in both. MariaDB's has more, which is used where it is there. The enumerations are ints here.
  */
 #ifndef TERN_MYSQL_API_H
 #define TERN_MYSQL_API_H
 
 struct st_mysql;
 struct st_mysql_res;
+struct st_mysql_stmt;
 
 /* MYSQL_FIELD, field by field. */
 struct tern_mysql_field {
@@ -18,6 +19,20 @@ struct tern_mysql_field {
     unsigned name_length, org_name_length, table_length, org_table_length, db_length, catalog_length,
         def_length, flags, decimals, charsetnr;
     unsigned type;
+    void *extension;
+};
+
+/* MariaDB's MYSQL_BIND, field by field; MySQL's is another. */
+struct tern_mysql_bind {
+    unsigned long *length; /* of each row's bytes */
+    char *is_null;
+    void *buffer; /* one value a row, or one pointer to bytes */
+    char *error;
+    char *indicator; /* one a row, 1: NULL */
+    void (*functions[3])(void);
+    unsigned long buffer_length, offset, length_value;
+    unsigned flags, pack_length, type;
+    char error_value, is_unsigned, long_data_used, is_null_value;
     void *extension;
 };
 
@@ -50,6 +65,14 @@ struct tern_mysql_api {
                                      void *context);
     unsigned long long (*affected_rows)(struct st_mysql *connection);
     unsigned (*warning_count)(struct st_mysql *connection);
+    /* MariaDB's: NULL in MySQL's library, whose functions of the same names take another struct. */
+    char (*get_info)(struct st_mysql *connection, int value, void *to, ...);
+    struct st_mysql_stmt *(*stmt_init)(struct st_mysql *connection);
+    int (*stmt_prepare)(struct st_mysql_stmt *statement, const char *sql, unsigned long size);
+    char (*stmt_attr_set)(struct st_mysql_stmt *statement, int attribute, const void *value);
+    char (*stmt_bind_param)(struct st_mysql_stmt *statement, struct tern_mysql_bind *binds);
+    int (*stmt_execute)(struct st_mysql_stmt *statement);
+    char (*stmt_close)(struct st_mysql_stmt *statement);
 };
 
 /* NULL: the library is opened when the first mysql: destination is. Set it before that to use another one. */

@@ -7,7 +7,7 @@ const struct tern_postgres_api *tern_postgres_library;
 
 #define SYMBOL(name)                                                                                         \
     {                                                                                                        \
-        "PQ" #name, offsetof(struct tern_postgres_api, name)                                                 \
+        "PQ" #name, offsetof(struct tern_postgres_api, name), false                                          \
     }
 
 static const struct tern_library_symbol symbols[] = {SYMBOL(connectStartParams),

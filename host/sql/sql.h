@@ -416,6 +416,20 @@ static inline bool tern_sql_takes(const struct tern_sink_row *row, bool straight
     return row->op == TERN_OP_PUT && !row->rejected && row->fresh == straight;
 }
 
+/* Rows stand in order of the key, but in memory in the order in which they came: when row `at` is read, those that follow are asked for, so that
+ * none is waited for. */
+static inline void tern_sql_fetch_ahead(const struct tern_sink_load *load, size_t at)
+{
+    enum { ROWS = 4, BYTES = 512, LINE = 64 };
+    size_t size = load->table->column_count * sizeof(struct tern_value);
+    if (load->count - at <= 2 * ROWS)
+        return;
+    __builtin_prefetch(load->rows[at + 2 * ROWS]);
+    const char *values = (const char *)load->rows[at + ROWS]->values;
+    for (size_t i = 0; i < size && i < BYTES; i += LINE)
+        __builtin_prefetch(values + i);
+}
+
 static inline struct tern_sql_value tern_sql_integer(int64_t integer)
 {
     return (struct tern_sql_value){TERN_SQL_INTEGER, integer, 0, NULL, 0};

@@ -4,6 +4,7 @@
 #define TERN_SQL_MYSQL_H
 
 #include "../buffer.h"
+#include "mysql_api.h"
 #include "sql.h"
 
 extern const struct tern_sql_client_ops tern_sql_client_mysql;
@@ -28,6 +29,24 @@ int tern_mysql_send_file(struct tern_sql_client *client, const char *sql, struct
 
 /* Whether the server is MariaDB; known once connected. */
 bool tern_mysql_is_mariadb(const struct tern_sql_client *client);
+
+/* Whether a statement can be run for many rows at once: library and server are MariaDB's, and it was not refused on this connection. */
+bool tern_mysql_has_bulk(const struct tern_sql_client *client);
+
+/* Prepares such a statement, runs it for `rows` rows (the arrays that `binds` point to), and releases it. A status of the client. */
+int tern_mysql_bulk_begin(struct tern_sql_client *client, const char *sql, size_t size);
+int tern_mysql_bulk_run(struct tern_sql_client *client, struct tern_mysql_bind *binds, unsigned rows,
+                        uint64_t *affected);
+void tern_mysql_bulk_end(struct tern_sql_client *client);
+
+/* From where a load that the server refuses can be undone; its status is settled so: `*done` says whether it went in, and nothing of it
+ * stays where the server refuses something, which is no error yet. */
+int tern_mysql_savepoint(struct tern_sql_engine *engine);
+int tern_mysql_settle(struct tern_sql_engine *engine, int status, bool *done);
+
+/* The straight rows of a load, or those that are merged, by one INSERT that is run for arrays of values. `*done` as below. */
+int tern_mysql_load_bulk(struct tern_sql_engine *engine, struct tern_sql_table *table,
+                         const struct tern_sink_load *load, bool straight, bool *done);
 
 /* The straight rows of a load by LOAD DATA LOCAL INFILE, into the table itself. `*done` false: nothing went in, as one of the rows is
  * refused or the server forbids it; INSERTs then say more. A status of the client. */

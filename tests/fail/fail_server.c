@@ -124,6 +124,16 @@ static int my_query(struct st_mysql *connection, const char *sql, unsigned long 
     int strike, result = my_before(&strike) ? my.real_query(connection, sql, size) : 1;
     return strike != NONE ? 1 : result;
 }
+static int my_prepare(struct st_mysql_stmt *statement, const char *sql, unsigned long size)
+{
+    int strike, result = my_before(&strike) ? my.stmt_prepare(statement, sql, size) : 1;
+    return strike != NONE ? 1 : result;
+}
+static int my_execute(struct st_mysql_stmt *statement)
+{
+    int strike, result = my_before(&strike) ? my.stmt_execute(statement) : 1;
+    return strike != NONE ? 1 : result;
+}
 static struct st_mysql_res *my_use(struct st_mysql *connection)
 {
     int strike;
@@ -161,6 +171,8 @@ static const struct tern_mysql_api *fail_mysql(char error[256])
     my_shim.init = my_init;
     my_shim.real_connect = my_connect;
     my_shim.real_query = my_query;
+    my_shim.stmt_prepare = my_prepare;
+    my_shim.stmt_execute = my_execute;
     my_shim.use_result = my_use;
     my_shim.next_result = my_next;
     my_shim.fetch_row = my_row;

@@ -24,6 +24,9 @@
 #define IS_FIELD(field)                                                                                      \
     (offsetof(struct tern_mysql_field, field) == offsetof(MYSQL_FIELD, field) &&                             \
      sizeof(((struct tern_mysql_field *)0)->field) == sizeof(((MYSQL_FIELD *)0)->field))
+#define IS_BIND(field, theirs)                                                                               \
+    (offsetof(struct tern_mysql_bind, field) == offsetof(MYSQL_BIND, theirs) &&                              \
+     sizeof(((struct tern_mysql_bind *)0)->field) == sizeof(((MYSQL_BIND *)0)->theirs))
 #define RETURNS(call, expected) _Generic((call), expected : 1, default : 0)
 
 static void prototypes_agree_with_the_header(void)
@@ -72,6 +75,30 @@ static void a_field_is_laid_out_as_in_the_header(void)
           MYSQL_TYPE_DOUBLE == 5);
     CHECK(MYSQL_TYPE_TINY_BLOB == 249 && MYSQL_TYPE_STRING == 254);
 }
+
+#ifdef MARIADB_CLIENT_STMT_BULK_OPERATIONS
+static void arrays_are_bound_as_mariadbs_header_says(void)
+{
+    MYSQL *c = NULL;
+    MYSQL_STMT *s = NULL;
+    CHECK(RETURNS(mysql_stmt_init(c), MYSQL_STMT *));
+    CHECK(RETURNS(mysql_stmt_prepare(s, "", 0ul), int));
+    CHECK(RETURNS(mysql_stmt_attr_set(s, STMT_ATTR_ARRAY_SIZE, NULL), char));
+    CHECK(RETURNS(mysql_stmt_bind_param(s, NULL), char));
+    CHECK(RETURNS(mysql_stmt_execute(s), int));
+    CHECK(RETURNS(mysql_stmt_close(s), char));
+    CHECK(RETURNS(mariadb_get_infov(c, MARIADB_CONNECTION_EXTENDED_SERVER_CAPABILITIES, NULL), char));
+    CHECK(IS_BIND(length, length) && IS_BIND(buffer, buffer) && IS_BIND(indicator, u.indicator));
+    CHECK(IS_BIND(buffer_length, buffer_length) && IS_BIND(type, buffer_type));
+    CHECK(IS_BIND(is_unsigned, is_unsigned) && IS_BIND(extension, extension));
+    CHECK_EQ(sizeof(struct tern_mysql_bind), sizeof(MYSQL_BIND));
+    CHECK_EQ(STMT_ATTR_ARRAY_SIZE, 201);
+    CHECK_EQ(STMT_INDICATOR_NULL, 1);
+    CHECK_EQ(MARIADB_CONNECTION_EXTENDED_SERVER_CAPABILITIES, 32);
+    CHECK(MARIADB_CLIENT_STMT_BULK_OPERATIONS >> 32 == 4);
+    CHECK(MYSQL_TYPE_BLOB == 252);
+}
+#endif
 #endif
 
 static int open_url(const char *rest, char error[256])
@@ -150,6 +177,9 @@ int main(void)
 #ifdef HAS_HEADER
     RUN(prototypes_agree_with_the_header);
     RUN(a_field_is_laid_out_as_in_the_header);
+#ifdef MARIADB_CLIENT_STMT_BULK_OPERATIONS
+    RUN(arrays_are_bound_as_mariadbs_header_says);
+#endif
 #else
     SKIP(prototypes_agree_with_the_header, "mysql.h is not installed (Debian package libmariadb-dev)");
 #endif
