@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * MySQL and MariaDB. Rows go in by arrays (bulk_mysql.c) where library and server are MariaDB's, or new ones by LOAD DATA LOCAL INFILE
- * (file_mysql.c) where the server allows it, and none is refused; all
- * others by INSERTs of many rows (load_mysql.c).
+ * MySQL and MariaDB. Rows go in by arrays where library and server are MariaDB's (bulk_mysql.c), else new ones by LOAD DATA LOCAL INFILE
+ * (file_mysql.c) where the server allows it; by INSERTs of many rows (load_mysql.c) what is left, and where one is refused.
  *
  * Sessions are strict, quote names by ", take backslashes as they are, and are in UTC. Text compares byte by byte, trailing spaces
  * included. Times are DATETIME, whose range goes beyond 2038, in UTC.
