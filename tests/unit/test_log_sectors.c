@@ -218,6 +218,40 @@ static void each_failed_call_is_counted(void)
     stop(&nor, &rig);
 }
 
+/* A mark that was not seen to be there could outlive a half-done erase: its sector has no second try in this turn, as a failed erase has. */
+static void a_sector_whose_mark_fails_is_passed_over(void)
+{
+    struct nor nor;
+    struct rig rig;
+    for (unsigned operation = NOR_PROGRAM; operation <= NOR_ERASE; operation++) {
+        start(&nor, &rig, 512, 4, 4, 128);
+        nor.fault = NOR_ERROR;
+        nor.fail_at[operation] = 1;
+        nor.fail_count = operation == NOR_ERASE ? 2 : 1;
+        for (int calls = 0; calls < 20; calls++)
+            (void)tern_log_service(&rig.log, false);
+        CHECK(nor.erases[0] + nor.erases[1] + nor.erases[2] > 0);
+        CHECK_EQ(nor.erases[1] != 0, operation == NOR_PROGRAM);
+        put_one(&rig);
+        check(&rig);
+        stop(&nor, &rig);
+    }
+}
+
+static void an_abort_of_nothing_costs_nothing(void)
+{
+    struct nor nor;
+    struct rig rig;
+    start(&nor, &rig, 4096, 4, 1, 128);
+    put_one(&rig);
+    CHECK_EQ(rig_service(&rig), TERN_OK);
+    uint32_t before = nor.counts[NOR_PROGRAM];
+    rig_abort(&rig);
+    CHECK_EQ(rig_service(&rig), TERN_OK);
+    CHECK_EQ(nor.counts[NOR_PROGRAM], before);
+    stop(&nor, &rig);
+}
+
 /* The note that makes an aborted batch void is due until it stands. */
 static void a_note_that_fails_is_still_due(void)
 {
@@ -437,6 +471,8 @@ int main(void)
     RUN(a_head_tells_how_large_chunks_are);
     RUN(three_schemas_of_a_sector_are_remembered);
     RUN(each_failed_call_is_counted);
+    RUN(a_sector_whose_mark_fails_is_passed_over);
+    RUN(an_abort_of_nothing_costs_nothing);
     RUN(a_note_that_fails_is_still_due);
     RUN(a_sector_ahead_is_used_from_its_mark_on);
     RUN(chunks_in_a_sector_that_was_half_erased_and_given_up_are_gone);
