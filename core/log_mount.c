@@ -227,7 +227,11 @@ int tern_log_mount(struct tern_log *log, const struct tern_flash *flash, uint8_t
     log->flags = LOG_SUSPECT | LOG_READY_SUSPECT;
     if (status == TERN_OK && log->newest != TERN_NO_ADDRESS) {
         read_newest(log);
+        uint32_t epoch = log->epochs[0].epoch;
         read_before(log);
+        /* The next start looks no further than to the newest sector once there is a chunk in it. */
+        if (log->epochs[0].epoch != epoch)
+            log->flags |= LOG_NOTE_DUE;
     }
     log->pending = log->next;
     if (log->floor > log->next) /* the oldest sector begins within a batch that is void */

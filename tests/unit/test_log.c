@@ -298,6 +298,46 @@ static void an_epoch_behind_a_head_that_failed_is_in_force_after_a_start(void)
     stop(&nor, &rig);
 }
 
+/* One of which only a first copy stands, before a sector that says otherwise, may be in force after a start. Then it stays. */
+static void an_epoch_that_one_start_finds_the_next_one_finds_too(void)
+{
+    struct nor nor;
+    struct rig rig;
+    for (uint32_t cut = 1; cut < 9; cut++) {
+        start(&nor, &rig, 1024, 4, 1, 128);
+        put_one(&rig);
+        CHECK_EQ(rig_set_epoch(&rig), TERN_OK);
+        put_one(&rig);
+        while (nor.erases[1] == 0)
+            put_one(&rig);
+        CHECK_EQ(rig_service(&rig), TERN_OK);
+        nor_start(&nor);
+        nor.fail_at[NOR_PROGRAM] =
+            nor.counts[NOR_PROGRAM] + 3; /* the second copy, and the head of the sector ahead */
+        nor.fail_count = 2;
+        CHECK(rig_set_epoch(&rig) != TERN_OK);
+        while (tern_log_service(&rig.log, false) == TERN_AGAIN)
+            ;
+        tern_log_close(&rig.log);
+        tern_chunk_close(&rig.chunk);
+        CHECK_EQ(rig_put(&rig, 0), TERN_OK);
+        nor.cut_at = nor.changes + cut;
+        nor.tear = NOR_PREFIX;
+        (void)rig_commit(&rig);
+        nor_start(&nor);
+        CHECK_EQ(rig_mount(&rig), TERN_OK);
+        uint32_t epoch = rig.log.epochs[0].epoch;
+        CHECK(epoch == 8 || epoch == 16);
+        for (int starts = 0; starts < 3; starts++) {
+            put_one(&rig);
+            CHECK_EQ(rig_mount(&rig), TERN_OK);
+            CHECK_EQ(rig.log.epochs[0].epoch, epoch);
+        }
+        check(&rig);
+        stop(&nor, &rig);
+    }
+}
+
 /* A power cut leaves a first unit that reads as erased. Behind a program that had done nothing it would not be where a start looks for it. */
 static void fail_and_cut(enum nor_tear tear, uint32_t cut_at)
 {
@@ -1024,6 +1064,7 @@ int main(int argc, char **argv)
     RUN(a_torn_copy_of_a_chunk_takes_no_committed_record_along);
     RUN(a_sector_whose_head_was_torn_takes_a_smaller_chunk);
     RUN(an_epoch_behind_a_head_that_failed_is_in_force_after_a_start);
+    RUN(an_epoch_that_one_start_finds_the_next_one_finds_too);
     RUN(nothing_stands_behind_a_program_that_left_nothing);
     RUN(mount_reads_no_more_than_is_documented);
     RUN(every_call_keeps_to_its_number_of_port_calls);
