@@ -50,6 +50,7 @@ TESTS = [
     ("property/pack_random", ["1", "20000"], "pack pack_model unpack schema"),
     ("property/dedup_random", ["1", "3000"], "dedup bloom"),
     ("property/device_random", ["1", "60"], "tern push push_in push_out log log_mount log_read log_scan chunk"),
+    ("unit/test_refuse", [], "tern"),
     ("unit/test_bloom", [], "bloom"),
     ("sim/powercut", ["quick"], "log log_mount log_read log_scan"),
 ]
