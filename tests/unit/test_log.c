@@ -436,6 +436,50 @@ static void the_oldest_are_dropped_and_counted(void)
     stop(&nor, &rig);
 }
 
+/* What has been acknowledged is not lost with its sector. */
+static void only_what_was_owed_is_counted_as_dropped(void)
+{
+    struct nor nor;
+    struct rig rig;
+    start(&nor, &rig, 512, 3, 1, 128);
+    for (int i = 0; i < 30; i++)
+        put_one(&rig);
+    rig_acknowledge(&rig, 10);
+    uint32_t acked = rig.log.acked;
+    CHECK(acked > 10);
+    for (int i = 0; i < 500; i++)
+        put_one(&rig);
+    CHECK_EQ(rig.log.stats.dropped, tern_log_oldest(&rig.log) - acked);
+    stop(&nor, &rig);
+}
+
+/* In the newest sector, and in the one ahead. */
+static void a_place_of_just_the_size_that_is_needed_is_taken(void)
+{
+    struct nor nor;
+    struct rig rig;
+    const struct tern_table *table = &rig_tables[0];
+    uint32_t hash = tern_schema_hash(table);
+    start(&nor, &rig, 1024, 4, 4, 128);
+    put_one(&rig);
+    rig_close_chunk(&rig);
+    CHECK_EQ(tern_log_open(&rig.log, table, hash, 128, 128), 128);
+    CHECK((rig.log.flags & LOG_MOVE) == 0);
+    tern_log_close(&rig.log);
+    for (;;) {
+        put_one(&rig);
+        rig_close_chunk(&rig);
+        CHECK_EQ(rig_service(&rig), TERN_OK);
+        int room = tern_log_open(&rig.log, table, hash, 512, 512);
+        CHECK_EQ(room, 512);
+        bool moves = (rig.log.flags & LOG_MOVE) != 0;
+        tern_log_close(&rig.log);
+        if (moves)
+            break;
+    }
+    stop(&nor, &rig);
+}
+
 static void a_full_log_refuses_until_it_is_acknowledged(void)
 {
     struct nor nor;
@@ -492,6 +536,7 @@ static void an_epoch_lasts_and_a_third_waits(void)
     CHECK_EQ(tern_log_set_epoch(&rig.log, 16, 2), TERN_OK);
     put_one(&rig);
     CHECK_EQ(tern_log_set_epoch(&rig.log, 24, 3), TERN_E_FULL);
+    CHECK_EQ(rig.log.epochs[0].epoch, 16);
     rig.epoch = 16;
     CHECK_EQ(rig_mount(&rig), TERN_OK);
     CHECK_EQ(rig.log.epochs[0].epoch, 16);
@@ -503,6 +548,8 @@ static void an_epoch_lasts_and_a_third_waits(void)
     CHECK_EQ(tern_log_set_epoch(&rig.log, 24, 3), TERN_OK);
     CHECK_EQ(rig.log.epochs[1].epoch, 16);
     check(&rig);
+    CHECK_EQ(tern_log_set_epoch(&rig.log, 32, 3), TERN_OK); /* in the place of one without a record */
+    CHECK(rig.log.epochs[0].epoch == 32 && rig.log.epochs[1].epoch == 16);
     stop(&nor, &rig);
 }
 
@@ -1069,6 +1116,8 @@ int main(int argc, char **argv)
     RUN(mount_reads_no_more_than_is_documented);
     RUN(every_call_keeps_to_its_number_of_port_calls);
     RUN(the_oldest_are_dropped_and_counted);
+    RUN(only_what_was_owed_is_counted_as_dropped);
+    RUN(a_place_of_just_the_size_that_is_needed_is_taken);
     RUN(a_full_log_refuses_until_it_is_acknowledged);
     RUN(acknowledged_records_stay_until_their_space_is_needed);
     RUN(an_epoch_lasts_and_a_third_waits);
