@@ -59,6 +59,7 @@ static const struct piece pieces[] = {PIECE(""),
                                       PIECE("\\N\n\\N"),
                                       PIECE("Robert'); DROP TABLE awkward;--")};
 #define PIECES (sizeof pieces / sizeof pieces[0])
+_Static_assert(PIECES >= 40, "the table of awkward values has 40");
 
 /* As bytes only: text cannot be these. */
 static const struct piece raw_pieces[] = {PIECE("\0"), PIECE("a\0b"), PIECE("\xff\xfe"), PIECE("\xc3"),

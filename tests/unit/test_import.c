@@ -9,6 +9,7 @@
 #include "../../core/crc32c.h"
 #include "../../host/import.h"
 #include "../../host/import_retry.h"
+#include "../../host/journal.h"
 #include "../../host/sql/sqlite_api.h"
 #include "chunks.h"
 #include "packed.h"
@@ -741,6 +742,47 @@ static void what_an_epoch_lacks_when_the_next_begins_is_a_gap(void)
     drain();
     CHECK_TEXT(ask(gaps), "dev2800 1-60 held");
     CHECK_TEXT(ask("SELECT count(*) FROM climate WHERE device='dev1'"), "80");
+    done();
+}
+
+/* The database is set back to nothing when the store has let go of an epoch whole, and of the beginning of the next: all of that is told. */
+static void what_the_store_let_go_of_is_a_gap_in_every_epoch(void)
+{
+    struct tern_stage_config config = {
+        .directory = folder_path("stage"), .report = report, .file_bytes = 1500};
+    struct tern_journal_limits limits = {.bytes = 1};
+    struct chunk_bytes made;
+    char expected[100];
+    fresh();
+    done();
+    folder_clear(folder_path("stage"));
+    CHECK_EQ(tern_stage_open(&stage, &config), TERN_HOST_OK);
+    open_import(0);
+    for (uint32_t first = 1; first <= 298; first += 3) {
+        struct tern_stage_range *range = first <= 58 ? go_on("dev1", 800, 1) : go_on("dev1", 808, 61);
+        chunks_fill(&made, first, 3);
+        CHECK_EQ(chunks_send(stage, range, &made, 0), TERN_HOST_OK);
+        CHECK_EQ(tern_stage_sync(stage), TERN_HOST_OK);
+    }
+    drain();
+    CHECK_TEXT(ask("SELECT count(*) FROM climate"), "300");
+    tern_import_close(import);
+    limits.position = tern_stage_end(stage);
+    CHECK(tern_stage_trim(stage, &limits) != 0);
+    unlink(folder_path("out.db"));
+    open_import(0);
+    drain();
+    CHECK_TEXT(ask("SELECT first || '-' || last || reason FROM tern_gap WHERE epoch=800"), "1-60retention");
+    CHECK_TEXT(ask("SELECT count(*) FROM climate WHERE tern_id<800<<32|61"), "0");
+    CHECK_TEXT(ask("SELECT min(tern_id)-(808<<32) FROM climate"),
+               ask("SELECT last+1 FROM tern_gap WHERE epoch=808 AND first=61 AND reason='retention'"));
+    CHECK_TEXT(ask("SELECT count(*)+(SELECT sum(last-first+1) FROM tern_gap) FROM climate"), "300");
+    CHECK(atoi(ask("SELECT count(*) FROM climate")) > 0);
+    struct tern_stage_range *range = go_on("dev1", 808, 61);
+    snprintf(expected, sizeof expected, "%s", ask("SELECT count(*) FROM tern_gap"));
+    CHECK_TEXT(expected, "2");
+    CHECK(tern_stage_go_back(stage, range, 0));
+    CHECK_EQ(range->taken.next, 61);
     done();
 }
 
@@ -1658,6 +1700,7 @@ int main(void)
     RUN_OR_SKIP(a_batch_without_its_head_is_left_out);
     RUN_OR_SKIP(a_commit_behind_what_another_store_holds_ends_its_run);
     RUN_OR_SKIP(what_an_epoch_lacks_when_the_next_begins_is_a_gap);
+    RUN_OR_SKIP(what_the_store_let_go_of_is_a_gap_in_every_epoch);
     RUN_OR_SKIP(gaps_are_rows_and_shrink_when_their_records_come);
     RUN_OR_SKIP(values_stay_what_they_are);
     RUN_OR_SKIP(packed_chunks_that_grow_arrive_as_plain_ones_do);
