@@ -166,13 +166,20 @@ static int read_marks(struct tern_import_applying *applying)
     int status = import->sink->ops->read_marks(import->sink, applying->marks, import->turn.range_count);
     for (size_t i = 0; i < import->turn.range_count; i++) {
         struct tern_turn_range *range = applying->ranges[i];
-        range->begins = range->mark.applied == range->base - 1;
+        range->begins = tern_mark_clip(&range->mark, range->base) || range->mark.applied == range->base - 1;
     }
     return status;
 }
 
+static bool goes_on(const struct tern_mark *before, const struct tern_mark *mark)
+{
+    return before->device == mark->device && before->lane == mark->lane &&
+           before->epoch + TERN_EPOCH_STEP == mark->epoch;
+}
+
 /* A device goes on with its count in a new epoch when all before has been acknowledged. What the destination lacks of the epoch before when the new
- * one begins went to another store, which may be gone; nobody else would tell of it. */
+ * one begins went to another store, which may be gone; nobody else would tell of it. Of an epoch before that is not known the base is not
+ * either: then the gap may be too long, until a record of it comes. */
 static void miss_before(struct tern_import_applying *applying)
 {
     const struct tern_import *import = applying->import;
@@ -181,10 +188,8 @@ static void miss_before(struct tern_import_applying *applying)
     for (size_t i = 1; i < import->turn.range_count; i++) {
         const struct tern_turn_range *range = applying->ranges[i];
         struct tern_mark *before = &applying->ranges[i - 1]->mark;
-        bool goes_on = range->begins && range->mark.changed && before->device == range->mark.device &&
-                       before->lane == range->mark.lane &&
-                       before->epoch + TERN_EPOCH_STEP == range->mark.epoch;
-        if (goes_on && before->applied + 1 < range->base)
+        bool begins = range->begins && range->mark.changed && goes_on(before, &range->mark);
+        if (begins && before->applied + 1 < range->base)
             tern_mark_miss(before, before->applied + 1, range->base - 1, TERN_GAP_HELD, applying->now);
     }
 }

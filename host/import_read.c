@@ -348,7 +348,7 @@ static int64_t find_chain(struct tern_import *import, const struct tern_entry *l
     return (int64_t)count;
 }
 
-/* Where an epoch goes on with the count of the one before, that one is looked at too: tern_import_apply(). */
+/* Where an epoch goes on with the count of the one before, that one is looked at too: miss_before() in import_apply.c. */
 static uint32_t find_range(struct tern_import *import, const struct tern_entry *entry)
 {
     struct tern_turn *turn = &import->ahead;

@@ -183,6 +183,19 @@ void tern_mark_miss(struct tern_mark *mark, uint32_t first, uint32_t last, uint8
     miss_to(mark, last, reason, now);
 }
 
+bool tern_mark_clip(struct tern_mark *mark, uint32_t base)
+{
+    bool clipped = false;
+    while (mark->gaps.count != 0 && mark->gaps.list[0].first < base) {
+        clipped = mark->changed = true;
+        if (mark->gaps.list[0].last >= base)
+            mark->gaps.list[0].first = base;
+        else
+            remove_at(&mark->gaps, 0);
+    }
+    return clipped;
+}
+
 static bool is_same(const struct tern_gap *a, const struct tern_gap *b)
 {
     return a->first == b->first && a->last == b->last && a->reason == b->reason;

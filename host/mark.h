@@ -61,6 +61,9 @@ bool tern_mark_may_come(uint8_t reason);
  * came after all and was refused. */
 void tern_mark_miss(struct tern_mark *mark, uint32_t first, uint32_t last, uint8_t reason, int64_t now);
 
+/* The epoch begins at `base`, which was not known when gaps were told: what they hold below it is of an earlier epoch. True: they did. */
+bool tern_mark_clip(struct tern_mark *mark, uint32_t base);
+
 /* Calls `remove_gap` for each gap that was read and is no more, then `add` for each that is new; both return 0 or an error, which ends it. */
 int tern_mark_difference(const struct tern_mark *mark,
                          int (*remove_gap)(void *context, const struct tern_gap *gap),

@@ -12,7 +12,7 @@
 struct tern_turn_range {
     struct tern_mark mark; /* says which range it is */
     uint32_t base;
-    bool begins; /* the destination had nothing of it */
+    bool begins; /* the destination had nothing of it, or did not know where it begins */
 };
 
 struct tern_turn_row {

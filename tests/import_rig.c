@@ -10,6 +10,7 @@
 
 #include "../core/chunk.h"
 #include "../core/schema.h"
+#include "../core/log.h"
 #include "../host/import.h"
 #include "test.h"
 
@@ -60,7 +61,7 @@ struct unit {
 
 struct device {
     char id[8];
-    uint32_t epoch, next;
+    uint32_t epoch, base, next;
     uint32_t acked; /* records below it */
     int store;      /* that acknowledged, -1: none */
     struct unit *units;
@@ -181,7 +182,7 @@ static void connect_device(struct rig *rig, unsigned index, unsigned which)
     struct tern_device *known = tern_stage_device(gateway->stage, device->id);
     struct tern_hello hello = {.id = device->id, .range_count = 1};
     hello.ranges[0] = (struct tern_hello_range){.epoch = device->epoch,
-                                                .base = 1,
+                                                .base = device->base,
                                                 .oldest = device->acked,
                                                 .next = device->next,
                                                 .acked = device->acked};
@@ -291,14 +292,26 @@ static void reset_device(struct rig *rig, unsigned index)
         send_units(rig, index, below(rig, 2));
     rig->now += 16000 * 5;
     device->epoch = 0;
-    device->next = 1;
-    device->acked = 1;
+    device->base = device->next = device->acked = 1;
     device->store = -1;
     /* A store gives an epoch again as long as it has taken nothing into it. */
     unsigned which = below(rig, 2);
     connect_device(rig, index, which);
     make_unit(rig, index);
     send_units(rig, index, which);
+}
+
+/* The log's end differs from what a store holds: the next epoch goes on with the count. All before is acknowledged. */
+static void move_device(struct rig *rig, unsigned index)
+{
+    struct device *device = &rig->devices[index];
+    while (device->unit_count != 0)
+        send_units(rig, index, below(rig, 2));
+    rig->now += 16000;
+    device->epoch += TERN_EPOCH_STEP;
+    device->base = device->acked = device->next;
+    device->store = -1;
+    make_unit(rig, index);
 }
 
 /* ---- What must be there ----------------------------------------------------------------------------------------------------------------- */
@@ -536,6 +549,8 @@ static void step(struct rig *rig)
     case 4:
         if (below(rig, 6) == 0)
             reset_device(rig, index);
+        else if (below(rig, 5) == 0)
+            move_device(rig, index);
         break;
     case 5:
     case 6:
@@ -561,7 +576,7 @@ static void open_rig(struct rig *rig, const char *folder)
     for (unsigned i = 0; i < DEVICES; i++) {
         snprintf(rig->devices[i].id, sizeof rig->devices[i].id, "dev%u", i);
         rig->devices[i].units = calloc(64, sizeof(struct unit));
-        rig->devices[i].next = rig->devices[i].acked = 1;
+        rig->devices[i].base = rig->devices[i].next = rig->devices[i].acked = 1;
         rig->devices[i].store = -1;
         rig->now += 16000 * 5;
         unsigned which = below(rig, 2);

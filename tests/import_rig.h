@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The importer against a model, with any SQL database: devices that switch between two gateways with stores of their own, forget what was
- * acknowledged, and are reset to new epochs; importers that stop and start; all modes, merge rules and deletes. */
+ * acknowledged, are reset to new epochs, and go on in others; importers that stop and start; all modes, merge rules and deletes. */
 #ifndef TERN_IMPORT_RIG_H
 #define TERN_IMPORT_RIG_H
 

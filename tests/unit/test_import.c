@@ -742,6 +742,11 @@ static void what_an_epoch_lacks_when_the_next_begins_is_a_gap(void)
     drain();
     CHECK_TEXT(ask(gaps), "dev2800 1-60 held");
     CHECK_TEXT(ask("SELECT count(*) FROM climate WHERE device='dev1'"), "80");
+    /* It held two epochs, of which the first one's records were taken for the second one's. */
+    chunks_fill(&made, 41, 20);
+    CHECK_EQ(chunks_send(stage, go_on("dev2", 800, 41), &made, 0), TERN_HOST_OK);
+    drain();
+    CHECK_TEXT(ask(gaps), "dev2792 1-40 held");
     done();
 }
 
