@@ -68,25 +68,24 @@ static bool is_gone(struct tern_log *log, uint32_t end)
 {
     struct tern_log_chunk chunk;
     chunk.address = TERN_NO_ADDRESS;
-    return end <= log->next && (tern_log_find(log, end - 1, &chunk) != TERN_OK || chunk.first >= end);
+    return end <= log->next && (tern_log_find(log, end - 1, &chunk) != TERN_OK ||
+                                end - 1 - chunk.first >= chunk.next - chunk.first);
 }
 
 /* The newest point up to which store and log surely hold the same; 0: the message is broken. What has been erased, or is lost, cannot be
  * compared and is believed: its numbers have not been given out again. */
 static uint32_t shared_point(struct tern_log *log, uint32_t next, struct tern_input *tails)
 {
-    uint32_t oldest = tern_log_oldest(log);
     uint32_t crc;
     while (tails->size != 0) {
         uint32_t end = next - tern_read_varint(tails);
         uint32_t said = tern_read_varint(tails);
         if (tails->failed)
             return 0;
-        if (end <= oldest || is_gone(log, end) ||
-            (tern_log_segment_crc(log, end, &crc) == TERN_OK && crc == said))
+        if (is_gone(log, end) || (tern_log_segment_crc(log, end, &crc) == TERN_OK && crc == said))
             return end;
     }
-    return oldest;
+    return tern_log_oldest(log);
 }
 
 static void meet(struct tern *tern, struct tern_lane *lane, const uint32_t *fields, struct tern_input *tails)

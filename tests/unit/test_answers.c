@@ -70,11 +70,13 @@ static void what_has_been_lost_is_believed_and_what_is_there_is_not(void)
     put_rows(&climate, 100, 10);
     CHECK_EQ(tern_log_find(&bench.lanes[0].log, 31, &chunk), TERN_OK);
     CHECK_EQ(chunk.first, 31);
-    bench.lanes[0].chunk.is_full = 1;
-    put_rows(&climate, 200, 10);
     memset(bench.memory[0] + chunk.address, 0x55, chunk.size);
     bench.lanes[0].log.found = TERN_NO_ADDRESS;
-    meet_again(41, 0, 0x12345678); /* 40 is lost */
+    meet_again(41, 0, 0x12345678); /* 40, the newest, is lost */
+    CHECK_EQ(epoch_now().epoch, EPOCH);
+    bench.lanes[0].chunk.is_full = 1;
+    put_rows(&climate, 200, 10);
+    meet_again(41, 0, 0x12345678);
     CHECK_EQ(epoch_now().epoch, EPOCH);
     CHECK_EQ(bench.lanes[0].log.acked, 41);
     meet_again(42, 0, 0x12345678); /* 41 is another */
