@@ -227,6 +227,7 @@ static int open_sector(struct tern_log *log)
     memset(log->schemas, 0, sizeof(log->schemas));
     if (before == TERN_NO_ADDRESS) {
         log->oldest = log->newest;
+        log->oldest_generation = log->generation;
         log->floor = log->next;
     }
     return TERN_OK;
@@ -305,6 +306,7 @@ static void begin_again(struct tern_log *log)
     log->next = log->pending = 1;
     if (tern_log_set_epoch(log, log->epochs[0].epoch + TERN_EPOCH_STEP, 1) == TERN_OK) {
         log->oldest = log->newest;
+        log->oldest_generation = log->generation;
         log->found = TERN_NO_ADDRESS;
         next = log->floor = 1;
     }
@@ -448,12 +450,10 @@ static int release_oldest(struct tern_log *log, bool drop)
 {
     struct tern_log_cursor cursor;
     uint32_t later = log->oldest;
-    uint32_t generation = 0;
     bool headed;
-    (void)tern_log_head(&cursor, log, later, &generation);
     do {
         later = tern_log_after(log, later);
-        headed = tern_log_head(&cursor, log, later, &generation);
+        headed = tern_log_head(&cursor, log, later);
     } while (later != log->newest && !headed);
     uint32_t next = headed ? cursor.is.word[WORD_FIRST] : log->next;
     if (next > log->next) {
@@ -466,6 +466,8 @@ static int release_oldest(struct tern_log *log, bool drop)
     uint32_t lost = log->floor > log->acked ? log->floor : log->acked;
     if (next > lost)
         log->stats.dropped += next - lost;
+    if (headed)
+        log->oldest_generation = cursor.is.word[WORD_GENERATION];
     log->oldest = later;
     log->floor = next;
     log->found = TERN_NO_ADDRESS;
@@ -495,23 +497,13 @@ static int choose(struct tern_log *log, bool drop)
     return status;
 }
 
-/* Not inline, so that its cursor does not lie beneath a program. */
-__attribute__((noinline)) static uint32_t oldest_generation(const struct tern_log *log)
-{
-    struct tern_log_cursor cursor;
-    uint32_t generation = 0;
-    if (log->oldest != TERN_NO_ADDRESS)
-        (void)tern_log_head(&cursor, log, log->oldest, &generation);
-    return generation;
-}
-
 /* The mark says that the erase came to its end, and for which turn it was. No two are alike: one that was not seen to be there could
  * outlive a half-done erase. */
 static int mark_ready(struct tern_log *log)
 {
     uint8_t mark[UNIT_MAX];
     log->generation++;
-    make_note(log, mark, ITEM_MARK, oldest_generation(log));
+    make_note(log, mark, ITEM_MARK, log->oldest_generation);
     if (program(log, log->ahead, mark, log->note) != TERN_OK) {
         log->failures = ERASE_TRIES - 1;
         return TERN_E_FLASH;

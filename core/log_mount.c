@@ -48,7 +48,7 @@ static void take_ready(struct tern_log *log, const struct tern_log_cursor *curso
 }
 
 /* What a sector's head says. One that has lost it and holds a commit all the same counts by its mark. */
-static int review(struct tern_log *log, uint32_t sector, uint32_t *newest, uint32_t *oldest)
+static int review(struct tern_log *log, uint32_t sector, uint32_t *newest)
 {
     struct tern_log_cursor cursor;
     log->write = sector + log->flash->sector_size;
@@ -64,7 +64,7 @@ static int review(struct tern_log *log, uint32_t sector, uint32_t *newest, uint3
             log->store = (uint64_t)cursor.is.word[WORD_STORE + 1] << 32 | cursor.is.word[WORD_STORE];
             log->generation = generation;
             log->ready = log->ahead = TERN_NO_ADDRESS;
-            *oldest = cursor.is.word[WORD_OLDEST];
+            log->oldest_generation = cursor.is.word[WORD_OLDEST];
         }
         kind = tern_log_scan(&cursor);
         if (kind == ENTRY_END && generation == log->generation)
@@ -92,10 +92,9 @@ static int review_all(struct tern_log *log)
 {
     struct tern_log_cursor cursor;
     uint32_t newest = 0;
-    uint32_t generation = 0;
-    bool found = false;
+    uint32_t last = 0; /* generation */
     for (uint32_t sector = 0; sector != log->ring; sector += log->flash->sector_size)
-        if (review(log, sector, &newest, &generation) != TERN_OK)
+        if (review(log, sector, &newest) != TERN_OK)
             return TERN_E_FORMAT;
     if (newest >= log->generation) {
         log->generation = newest;
@@ -107,20 +106,25 @@ static int review_all(struct tern_log *log)
     uint32_t sector = log->newest;
     do {
         sector = tern_log_after(log, sector);
-        if (found && sector == log->ready) /* what is written there would come before the newest */
+        if (last != 0 && sector == log->ready) /* what is written there would come before the newest */
             tern_log_give_up(log);
-        uint32_t before = generation;
-        if (!tern_log_head(&cursor, log, sector, &generation))
+        if (!tern_log_head(&cursor, log, sector))
             continue;
+        uint32_t generation = cursor.is.word[WORD_GENERATION];
         uint32_t first = cursor.is.word[WORD_FIRST];
         cursor.limit = sector + log->flash->sector_size;
-        if (sector != log->newest && tern_log_scan(&cursor) == ENTRY_END) {
-            generation = before;
-        } else if (!found || first == 1) {
-            log->oldest = sector;
-            log->floor = first;
-            found = true;
+        if (sector != log->newest && tern_log_scan(&cursor) == ENTRY_END)
+            continue;
+        if (generation < last) {
+            log->oldest_generation = generation + 1;
+            continue;
         }
+        if (last == 0 || first == 1) {
+            log->oldest = sector;
+            log->oldest_generation = generation;
+            log->floor = first;
+        }
+        last = generation;
     } while (sector != log->newest);
     return TERN_OK;
 }

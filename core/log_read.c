@@ -7,11 +7,9 @@
 static void begin(struct tern_log_cursor *cursor, const struct tern_log *log, uint32_t sequence)
 {
     uint32_t start = log->oldest;
-    uint32_t generation = 0;
-    (void)tern_log_head(cursor, log, start, &generation);
     for (uint32_t sector = start; sector != log->newest;) {
         sector = tern_log_after(log, sector);
-        if (!tern_log_head(cursor, log, sector, &generation))
+        if (!tern_log_head(cursor, log, sector))
             continue;
         if (cursor->is.word[WORD_FIRST] > sequence)
             break;
@@ -21,7 +19,6 @@ static void begin(struct tern_log_cursor *cursor, const struct tern_log *log, ui
     cursor->headed = 0;
     cursor->ceiling = log->next;
     cursor->wanted = sequence + 1;
-    cursor->generation = 0;
     cursor->damaged = false;
 }
 
@@ -64,7 +61,6 @@ static void review(struct tern_log_cursor *cursor, uint32_t *settled)
     uint32_t ceiling = cursor->ceiling;
     uint32_t sector = cursor->sector;
     uint32_t entry = cursor->entry;
-    uint32_t generation = cursor->generation;
     bool damaged = cursor->damaged;
     uint32_t good = settle(cursor, settled, &damaged);
     tern_log_enter(cursor, cursor->log, sector);
@@ -72,7 +68,6 @@ static void review(struct tern_log_cursor *cursor, uint32_t *settled)
     cursor->ceiling = good;
     (void)tern_log_scan(cursor);
     cursor->ceiling = ceiling;
-    cursor->generation = generation;
     cursor->damaged = damaged;
     cursor->burnt = false;
 }
@@ -124,7 +119,6 @@ static int find(struct tern_log *log, uint32_t sequence, struct tern_log_chunk *
     if (tern_log_is_there(log, chunk) && chunk->first <= sequence) {
         tern_log_enter(&cursor, log, log->found_sector);
         cursor.at = hint;
-        cursor.generation = log->found_generation;
         cursor.damaged = false;
     } else {
         begin(&cursor, log, sequence);
@@ -141,7 +135,6 @@ static int find(struct tern_log *log, uint32_t sequence, struct tern_log_chunk *
         return status;
     chunk->address = log->found = cursor.entry;
     log->found_sector = cursor.sector;
-    log->found_generation = cursor.generation;
     chunk->first = cursor.is.chunk.first;
     chunk->next = cursor.is.chunk.next;
     chunk->size = cursor.is.chunk.whole;

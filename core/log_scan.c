@@ -215,13 +215,11 @@ uint8_t tern_log_next(struct tern_log_cursor *cursor)
         if (kind == ENTRY_CHUNK && cursor->headed == 0)
             continue;
         if (kind >= ENTRY_MARK && cursor->headed != ENTRY_NOTE) {
-            if (cursor->is.word[WORD_GENERATION] < cursor->generation) {
+            if (cursor->is.word[WORD_GENERATION] < cursor->log->oldest_generation) {
                 cursor->at = cursor->limit;
                 continue;
             }
             cursor->headed = kind;
-            if (kind == ENTRY_NOTE)
-                cursor->generation = cursor->is.word[WORD_GENERATION];
         }
         return kind;
     }
@@ -261,16 +259,12 @@ uint32_t tern_log_lost(struct tern_log_cursor *cursor, bool is_new)
 
 /* The first note of a sector, without which it holds no records. One with a generation below that of the sectors before it could not be
  * erased when its turn came, and holds none either. */
-bool tern_log_head(struct tern_log_cursor *cursor, const struct tern_log *log, uint32_t sector,
-                   uint32_t *generation)
+bool tern_log_head(struct tern_log_cursor *cursor, const struct tern_log *log, uint32_t sector)
 {
     uint8_t kind;
     tern_log_enter_head(cursor, log, sector);
     do {
         kind = tern_log_scan(cursor);
     } while (kind == ENTRY_MARK);
-    if (kind != ENTRY_NOTE || cursor->is.word[WORD_GENERATION] < *generation)
-        return false;
-    *generation = cursor->is.word[WORD_GENERATION];
-    return true;
+    return kind == ENTRY_NOTE && cursor->is.word[WORD_GENERATION] >= log->oldest_generation;
 }

@@ -73,7 +73,6 @@ struct tern_log_cursor {
     uint32_t ceiling;    /* segments that end above it do not count */
     uint32_t wanted;     /* the sequence behind a segment whose CRC is asked for */
     uint32_t entry;      /* address of the entry */
-    uint32_t generation; /* of the newest mark or note passed */
     uint32_t settled;    /* what the sector's last note calls committed: up to there */
     uint32_t border;     /* a sequence where a commit ended, as far as the search has seen */
     union {
@@ -117,7 +116,6 @@ void tern_log_enter_head(struct tern_log_cursor *cursor, const struct tern_log *
 uint8_t tern_log_scan(struct tern_log_cursor *cursor);
 uint8_t tern_log_next(struct tern_log_cursor *cursor);
 uint32_t tern_log_lost(struct tern_log_cursor *cursor, bool is_new);
-bool tern_log_head(struct tern_log_cursor *cursor, const struct tern_log *log, uint32_t sector,
-                   uint32_t *generation);
+bool tern_log_head(struct tern_log_cursor *cursor, const struct tern_log *log, uint32_t sector);
 
 #endif

@@ -293,6 +293,7 @@ struct tern_log {
     uint32_t newest;             /* address of the sector being written; TERN_NO_ADDRESS: none yet */
     uint32_t oldest;             /* address of the oldest sector that holds records, or as above */
     uint32_t floor;              /* sequence that its records begin with */
+    uint32_t oldest_generation;  /* sectors of an older one hold no records any more */
     uint32_t write;              /* address of the next entry in the newest sector */
     uint32_t ready;              /* address of an erased sector ahead, or TERN_NO_ADDRESS */
     uint32_t ready_at;           /* address of the first entry in it */
@@ -305,7 +306,6 @@ struct tern_log {
     uint32_t generation;         /* of the newest mark */
     uint32_t found;              /* address of the chunk found last, or TERN_NO_ADDRESS */
     uint32_t found_sector;
-    uint32_t found_generation;
     uint32_t settled;    /* records below, from that chunk on, are committed */
     uint32_t schemas[3]; /* hashes of schemas in the newest sector */
     uint64_t store;      /* who acknowledged; 0: nobody yet */
