@@ -87,7 +87,7 @@ static int burn(struct tern_log *log)
 static void make_note(const struct tern_log *log, uint8_t raw[UNIT_MAX], uint8_t type, uint32_t last)
 {
     uint32_t word[NOTE_WORDS] = {tern_log_prefix(log) | (uint32_t)log->reach << REACH_SHIFT,
-                                 log->generation - (log->ready != TERN_NO_ADDRESS),
+                                 log->generation - (log->ready_at != 0),
                                  log->pending,
                                  log->next,
                                  log->epochs[0].epoch,
@@ -188,12 +188,10 @@ static int emit_schema(struct tern_log *log, const struct tern_table *table)
  * other, a note in the newest tells a start, by its generation, that the mark is not to be believed. */
 void tern_log_give_up(struct tern_log *log)
 {
-    if (log->ready == TERN_NO_ADDRESS)
+    if (log->ready_at == 0)
         return;
     log->flags |= LOG_NOTE_DUE;
-    log->ahead = log->ready;
-    log->failures = ERASE_TRIES;
-    log->ready = TERN_NO_ADDRESS;
+    log->ready_at = 0;
 }
 
 /* The sector ahead becomes the newest once it has a head. */
@@ -202,13 +200,13 @@ static int open_sector(struct tern_log *log)
     uint32_t before = log->newest;
     uint32_t end = log->write;
     uint8_t flags = log->flags;
-    if (log->ready == TERN_NO_ADDRESS) {
+    if (log->ready_at == 0) {
         log->flags |= LOG_WANTED;
         return TERN_E_FULL;
     }
-    log->newest = log->ready;
+    log->newest = log->ahead;
     log->write = log->ready_at;
-    log->ready = TERN_NO_ADDRESS;
+    log->ready_at = 0;
     log->flags &= (uint8_t) ~(LOG_MOVE | LOG_LEFT | LOG_SUSPECT);
     if (flags & LOG_READY_SUSPECT)
         log->flags |= LOG_SUSPECT;
@@ -216,12 +214,10 @@ static int open_sector(struct tern_log *log)
         log->reach = (uint16_t)((log->capacity + 63u) & ~63u);
     int status = emit_notes(log, head_copies(log));
     if (status != TERN_OK) {
-        log->ready = log->newest;
         log->newest = before;
         log->write = end;
         /* A start may take the head that failed for the newest one: what were committed here from now on would be lost. */
-        log->flags = flags | LOG_WANTED | LOG_LEFT;
-        tern_log_give_up(log);
+        log->flags = flags | LOG_WANTED | LOG_LEFT | LOG_NOTE_DUE;
         return status;
     }
     memset(log->schemas, 0, sizeof(log->schemas));
@@ -264,13 +260,13 @@ static bool is_kept(const struct tern_log *log, uint32_t sector)
 
 bool tern_log_is_kept(const struct tern_log *log)
 {
-    return is_kept(log, log->flags & LOG_MOVE ? log->ready : log->newest);
+    return is_kept(log, log->flags & LOG_MOVE ? log->ahead : log->newest);
 }
 
 bool tern_log_has_place(const struct tern_log *log, uint32_t hash)
 {
     uint32_t schema = tern_log_has_schema(log, hash) ? 0 : TERN_SCHEMA_MAX;
-    if (log->ready != TERN_NO_ADDRESS && !is_kept(log, log->ready))
+    if (log->ready_at != 0 && !is_kept(log, log->ahead))
         return true;
     return chunk_room(log) >= open_size(log) + TERN_CHUNK_MIN + schema && !is_kept(log, log->newest);
 }
@@ -280,7 +276,7 @@ static int place(struct tern_log *log, const struct tern_chunk *chunk)
 {
     bool moves = (log->flags & LOG_MOVE) != 0 || chunk_room(log) < log->capacity;
     /* Its size was not meant for what is left of a sector in whose head starts have ended. */
-    if (moves && (log->flags & LOG_MOVE) == 0 && log->ready_at - log->ready != log->note)
+    if (moves && (log->flags & LOG_MOVE) == 0 && log->ready_at - log->ahead != log->note)
         tern_log_give_up(log);
     int status = moves ? open_sector(log) : emit_notes(log, (log->flags & LOG_NOTE_DUE) != 0);
     for (uint8_t i = 0; i < chunk->table_count && status == TERN_OK; i++)
@@ -300,7 +296,7 @@ static uint16_t fit(struct tern_log *log, uint32_t left, uint32_t taken, uint32_
 static void begin_again(struct tern_log *log)
 {
     uint32_t next = log->next;
-    if (next < BEGIN_AGAIN || log->pending != log->acked || log->ready == TERN_NO_ADDRESS)
+    if (next < BEGIN_AGAIN || log->pending != log->acked || log->ready_at == 0)
         return;
     log->write = sector_end(log);
     log->next = log->pending = 1;
@@ -330,8 +326,8 @@ int tern_log_open(struct tern_log *log, const struct tern_table *table, uint32_t
         return (int)log->capacity;
     log->flags |= LOG_MOVE | LOG_WANTED;
     /* Starts that ended in the head of the sector ahead have taken some of it. */
-    if (log->ready != TERN_NO_ADDRESS &&
-        fit(log, log->ready + log->note + log->flash->sector_size - log->ready_at, frame, wanted) >= least)
+    if (log->ready_at != 0 &&
+        fit(log, log->ahead + log->note + log->flash->sector_size - log->ready_at, frame, wanted) >= least)
         return (int)log->capacity;
     int status = TERN_E_FULL;
     if (fit(log, log->flash->sector_size, frame, wanted) >= least) {
@@ -484,8 +480,7 @@ static bool is_due(const struct tern_log *log)
 
 static int choose(struct tern_log *log, bool drop)
 {
-    uint32_t before = log->ahead != TERN_NO_ADDRESS ? log->ahead : log->newest;
-    uint32_t sector = before == TERN_NO_ADDRESS ? 0 : tern_log_after(log, before);
+    uint32_t sector = tern_log_after(log, log->ahead);
     if (sector == log->newest)
         sector = tern_log_after(log, sector);
     int status = sector == log->oldest ? release_oldest(log, drop) : TERN_OK;
@@ -508,9 +503,8 @@ static int mark_ready(struct tern_log *log)
         log->failures = ERASE_TRIES - 1;
         return TERN_E_FLASH;
     }
-    log->ready = log->ahead;
-    log->ready_at = log->ready + log->note;
-    log->ahead = TERN_NO_ADDRESS;
+    log->ready_at = log->ahead + log->note;
+    log->failures = ERASE_TRIES;
     log->flags &= (uint8_t) ~(LOG_READY_SUSPECT | LOG_WANTED);
     return TERN_AGAIN;
 }
@@ -550,9 +544,9 @@ static int note_due(struct tern_log *log)
 int tern_log_service(struct tern_log *log, bool drop)
 {
     int status = (log->flags & (LOG_NOTE_DUE | LOG_PLACED)) == LOG_NOTE_DUE ? note_due(log) : TERN_OK;
-    if (status != TERN_OK || log->ready != TERN_NO_ADDRESS || !is_due(log))
+    if (status != TERN_OK || log->ready_at != 0 || !is_due(log))
         return status;
-    if (log->ahead == TERN_NO_ADDRESS || log->failures == ERASE_TRIES) {
+    if (log->failures == ERASE_TRIES) {
         status = choose(log, drop);
         if (status == TERN_E_TOO_BIG && (log->flags & LOG_WANTED) != 0)
             return status;

@@ -38,13 +38,8 @@ static int check_geometry(struct tern_log *log)
  * each time. */
 static void take_ready(struct tern_log *log, const struct tern_log_cursor *cursor)
 {
-    log->ready = cursor->sector;
-    log->ready_at = cursor->at + (cursor->dirty ? UNIT_MAX : 0);
     if (cursor->limit - cursor->at >= 6 * UNIT_MAX)
-        return;
-    log->ahead = log->ready;
-    log->failures = ERASE_TRIES;
-    log->ready = TERN_NO_ADDRESS;
+        log->ready_at = cursor->at + (cursor->dirty ? UNIT_MAX : 0);
 }
 
 /* What a sector's head says. One that has lost it and holds a commit all the same counts by its mark. */
@@ -63,7 +58,8 @@ static int review(struct tern_log *log, uint32_t sector, uint32_t *newest)
             log->acked = cursor.is.word[WORD_ACKED];
             log->store = (uint64_t)cursor.is.word[WORD_STORE + 1] << 32 | cursor.is.word[WORD_STORE];
             log->generation = generation;
-            log->ready = log->ahead = TERN_NO_ADDRESS;
+            log->ahead = sector;
+            log->ready_at = 0;
             log->oldest_generation = cursor.is.word[WORD_OLDEST];
         }
         kind = tern_log_scan(&cursor);
@@ -96,17 +92,18 @@ static int review_all(struct tern_log *log)
     for (uint32_t sector = 0; sector != log->ring; sector += log->flash->sector_size)
         if (review(log, sector, &newest) != TERN_OK)
             return TERN_E_FORMAT;
-    if (newest >= log->generation) {
-        log->generation = newest;
-        log->ready = log->ahead = TERN_NO_ADDRESS;
-    }
     log->oldest = log->newest;
     if (log->newest == TERN_NO_ADDRESS)
         return TERN_OK;
+    if (newest >= log->generation) {
+        log->generation = newest;
+        log->ahead = log->newest;
+        log->ready_at = 0;
+    }
     uint32_t sector = log->newest;
     do {
         sector = tern_log_after(log, sector);
-        if (last != 0 && sector == log->ready) /* what is written there would come before the newest */
+        if (last != 0 && sector == log->ahead) /* what is written there would come before the newest */
             tern_log_give_up(log);
         if (!tern_log_head(&cursor, log, sector))
             continue;
@@ -222,10 +219,12 @@ int tern_log_mount(struct tern_log *log, const struct tern_flash *flash, uint8_t
     memset(log, 0, sizeof(*log));
     log->flash = flash;
     log->lane = lane;
-    log->newest = log->ready = log->ahead = log->found = TERN_NO_ADDRESS;
+    log->newest = log->oldest = log->found = TERN_NO_ADDRESS;
     log->next = log->pending = log->acked = log->floor = 1;
     log->reach = TERN_CHUNK_MAX;
+    log->failures = ERASE_TRIES;
     int status = check_geometry(log);
+    log->ahead = log->ring - flash->sector_size;
     if (status == TERN_OK)
         status = review_all(log);
     log->flags = LOG_SUSPECT | LOG_READY_SUSPECT;

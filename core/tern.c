@@ -253,7 +253,7 @@ int tern_snapshot_end(struct tern *tern, const struct tern_table *table)
 /* Keeps an erased sector ahead, so that the next commit need not wait for one, even where nobody polls. */
 static void look_ahead(struct tern_lane *lane)
 {
-    if (lane->log.ready == TERN_NO_ADDRESS)
+    if (lane->log.ready_at == 0)
         (void)tern_log_service(&lane->log, lane->overflow == TERN_DROP_OLDEST);
 }
 

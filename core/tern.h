@@ -295,9 +295,8 @@ struct tern_log {
     uint32_t floor;              /* sequence that its records begin with */
     uint32_t oldest_generation;  /* sectors of an older one hold no records any more */
     uint32_t write;              /* address of the next entry in the newest sector */
-    uint32_t ready;              /* address of an erased sector ahead, or TERN_NO_ADDRESS */
-    uint32_t ready_at;           /* address of the first entry in it */
-    uint32_t ahead;              /* address of the sector that is being erased, or as above */
+    uint32_t ahead;              /* address of the sector that is being erased, or has been */
+    uint32_t ready_at;           /* address of the first entry in it; 0: it is not ready */
     uint32_t checked;            /* bytes of it that have been found erased */
     uint32_t next;               /* sequence behind the newest committed record */
     uint32_t pending;            /* sequence behind the newest programmed record, committed or not */

@@ -264,7 +264,7 @@ static void classify_sector(const struct rig *rig, uint32_t sector)
         if (log->write == cursor.limit)
             result.branches[TAIL_AT_END]++;
     }
-    if (sector == log->ready)
+    if (log->ready_at != 0 && sector == log->ahead)
         result.branches[cursor.at == sector + tern_log_align(log, NOTE_SIZE) ? READY_FOUND : READY_TORN]++;
     else if (!headed && counts[ENTRY_MARK] == 0)
         result.branches[READY_REJECTED]++;

@@ -463,7 +463,7 @@ static bool is_stuck(const struct device *device)
 {
     for (unsigned i = 0; device->is_up && i < device->lane_count; i++) {
         const struct tern_log *log = &device->lanes[i].log;
-        if (log->epochs[0].epoch == 0 && log->ready == TERN_NO_ADDRESS && log->newest != TERN_NO_ADDRESS &&
+        if (log->epochs[0].epoch == 0 && log->ready_at == 0 && log->newest != TERN_NO_ADDRESS &&
             log->write + log->note + log->unit > log->newest + log->flash->sector_size)
             return true;
     }

@@ -132,7 +132,7 @@ static void put(void)
 
 static void commit(void)
 {
-    bool is_ahead = lane.log.ready != TERN_NO_ADDRESS;
+    bool is_ahead = lane.log.ready_at != 0;
     uint32_t generation = lane.log.generation;
     uint32_t newest = lane.log.newest;
     begin();

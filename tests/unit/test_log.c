@@ -743,11 +743,11 @@ static void the_count_goes_on_where_it_cannot_begin_again(void)
     put_one(&rig);
     rig_acknowledge(&rig, 0);
     rig_close_chunk(&rig);
-    CHECK_EQ(rig.log.ready, TERN_NO_ADDRESS);
+    CHECK_EQ(rig.log.ready_at, 0);
     CHECK_EQ(rig_put(&rig, 0), TERN_OK);
     CHECK_EQ(rig_commit(&rig), TERN_OK);
     CHECK_EQ(rig.log.epochs[0].epoch, 8);
-    while (rig.log.ready == TERN_NO_ADDRESS)
+    while (rig.log.ready_at == 0)
         put_one(&rig);
     uint32_t next = rig.next;
     rig_acknowledge(&rig, 0);
@@ -864,7 +864,7 @@ static void an_epoch_finds_its_place_behind_a_sector_that_fails(void)
     struct nor nor;
     struct rig rig;
     start(&nor, &rig, 1024, 4, 4, 128);
-    for (int i = 0; rig.log.ready == TERN_NO_ADDRESS || i < 20; i++)
+    for (int i = 0; rig.log.ready_at == 0 || i < 20; i++)
         put_one(&rig);
     nor.bad_sector = rig.log.newest / 1024 + 1;
     CHECK_EQ(rig_set_epoch(&rig), TERN_OK);
@@ -879,7 +879,7 @@ static void a_unit_that_cannot_be_burnt_sends_the_chunk_on(void)
     struct nor nor;
     struct rig rig;
     start(&nor, &rig, 1024, 4, 4, 128);
-    for (int i = 0; rig.log.ready == TERN_NO_ADDRESS || i < 20; i++)
+    for (int i = 0; rig.log.ready_at == 0 || i < 20; i++)
         put_one(&rig);
     uint32_t newest = rig.log.newest;
     CHECK_EQ(rig_mount(&rig), TERN_OK);

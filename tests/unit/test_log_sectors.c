@@ -263,7 +263,7 @@ static void a_note_that_fails_is_still_due(void)
         CHECK_EQ(rig_put(&rig, 0), TERN_OK);
     rig_abort(&rig);
     CHECK(rig.log.flags & LOG_NOTE_DUE);
-    CHECK_EQ(rig.log.ready, TERN_NO_ADDRESS);
+    CHECK_EQ(rig.log.ready_at, 0);
     nor.fail_at[NOR_PROGRAM] = nor.counts[NOR_PROGRAM] + 1;
     nor.fail_count = 1;
     (void)tern_log_service(&rig.log, true);
@@ -280,14 +280,14 @@ static void a_sector_ahead_is_used_from_its_mark_on(void)
     struct nor nor;
     struct rig rig;
     start(&nor, &rig, 1024, 4, 1, 128);
-    while (rig.log.ready == TERN_NO_ADDRESS || rig.log.newest == TERN_NO_ADDRESS)
+    while (rig.log.ready_at == 0 || rig.log.newest == TERN_NO_ADDRESS)
         put_one(&rig);
-    uint32_t ready = rig.log.ready;
+    uint32_t ready = rig.log.ahead;
     CHECK_EQ(rig_mount(&rig), TERN_OK);
-    CHECK(rig.log.ready == ready && rig.log.ready_at == ready + 30);
+    CHECK(rig.log.ahead == ready && rig.log.ready_at == ready + 30);
     nor.cells[ready + 40] = 0x55;
     CHECK_EQ(rig_mount(&rig), TERN_OK);
-    CHECK(rig.log.ready == ready && rig.log.ready_at == ready + 41 + 32);
+    CHECK(rig.log.ahead == ready && rig.log.ready_at == ready + 41 + 32);
     rig_close(&rig);
     nor_close(&nor);
 }
@@ -301,8 +301,8 @@ static void move_a_chunk(uint16_t size)
     while (rig.log.newest != 1024)
         put_one(&rig);
     CHECK_EQ(rig_service(&rig), TERN_OK);
-    CHECK_EQ(rig.log.ready, 1536);
-    nor.cells[rig.log.ready + 150] = 0;
+    CHECK_EQ(rig.log.ahead, 1536);
+    nor.cells[rig.log.ahead + 150] = 0;
     CHECK_EQ(rig_mount(&rig), TERN_OK);
     CHECK_EQ(rig.log.ready_at, 1536 + 151 + 32 * 0);
     do {
@@ -436,7 +436,7 @@ static void a_chunk_larger_than_its_sector_is_refused(void)
     for (int i = 0; i < 20; i++)
         put_one(&rig);
     rig_close_chunk(&rig);
-    while (rig.log.ready == TERN_NO_ADDRESS)
+    while (rig.log.ready_at == 0)
         CHECK(tern_log_service(&rig.log, true) >= 0);
     const struct tern_table *table = &rig_tables[0];
     CHECK(tern_log_open(&rig.log, table, tern_schema_hash(table), 128, 32) > 0);

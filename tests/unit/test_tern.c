@@ -54,7 +54,7 @@ static uint32_t open_used(uint8_t lanes)
     while (tern_poll(&bench.tern) == 0)
         ;
     for (uint8_t i = 0; i < lanes; i++)
-        CHECK(bench.lanes[i].log.ready != TERN_NO_ADDRESS);
+        CHECK(bench.lanes[i].log.ready_at != 0);
     return 40;
 }
 
@@ -447,10 +447,10 @@ static void a_commit_that_waits_may_fail(void)
         for (uint32_t epoch = EPOCH + 8; epoch < EPOCH + 800; epoch += 8) {
             CHECK_EQ(tern_log_set_epoch(log, epoch, 1), TERN_OK);
             make_room();
-            if (log->ready != TERN_NO_ADDRESS && log->write - log->newest < 300)
+            if (log->ready_at != 0 && log->write - log->newest < 300)
                 break;
         }
-        CHECK(log->ready != TERN_NO_ADDRESS && bench.lanes[0].due != 0);
+        CHECK(log->ready_at != 0 && bench.lanes[0].due != 0);
         bench.flash[0].program = fail_program;
         CHECK_EQ(by_put ? put_one(&climate, 2) : tern_commit(&bench.tern), TERN_E_FLASH);
         bench.flash[0].program = flash_program;
@@ -550,7 +550,7 @@ static void a_commit_with_a_sector_ahead_does_nothing_else(void)
         for (int i = 0; log->pending == log->next; i++)
             CHECK_EQ(put_row(&climate, (struct tern_value[]){tern_int(i), tern_int(7)}), TERN_OK);
         CHECK_EQ(tern_abort(&bench.tern), TERN_OK);
-        if (log->ready == TERN_NO_ADDRESS)
+        if (log->ready_at == 0)
             continue;
         uint32_t programmed = log->stats.programmed;
         CHECK_EQ(tern_commit(&bench.tern), TERN_OK);
