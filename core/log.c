@@ -287,7 +287,7 @@ static int place(struct tern_log *log, const struct tern_chunk *chunk)
 static uint16_t fit(struct tern_log *log, uint32_t left, uint32_t taken, uint32_t wanted)
 {
     left = left < taken ? 0 : left - taken;
-    log->capacity = (uint16_t)((left < wanted ? left : wanted) & ~(log->unit - 1));
+    log->capacity = (uint16_t)((left < wanted ? left : wanted) & ~(log->unit - 1u));
     return log->capacity;
 }
 

@@ -219,7 +219,7 @@ int tern_log_mount(struct tern_log *log, const struct tern_flash *flash, uint8_t
     memset(log, 0, sizeof(*log));
     log->flash = flash;
     log->lane = lane;
-    log->newest = log->oldest = log->found = TERN_NO_ADDRESS;
+    log->newest = log->found = TERN_NO_ADDRESS;
     log->next = log->pending = log->acked = log->floor = 1;
     log->reach = TERN_CHUNK_MAX;
     log->failures = ERASE_TRIES;

@@ -6,7 +6,7 @@
 
 uint32_t tern_log_align(const struct tern_log *log, uint32_t size)
 {
-    return (size + log->unit - 1) & ~(log->unit - 1);
+    return (size + log->unit - 1u) & ~(log->unit - 1u);
 }
 
 uint32_t tern_log_after(const struct tern_log *log, uint32_t sector)
@@ -40,7 +40,7 @@ uint32_t tern_log_used(const struct tern_log *log, uint32_t from, uint32_t limit
         tern_log_load(log, from, piece, size);
         for (uint32_t i = 0; i < size; i++)
             if (piece[i] != 0xFF)
-                return (from + i) & ~(log->unit - 1);
+                return (from + i) & ~(log->unit - 1u);
     }
     return limit;
 }

@@ -280,6 +280,7 @@ struct tern_log {
     /* Small fields first: the nearer to the beginning, the shorter the code that reads them. */
     uint8_t flags;
     uint8_t lane;
+    uint8_t unit; /* bytes */
     uint8_t unit_log2;
     uint8_t failures;    /* of the sector ahead, one after another */
     uint8_t note;        /* bytes of a mark or note */
@@ -288,7 +289,6 @@ struct tern_log {
     uint16_t programmed; /* of it, what has been programmed, be it elsewhere */
     uint16_t reach;      /* no chunk in the newest sector is larger */
     const struct tern_flash *flash;
-    uint32_t unit;               /* bytes */
     uint32_t ring;               /* bytes of all sectors */
     uint32_t newest;             /* address of the sector being written; TERN_NO_ADDRESS: none yet */
     uint32_t oldest;             /* address of the oldest sector that holds records, or as above */
