@@ -39,7 +39,7 @@ static int check_geometry(struct tern_log *log)
 static void take_ready(struct tern_log *log, const struct tern_log_cursor *cursor)
 {
     if (cursor->limit - cursor->at >= 6 * UNIT_MAX)
-        log->ready_at = cursor->at + (cursor->dirty ? UNIT_MAX : 0);
+        log->ready_at = cursor->at + (cursor->torn != 0 ? UNIT_MAX : 0);
 }
 
 /* What a sector's head says. One that has lost it and holds a commit all the same counts by its mark. */
@@ -175,7 +175,7 @@ static void read_newest(struct tern_log *log)
                 log->next = cursor.is.chunk.committed;
         }
     }
-    if (cursor.dirty) {
+    if (cursor.torn != 0) {
         uint32_t end = cursor.at;
         lost = tern_log_lost(&cursor, before == ENTRY_CHUNK);
         cursor.at = round_damage(log, end, notes);

@@ -16,6 +16,7 @@ static void begin(struct tern_log_cursor *cursor, const struct tern_log *log, ui
         start = sector;
     }
     tern_log_enter(cursor, log, start);
+    cursor->goes_on = true;
     cursor->headed = 0;
     cursor->ceiling = log->next;
     cursor->wanted = sequence + 1;
@@ -31,7 +32,7 @@ static uint32_t settle(struct tern_log_cursor *cursor, uint32_t *settled, bool *
     uint32_t good = cursor->is.chunk.committed;
     uint32_t until = end;
     for (;;) {
-        uint8_t kind = tern_log_next(cursor);
+        uint8_t kind = tern_log_scan(cursor);
         if (kind == ENTRY_END) /* what is behind the newest commit waits for one that is to come */
             return end > cursor->log->next ? end : good;
         if (kind != ENTRY_CHUNK && kind != ENTRY_NOTE)
@@ -64,6 +65,7 @@ static void review(struct tern_log_cursor *cursor, uint32_t *settled)
     bool damaged = cursor->damaged;
     uint32_t good = settle(cursor, settled, &damaged);
     tern_log_enter(cursor, cursor->log, sector);
+    cursor->goes_on = true;
     cursor->at = entry;
     cursor->ceiling = good;
     (void)tern_log_scan(cursor);
@@ -76,7 +78,7 @@ static void review(struct tern_log_cursor *cursor, uint32_t *settled)
 static int seek(struct tern_log_cursor *cursor, uint32_t sequence, uint32_t hint, uint32_t *settled)
 {
     uint8_t kind;
-    while ((kind = tern_log_next(cursor)) != ENTRY_END) {
+    while ((kind = tern_log_scan(cursor)) != ENTRY_END) {
         if (kind == ENTRY_NOTE) {
             cursor->border = cursor->is.word[WORD_NEXT];
             /* What is damaged before it, and would be of this record, was void then. */
@@ -118,6 +120,7 @@ static int find(struct tern_log *log, uint32_t sequence, struct tern_log_chunk *
         return TERN_AGAIN;
     if (tern_log_is_there(log, chunk) && chunk->first <= sequence) {
         tern_log_enter(&cursor, log, log->found_sector);
+        cursor.goes_on = true;
         cursor.at = hint;
         cursor.damaged = false;
     } else {
@@ -176,7 +179,7 @@ static bool look(const struct tern_log *log, struct tern_log_cursor *cursor, uin
 int tern_log_segment_crc(const struct tern_log *log, uint32_t sequence, uint32_t *crc)
 {
     struct tern_log_cursor cursor;
-    if (!look(log, &cursor, sequence - 1) || cursor.is.chunk.crc_end != sequence)
+    if (!look(log, &cursor, sequence - 1) || !cursor.is.chunk.has_crc)
         return TERN_AGAIN;
     *crc = cursor.is.chunk.crc;
     return TERN_OK;

@@ -55,48 +55,47 @@ static int read_chunk(void *context, uint32_t offset, void *data, uint32_t size)
 }
 
 /* A chunk that begins below what a note before it calls committed stands there again. What a power cut has left of such a copy holds
- * less than that, and counts as nothing. */
-static uint8_t take_segments(struct tern_log_cursor *cursor, struct tern_walk *walk)
+ * less than that, and counts as nothing. With `before` its head is lost, and segments begin at once, where the CRC has come that far. */
+static uint8_t scan_chunk(struct tern_log_cursor *cursor, const uint32_t *before)
 {
+    struct tern_source source = {read_chunk, cursor};
+    struct tern_walk walk;
     struct tern_segment segment;
-    uint32_t start = walk->offset;
-    uint32_t committed = walk->first;
-    cursor->is.chunk.first = cursor->is.chunk.next = cursor->is.chunk.committed = walk->first;
-    cursor->is.chunk.size = cursor->is.chunk.crc_end = 0;
-    while (tern_walk_next(walk, &segment) == TERN_OK) {
+    int status = tern_walk_begin(&walk, source, cursor->limit - cursor->at);
+    uint8_t unit_log2 = cursor->log->unit_log2;
+    if (before != NULL) {
+        walk.format = unit_log2;
+        walk.offset = 0;
+        walk.sequence = 0;
+        walk.crc = *before;
+    } else if (status != TERN_OK || (walk.format & 7u) != unit_log2) {
+        return ENTRY_END;
+    }
+    uint32_t start = walk.offset;
+    uint32_t committed = walk.sequence;
+    cursor->is.chunk.first = cursor->is.chunk.next = cursor->is.chunk.committed = committed;
+    cursor->is.chunk.size = 0;
+    cursor->is.chunk.has_crc = false;
+    while (tern_walk_next(&walk, &segment) == TERN_OK) {
         if (segment.commit)
-            committed = walk->sequence;
-        if (walk->sequence > cursor->ceiling)
+            committed = walk.sequence;
+        if (walk.sequence > cursor->ceiling)
             continue;
-        cursor->is.chunk.next = walk->sequence;
+        cursor->is.chunk.next = walk.sequence;
         cursor->is.chunk.whole = segment.end;
-        if (segment.rows != 0 && walk->sequence <= cursor->wanted) {
+        if (segment.rows != 0 && walk.sequence == cursor->wanted) {
             cursor->is.chunk.crc = segment.crc;
-            cursor->is.chunk.crc_end = walk->sequence;
+            cursor->is.chunk.has_crc = true;
         }
         if (segment.commit) {
-            cursor->is.chunk.committed = walk->sequence;
+            cursor->is.chunk.committed = committed;
             cursor->is.chunk.size = segment.end;
         }
     }
-    if (walk->offset == start || committed < cursor->settled)
+    if (walk.offset == start || committed < cursor->settled)
         return ENTRY_END;
-    cursor->at += walk->offset;
+    cursor->at += walk.offset;
     return ENTRY_CHUNK;
-}
-
-static int begin_chunk(struct tern_log_cursor *cursor, struct tern_walk *walk, uint32_t at)
-{
-    struct tern_source source = {read_chunk, cursor};
-    return tern_walk_begin(walk, source, cursor->limit - at);
-}
-
-static uint8_t scan_chunk(struct tern_log_cursor *cursor)
-{
-    struct tern_walk walk;
-    if (begin_chunk(cursor, &walk, cursor->at) != TERN_OK || (walk.format & 7u) != cursor->log->unit_log2)
-        return ENTRY_END;
-    return take_segments(cursor, &walk);
 }
 
 /* A mark, note or schema: type, size, bytes, and their CRC. Not inline, so that its buffer does not lie beneath the walk through a chunk. */
@@ -137,15 +136,22 @@ __attribute__((noinline)) static uint8_t scan_item(struct tern_log_cursor *curso
     return (difference & PREFIX_MASK) != 0 ? (uint8_t)ENTRY_FOREIGN : (uint8_t)(type + 1u);
 }
 
+static void go_to(struct tern_log_cursor *cursor, uint32_t sector)
+{
+    const struct tern_log *log = cursor->log;
+    cursor->settled = cursor->torn = 0;
+    cursor->sector = cursor->at = sector;
+    cursor->limit = sector == log->newest ? log->write : sector + log->flash->sector_size;
+    cursor->burnt = false;
+}
+
 /* The limit and everything that a search begins with. */
 void tern_log_enter(struct tern_log_cursor *cursor, const struct tern_log *log, uint32_t sector)
 {
     cursor->log = log;
-    cursor->settled = 0;
-    cursor->sector = cursor->at = sector;
-    cursor->limit = sector == log->newest ? log->write : sector + log->flash->sector_size;
-    cursor->burnt = cursor->dirty = false;
     cursor->headed = ENTRY_NOTE;
+    cursor->goes_on = false;
+    go_to(cursor, sector);
 }
 
 /* The same for the beginning of a sector, where its head stands. */
@@ -158,6 +164,22 @@ void tern_log_enter_head(struct tern_log_cursor *cursor, const struct tern_log *
         cursor->limit = sector + HEAD_WITHIN;
 }
 
+/* What half-done erases left in a sector that was given up is no part of the log: neither mark nor note stands before it. Nor is a sector
+ * that could not be erased when its turn came: it has an older generation. A sector's generation is that of its first note: a later one may
+ * have that of a sector given up, and a mark alone be that of one. */
+static bool is_left_over(struct tern_log_cursor *cursor, uint8_t kind)
+{
+    if (kind < ENTRY_MARK)
+        return kind == ENTRY_CHUNK && cursor->headed == 0;
+    if (cursor->headed == ENTRY_NOTE)
+        return false;
+    cursor->headed = kind;
+    if (cursor->is.word[WORD_GENERATION] >= cursor->log->oldest_generation)
+        return false;
+    cursor->at = cursor->limit;
+    return true;
+}
+
 /* Finds the next entry. Erased flash ends the sector only where nothing follows within the reach of anything that may have been begun
  * there; all else that is no entry is passed over unit by unit. */
 uint8_t tern_log_scan(struct tern_log_cursor *cursor)
@@ -166,11 +188,16 @@ uint8_t tern_log_scan(struct tern_log_cursor *cursor)
     for (;;) {
         uint32_t limit = cursor->limit - cursor->at < BLANK_MAX ? cursor->limit : cursor->at + BLANK_MAX;
         uint32_t used = tern_log_used(log, cursor->at, limit);
-        if (used >= limit)
-            return ENTRY_END;
+        if (used >= limit) {
+            if (!cursor->goes_on || cursor->sector == log->newest)
+                return ENTRY_END;
+            go_to(cursor, tern_log_after(log, cursor->sector));
+            cursor->headed = 0;
+            continue;
+        }
         /* A writer that went round a torn program left this much untouched. */
         if (used - cursor->at >= log->reach)
-            cursor->dirty = false;
+            cursor->torn = 0;
         if (used != cursor->at) {
             cursor->damaged = true;
             cursor->burnt = false;
@@ -180,48 +207,22 @@ uint8_t tern_log_scan(struct tern_log_cursor *cursor)
         uint8_t kind = ENTRY_END;
         tern_log_load(log, used, &type, 1);
         if (type >> 4 == 1)
-            kind = scan_chunk(cursor);
+            kind = scan_chunk(cursor, NULL);
         else if (type != 0 && cursor->limit - used > ITEM_HEAD)
             kind = scan_item(cursor, type);
         if (kind != ENTRY_END) {
-            cursor->dirty = false;
+            cursor->torn = 0;
+            if (is_left_over(cursor, kind))
+                continue;
             return kind;
         }
         cursor->at += log->unit;
         cursor->burnt = type == 0;
         if (type != 0) {
-            if (!cursor->dirty)
+            if (cursor->torn == 0)
                 cursor->torn = used;
-            cursor->damaged = cursor->dirty = true;
+            cursor->damaged = true;
         }
-    }
-}
-
-/* The same through all sectors up to the newest. One that could not be erased when its turn came has an older generation than those before
- * it, and is passed over. A sector's generation is that of its first note: a later one may have that of a sector given up, and a mark alone
- * be that of one. */
-uint8_t tern_log_next(struct tern_log_cursor *cursor)
-{
-    for (;;) {
-        uint8_t kind = tern_log_scan(cursor);
-        if (kind == ENTRY_END) {
-            if (cursor->sector == cursor->log->newest)
-                return ENTRY_END;
-            tern_log_enter(cursor, cursor->log, tern_log_after(cursor->log, cursor->sector));
-            cursor->headed = 0;
-            continue;
-        }
-        /* What half-done erases left in a sector that was given up is no part of the log: neither mark nor note stands before it. */
-        if (kind == ENTRY_CHUNK && cursor->headed == 0)
-            continue;
-        if (kind >= ENTRY_MARK && cursor->headed != ENTRY_NOTE) {
-            if (cursor->is.word[WORD_GENERATION] < cursor->log->oldest_generation) {
-                cursor->at = cursor->limit;
-                continue;
-            }
-            cursor->headed = kind;
-        }
-        return kind;
     }
 }
 
@@ -233,24 +234,22 @@ uint32_t tern_log_lost(struct tern_log_cursor *cursor, bool is_new)
 {
     uint8_t before[CRC_SIZE + UNIT_MAX];
     uint32_t end = cursor->at;
-    struct tern_walk walk;
-    cursor->entry = cursor->torn;
-    int status = begin_chunk(cursor, &walk, cursor->torn);
-    if (!is_new && (status != TERN_OK || walk.first != cursor->log->pending))
-        return 0;
+    uint32_t at = cursor->torn;
+    uint8_t unit = cursor->log->unit;
+    cursor->limit = end;
     cursor->settled = 0;
-    walk.offset = 0;
-    walk.first = walk.sequence = 0;
-    walk.format = cursor->log->unit_log2;
-    for (cursor->at = cursor->torn; cursor->at < end; cursor->at += cursor->log->unit) {
-        uint32_t left = end - cursor->at;
-        cursor->entry = cursor->at;
-        walk.limit = (uint16_t)(left < TERN_CHUNK_MAX ? left : TERN_CHUNK_MAX);
-        for (uint8_t i = 0; i < cursor->log->unit; i++) {
-            tern_log_load(cursor->log, cursor->at - CRC_SIZE - i, before, (uint32_t)CRC_SIZE + i);
-            walk.crc = tern_crc32c(tern_load32(before), before + CRC_SIZE, i);
+    cursor->is.chunk.first = 0;
+    cursor->at = cursor->entry = at;
+    (void)scan_chunk(cursor, NULL);
+    if (!is_new && cursor->is.chunk.first != cursor->log->pending)
+        return 0;
+    for (; at < end; at += unit) {
+        cursor->at = cursor->entry = at;
+        for (uint8_t i = 0; i < unit; i++) {
+            tern_log_load(cursor->log, at - CRC_SIZE - i, before, (uint32_t)CRC_SIZE + i);
+            uint32_t crc = tern_crc32c(tern_load32(before), before + CRC_SIZE, i);
             /* Behind erased flash two zeros of a torn burn would be a segment of nothing, with an erased CRC. */
-            if (tern_load32(before) != 0xFFFFFFFFu && take_segments(cursor, &walk) != ENTRY_END)
+            if (tern_load32(before) != 0xFFFFFFFFu && scan_chunk(cursor, &crc) != ENTRY_END)
                 return 1 + cursor->is.chunk.committed;
         }
     }

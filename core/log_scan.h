@@ -86,18 +86,18 @@ struct tern_log_cursor {
             uint32_t first;
             uint32_t next;      /* behind the last record */
             uint32_t committed; /* behind the last committed record */
-            uint32_t size;      /* bytes up to there; 0: nothing is committed */
-            uint32_t whole;     /* bytes up to the last record */
-            uint32_t crc;       /* of the last segment with records up to the wanted sequence */
-            uint32_t crc_end;   /* sequence behind that segment; 0: there is none */
+            uint32_t crc;       /* of the segment with records up to the wanted sequence */
+            uint16_t size;      /* bytes up to the last committed record; 0: nothing is committed */
+            uint16_t whole;     /* bytes up to the last record */
+            bool has_crc;
         } chunk;
     } is;
     uint8_t
         headed; /* ENTRY_NOTE: the sector's head has been passed, or need not be; ENTRY_MARK: its mark alone; 0: neither */
+    bool goes_on;  /* to the next sector, up to the newest */
     bool damaged;  /* bytes were skipped since the flag was last cleared */
     bool burnt;    /* the last thing before the entry is a burnt unit, or that and schemas */
-    bool dirty;    /* the last thing before `at` is such bytes */
-    uint32_t torn; /* where they began */
+    uint32_t torn; /* the last thing before `at` is such bytes, which begin here; 0: it is not */
 };
 
 /* log.c */
@@ -114,7 +114,6 @@ uint32_t tern_log_used(const struct tern_log *log, uint32_t from, uint32_t limit
 void tern_log_enter(struct tern_log_cursor *cursor, const struct tern_log *log, uint32_t sector);
 void tern_log_enter_head(struct tern_log_cursor *cursor, const struct tern_log *log, uint32_t sector);
 uint8_t tern_log_scan(struct tern_log_cursor *cursor);
-uint8_t tern_log_next(struct tern_log_cursor *cursor);
 uint32_t tern_log_lost(struct tern_log_cursor *cursor, bool is_new);
 bool tern_log_head(struct tern_log_cursor *cursor, const struct tern_log *log, uint32_t sector);
 

@@ -260,7 +260,7 @@ static void classify_sector(const struct rig *rig, uint32_t sector)
         result.branches[HEAD_GONE] += !headed;
         result.branches[SCHEMA_UNPROVEN] += last == ENTRY_SCHEMA;
         result.branches[NOTE_UNPROVEN] += last == ENTRY_NOTE;
-        result.branches[cursor.dirty ? TAIL_DIRTY : TAIL_CLEAN]++;
+        result.branches[cursor.torn != 0 ? TAIL_DIRTY : TAIL_CLEAN]++;
         if (log->write == cursor.limit)
             result.branches[TAIL_AT_END]++;
     }
