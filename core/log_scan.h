@@ -66,15 +66,12 @@ enum tern_log_word {
 
 /* Goes through the entries of one sector, or of all. */
 struct tern_log_cursor {
-    const struct tern_log *log;
-    uint32_t sector;
-    uint32_t at;         /* behind the entry that was found; at the end: where it is erased */
-    uint32_t limit;      /* the sector's end, or the end of what has been written */
-    uint32_t ceiling;    /* segments that end above it do not count */
-    uint32_t wanted;     /* the sequence behind a segment whose CRC is asked for */
-    uint32_t entry;      /* address of the entry */
-    uint32_t settled;    /* what the sector's last note calls committed: up to there */
-    uint32_t border;     /* a sequence where a commit ended, as far as the search has seen */
+    /* Small fields first: the nearer to the beginning, the shorter the code that reads them. */
+    uint8_t
+        headed; /* ENTRY_NOTE: the sector's head has been passed, or need not be; ENTRY_MARK: its mark alone; 0: neither */
+    bool goes_on; /* to the next sector, up to the newest */
+    bool damaged; /* bytes were skipped since the flag was last cleared */
+    bool burnt;   /* the last thing before the entry is a burnt unit, or that and schemas */
     union {
         uint32_t word[NOTE_WORDS]; /* of a mark or note */
         struct {
@@ -83,21 +80,25 @@ struct tern_log_cursor {
             uint32_t size;
         } schema;
         struct {
+            bool has_crc;
+            uint16_t size;      /* bytes up to the last committed record; 0: nothing is committed */
+            uint16_t whole;     /* bytes up to the last record */
+            uint32_t crc;       /* of the segment with records up to the wanted sequence, if there is one */
             uint32_t first;
             uint32_t next;      /* behind the last record */
             uint32_t committed; /* behind the last committed record */
-            uint32_t crc;       /* of the segment with records up to the wanted sequence */
-            uint16_t size;      /* bytes up to the last committed record; 0: nothing is committed */
-            uint16_t whole;     /* bytes up to the last record */
-            bool has_crc;
         } chunk;
     } is;
-    uint8_t
-        headed; /* ENTRY_NOTE: the sector's head has been passed, or need not be; ENTRY_MARK: its mark alone; 0: neither */
-    bool goes_on;  /* to the next sector, up to the newest */
-    bool damaged;  /* bytes were skipped since the flag was last cleared */
-    bool burnt;    /* the last thing before the entry is a burnt unit, or that and schemas */
-    uint32_t torn; /* the last thing before `at` is such bytes, which begin here; 0: it is not */
+    const struct tern_log *log;
+    uint32_t sector;
+    uint32_t at;      /* behind the entry that was found; at the end: where it is erased */
+    uint32_t limit;   /* the sector's end, or the end of what has been written */
+    uint32_t ceiling; /* segments that end above it do not count */
+    uint32_t wanted;  /* the sequence behind a segment whose CRC is asked for */
+    uint32_t entry;   /* address of the entry */
+    uint32_t settled; /* what the sector's last note calls committed: up to there */
+    uint32_t border;  /* a sequence where a commit ended, as far as the search has seen */
+    uint32_t torn;    /* the last thing before `at` is such bytes, which begin here; 0: it is not */
 };
 
 /* log.c */
