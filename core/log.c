@@ -447,9 +447,10 @@ static int release_oldest(struct tern_log *log, bool drop)
     struct tern_log_cursor cursor;
     uint32_t later = log->oldest;
     bool headed;
+    tern_log_look(&cursor, log);
     do {
         later = tern_log_after(log, later);
-        headed = tern_log_head(&cursor, log, later);
+        headed = tern_log_head(&cursor, later);
     } while (later != log->newest && !headed);
     uint32_t next = headed ? cursor.is.word[WORD_FIRST] : log->next;
     if (next > log->next) {

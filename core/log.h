@@ -70,7 +70,7 @@ int tern_log_read(const struct tern_log *log, const struct tern_log_chunk *chunk
                   uint32_t size);
 
 /* The CRC of the committed segment whose last record is sequence - 1, and the chunk's first sequence. TERN_AGAIN: none ends there. */
-int tern_log_segment_crc(const struct tern_log *log, uint32_t sequence, uint32_t *crc);
+int tern_log_segment_crc(struct tern_log *log, uint32_t sequence, uint32_t *crc);
 
 /* Where a copy of a schema is, looked for first where the chunk found last stands: address and size of its bytes. TERN_AGAIN: the log does not hold it. */
 int tern_log_find_schema(const struct tern_log *log, uint32_t hash, uint32_t *address, uint32_t *size);
@@ -79,7 +79,7 @@ int tern_log_find_schema(const struct tern_log *log, uint32_t hash, uint32_t *ad
 bool tern_log_names(const struct tern_log *log, const struct tern_log_chunk *chunk, uint32_t hash);
 
 /* The oldest record still there; equals log->next when there is none. */
-uint32_t tern_log_oldest(const struct tern_log *log);
+uint32_t tern_log_oldest(struct tern_log *log);
 
 /* ---- Acknowledgement and epochs ------------------------------------------------------------------------------------------- */
 

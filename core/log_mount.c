@@ -43,35 +43,34 @@ static void take_ready(struct tern_log *log, const struct tern_log_cursor *curso
 }
 
 /* What a sector's head says. One that has lost it and holds a commit all the same counts by its mark. */
-static int review(struct tern_log *log, uint32_t sector, uint32_t *newest)
+static int review(struct tern_log *log, struct tern_log_cursor *cursor, uint32_t sector, uint32_t *newest)
 {
-    struct tern_log_cursor cursor;
     log->write = sector + log->flash->sector_size;
     uint32_t generation = 0;
-    tern_log_enter_head(&cursor, log, sector);
-    uint8_t kind = tern_log_scan(&cursor);
+    tern_log_enter_head(cursor, sector);
+    uint8_t kind = tern_log_scan(cursor);
     if (kind == ENTRY_FOREIGN)
         return TERN_E_FORMAT;
     if (kind == ENTRY_MARK) {
-        generation = cursor.is.word[WORD_GENERATION];
+        generation = cursor->is.word[WORD_GENERATION];
         if (generation > log->generation) {
-            log->acked = cursor.is.word[WORD_ACKED];
-            log->store = (uint64_t)cursor.is.word[WORD_STORE + 1] << 32 | cursor.is.word[WORD_STORE];
+            log->acked = cursor->is.word[WORD_ACKED];
+            log->store = (uint64_t)cursor->is.word[WORD_STORE + 1] << 32 | cursor->is.word[WORD_STORE];
             log->generation = generation;
             log->ahead = sector;
             log->ready_at = 0;
-            log->oldest_generation = cursor.is.word[WORD_OLDEST];
+            log->oldest_generation = cursor->is.word[WORD_OLDEST];
         }
-        kind = tern_log_scan(&cursor);
+        kind = tern_log_scan(cursor);
         if (kind == ENTRY_END && generation == log->generation)
-            take_ready(log, &cursor);
+            take_ready(log, cursor);
         while (kind == ENTRY_SCHEMA)
-            kind = tern_log_scan(&cursor);
+            kind = tern_log_scan(cursor);
     }
     if (kind == ENTRY_NOTE) {
-        generation = cursor.is.word[WORD_GENERATION];
-        tern_log_note_epoch(log, cursor.is.word[WORD_EPOCH], cursor.is.word[WORD_BASE]);
-    } else if (kind != ENTRY_CHUNK || cursor.is.chunk.size == 0) {
+        generation = cursor->is.word[WORD_GENERATION];
+        tern_log_note_epoch(log, cursor->is.word[WORD_EPOCH], cursor->is.word[WORD_BASE]);
+    } else if (kind != ENTRY_CHUNK || cursor->is.chunk.size == 0) {
         return TERN_OK;
     }
     if (generation > *newest) {
@@ -84,17 +83,18 @@ static int review(struct tern_log *log, uint32_t sector, uint32_t *newest)
 /* The oldest sector is the first one with a head behind the newest in the ring, or the last one in which the count begins again. The newest mark
  * says which generation was the oldest then: what is older could not be erased. A head alone is one that failed, when the ring had gone further
  * than the newest: its sector was given up. */
-static int review_all(struct tern_log *log)
+static int review_all(struct tern_log *log, struct tern_log_cursor *cursor)
 {
-    struct tern_log_cursor cursor;
     uint32_t newest = 0;
     uint32_t last = 0; /* generation */
     for (uint32_t sector = 0; sector != log->ring; sector += log->flash->sector_size)
-        if (review(log, sector, &newest) != TERN_OK)
+        if (review(log, cursor, sector, &newest) != TERN_OK)
             return TERN_E_FORMAT;
     log->oldest = log->newest;
+    log->write = log->newest;
     if (log->newest == TERN_NO_ADDRESS)
         return TERN_OK;
+    log->write += log->flash->sector_size;
     if (newest >= log->generation) {
         log->generation = newest;
         log->ahead = log->newest;
@@ -105,12 +105,12 @@ static int review_all(struct tern_log *log)
         sector = tern_log_after(log, sector);
         if (last != 0 && sector == log->ahead) /* what is written there would come before the newest */
             tern_log_give_up(log);
-        if (!tern_log_head(&cursor, log, sector))
+        if (!tern_log_head(cursor, sector))
             continue;
-        uint32_t generation = cursor.is.word[WORD_GENERATION];
-        uint32_t first = cursor.is.word[WORD_FIRST];
-        cursor.limit = sector + log->flash->sector_size;
-        if (sector != log->newest && tern_log_scan(&cursor) == ENTRY_END)
+        uint32_t generation = cursor->is.word[WORD_GENERATION];
+        uint32_t first = cursor->is.word[WORD_FIRST];
+        cursor->limit = sector + log->flash->sector_size;
+        if (sector != log->newest && tern_log_scan(cursor) == ENTRY_END)
             continue;
         if (generation < last) {
             log->oldest_generation = generation + 1;
@@ -139,49 +139,45 @@ static uint32_t round_damage(const struct tern_log *log, uint32_t at, uint8_t no
 }
 
 /* Reads the newest sector to its end. What stands last there may not last: a note is repeated, a schema is not relied on. */
-static void read_newest(struct tern_log *log)
+static void read_newest(struct tern_log *log, struct tern_log_cursor *cursor)
 {
-    struct tern_log_cursor cursor;
     uint8_t notes = 0; /* at the end */
     uint8_t kind = ENTRY_END;
     uint8_t before; /* the kind of the last entry */
     uint32_t hash = 0;
     uint32_t lost = 0;
-    cursor.ceiling = 0xFFFFFFFFu;
-    cursor.wanted = 0;
-    log->write = log->newest + log->flash->sector_size;
-    tern_log_enter(&cursor, log, log->newest);
+    tern_log_enter(cursor, log->newest);
     for (;;) {
         before = kind;
-        kind = tern_log_scan(&cursor);
+        kind = tern_log_scan(cursor);
         if (kind == ENTRY_END)
             break;
         if (before == ENTRY_SCHEMA)
             tern_log_note_schema(log, hash);
         notes = kind == ENTRY_NOTE ? (uint8_t)(notes + 1u) : 0;
         if (kind == ENTRY_NOTE) {
-            log->reach = (uint16_t)(cursor.is.word[WORD_PREFIX] >> REACH_SHIFT & 0x3FC0u);
-            log->next = cursor.is.word[WORD_NEXT];
-            log->pending = cursor.is.word[WORD_FIRST];
-            tern_log_note_epoch(log, cursor.is.word[WORD_EPOCH], cursor.is.word[WORD_BASE]);
-            if (cursor.is.word[WORD_GENERATION] == log->generation)
+            log->reach = (uint16_t)(cursor->is.word[WORD_PREFIX] >> REACH_SHIFT & 0x3FC0u);
+            log->next = cursor->is.word[WORD_NEXT];
+            log->pending = cursor->is.word[WORD_FIRST];
+            tern_log_note_epoch(log, cursor->is.word[WORD_EPOCH], cursor->is.word[WORD_BASE]);
+            if (cursor->is.word[WORD_GENERATION] == log->generation)
                 tern_log_give_up(log);
         }
         if (kind == ENTRY_SCHEMA)
-            hash = cursor.is.schema.hash;
+            hash = cursor->is.schema.hash;
         if (kind == ENTRY_CHUNK) {
-            log->pending = cursor.is.chunk.next;
-            if (cursor.is.chunk.size != 0)
-                log->next = cursor.is.chunk.committed;
+            log->pending = cursor->is.chunk.next;
+            if (cursor->is.chunk.size != 0)
+                log->next = cursor->is.chunk.committed;
         }
     }
-    if (cursor.torn != 0) {
-        uint32_t end = cursor.at;
-        lost = tern_log_lost(&cursor, before == ENTRY_CHUNK);
-        cursor.at = round_damage(log, end, notes);
+    if (cursor->torn != 0) {
+        uint32_t end = cursor->at;
+        lost = tern_log_lost(cursor, before == ENTRY_CHUNK);
+        cursor->at = round_damage(log, end, notes);
     }
-    if (cursor.at < log->write)
-        log->write = cursor.at;
+    if (cursor->at < log->write)
+        log->write = cursor->at;
     if (log->pending > log->next || lost != 0 || (notes != 0 && notes < NOTES_ENOUGH))
         log->flags |= LOG_NOTE_DUE;
     if (lost != 0)
@@ -189,19 +185,16 @@ static void read_newest(struct tern_log *log)
 }
 
 /* A sector that got a head and failed then stays without a chunk, and the one before it goes on taking epochs. */
-static void read_before(struct tern_log *log)
+static void read_before(struct tern_log *log, struct tern_log_cursor *cursor)
 {
-    struct tern_log_cursor cursor;
     uint32_t sector = log->newest;
     bool is_used = false;
-    cursor.ceiling = 0xFFFFFFFFu;
-    cursor.wanted = 0;
     for (;;) {
         uint8_t kind;
-        tern_log_enter(&cursor, log, sector);
-        while ((kind = tern_log_scan(&cursor)) != ENTRY_END) {
+        tern_log_enter(cursor, sector);
+        while ((kind = tern_log_scan(cursor)) != ENTRY_END) {
             if (kind == ENTRY_NOTE)
-                tern_log_note_epoch(log, cursor.is.word[WORD_EPOCH], cursor.is.word[WORD_BASE]);
+                tern_log_note_epoch(log, cursor->is.word[WORD_EPOCH], cursor->is.word[WORD_BASE]);
             if (kind != ENTRY_CHUNK)
                 continue;
             if (sector == log->newest)
@@ -216,7 +209,9 @@ static void read_before(struct tern_log *log)
 
 int tern_log_mount(struct tern_log *log, const struct tern_flash *flash, uint8_t lane)
 {
+    struct tern_log_cursor cursor;
     memset(log, 0, sizeof(*log));
+    tern_log_look(&cursor, log);
     log->flash = flash;
     log->lane = lane;
     log->newest = log->found = TERN_NO_ADDRESS;
@@ -226,12 +221,12 @@ int tern_log_mount(struct tern_log *log, const struct tern_flash *flash, uint8_t
     int status = check_geometry(log);
     log->ahead = log->ring - flash->sector_size;
     if (status == TERN_OK)
-        status = review_all(log);
+        status = review_all(log, &cursor);
     log->flags = LOG_SUSPECT | LOG_READY_SUSPECT;
     if (status == TERN_OK && log->newest != TERN_NO_ADDRESS) {
-        read_newest(log);
+        read_newest(log, &cursor);
         uint32_t epoch = log->epochs[0].epoch;
-        read_before(log);
+        read_before(log, &cursor);
         /* The next start looks no further than to the newest sector once there is a chunk in it. */
         if (log->epochs[0].epoch != epoch)
             log->flags |= LOG_NOTE_DUE;

@@ -4,29 +4,27 @@
 #include "log_scan.h"
 
 /* Begins a search in the last sector that can hold the record. Everything behind a head's first stands in its sector or later. */
-static void begin(struct tern_log_cursor *cursor, const struct tern_log *log, uint32_t sequence)
+static void begin(struct tern_log *log, struct tern_log_cursor *cursor, uint32_t sequence)
 {
     uint32_t start = log->oldest;
     for (uint32_t sector = start; sector != log->newest;) {
         sector = tern_log_after(log, sector);
-        if (!tern_log_head(cursor, log, sector))
+        if (!tern_log_head(cursor, sector))
             continue;
         if (cursor->is.word[WORD_FIRST] > sequence)
             break;
         start = sector;
     }
-    tern_log_enter(cursor, log, start);
-    cursor->goes_on = true;
+    log->found = TERN_NO_ADDRESS;
+    log->settled = 0;
+    tern_log_enter(cursor, start);
     cursor->headed = 0;
-    cursor->ceiling = log->next;
-    cursor->wanted = sequence + 1;
-    cursor->damaged = false;
 }
 
-/* How far the records of the chunk at the cursor count, and what is known of those behind it in `settled`. What is programmed later
+/* How far the records of the chunk at the cursor count, and what is known of those behind it in log->settled. What is programmed later
  * decides: a chunk or note that begins below the chunk's end makes what overlaps void, and what waits for a commit with it; and so does
  * a hole before that commit. */
-static uint32_t settle(struct tern_log_cursor *cursor, uint32_t *settled, bool *damaged)
+static uint32_t settle(struct tern_log *log, struct tern_log_cursor *cursor, bool *damaged)
 {
     uint32_t end = cursor->is.chunk.next;
     uint32_t good = cursor->is.chunk.committed;
@@ -34,7 +32,7 @@ static uint32_t settle(struct tern_log_cursor *cursor, uint32_t *settled, bool *
     for (;;) {
         uint8_t kind = tern_log_scan(cursor);
         if (kind == ENTRY_END) /* what is behind the newest commit waits for one that is to come */
-            return end > cursor->log->next ? end : good;
+            return end > log->next ? end : good;
         if (kind != ENTRY_CHUNK && kind != ENTRY_NOTE)
             continue;
         uint32_t first = kind == ENTRY_NOTE ? cursor->is.word[WORD_FIRST] : cursor->is.chunk.first;
@@ -50,34 +48,39 @@ static uint32_t settle(struct tern_log_cursor *cursor, uint32_t *settled, bool *
             continue;
         until = cursor->is.chunk.next;
         if (cursor->is.chunk.size != 0) {
-            *settled = cursor->is.chunk.committed;
+            log->settled = cursor->is.chunk.committed;
             return end;
         }
     }
 }
 
-/* Looks at what follows the chunk, and comes back to what counts of it. */
-static void review(struct tern_log_cursor *cursor, uint32_t *settled)
+/* Looks at what follows the chunk found, and comes back to what counts of it. */
+static void review(struct tern_log *log, struct tern_log_cursor *cursor)
 {
     uint32_t ceiling = cursor->ceiling;
-    uint32_t sector = cursor->sector;
-    uint32_t entry = cursor->entry;
     bool damaged = cursor->damaged;
-    uint32_t good = settle(cursor, settled, &damaged);
-    tern_log_enter(cursor, cursor->log, sector);
-    cursor->goes_on = true;
-    cursor->at = entry;
+    uint32_t good = settle(log, cursor, &damaged);
+    tern_log_enter(cursor, log->found_sector);
+    cursor->at = log->found;
     cursor->ceiling = good;
     (void)tern_log_scan(cursor);
     cursor->ceiling = ceiling;
     cursor->damaged = damaged;
-    cursor->burnt = false;
 }
 
-/* Goes on to the chunk that holds the record, or the first one behind it. */
-static int seek(struct tern_log_cursor *cursor, uint32_t sequence, uint32_t hint, uint32_t *settled)
+/* Finds the chunk that holds the record, or the first one behind it: from the chunk found last on, or anywhere. */
+static int seek(struct tern_log *log, struct tern_log_cursor *cursor, uint32_t sequence, bool from_found)
 {
     uint8_t kind;
+    if (from_found) {
+        tern_log_enter(cursor, log->found_sector);
+        cursor->at = log->found;
+    } else {
+        begin(log, cursor, sequence);
+    }
+    cursor->goes_on = true;
+    cursor->damaged = false;
+    cursor->border = 0;
     while ((kind = tern_log_scan(cursor)) != ENTRY_END) {
         if (kind == ENTRY_NOTE) {
             cursor->border = cursor->is.word[WORD_NEXT];
@@ -92,12 +95,15 @@ static int seek(struct tern_log_cursor *cursor, uint32_t sequence, uint32_t hint
             cursor->burnt = false;
         if (kind != ENTRY_CHUNK)
             continue;
+        bool known = cursor->entry == log->found;
         bool passed = cursor->is.chunk.next <= sequence;
-        if (!passed && cursor->is.chunk.next > *settled)
-            review(cursor, settled);
+        log->found = cursor->entry;
+        log->found_sector = cursor->sector;
+        if (!passed && cursor->is.chunk.next > log->settled)
+            review(log, cursor);
         /* A commit alone may have had records behind it that are void. */
         if (cursor->wanted == 0 && cursor->is.chunk.first == sequence && cursor->is.chunk.next == sequence &&
-            cursor->is.chunk.size != 0 && cursor->entry != hint)
+            cursor->is.chunk.size != 0 && !known)
             return TERN_OK;
         if (passed)
             cursor->damaged = false;
@@ -115,29 +121,15 @@ bool tern_log_is_there(const struct tern_log *log, const struct tern_log_chunk *
 static int find(struct tern_log *log, uint32_t sequence, struct tern_log_chunk *chunk, uint32_t ceiling)
 {
     struct tern_log_cursor cursor;
-    uint32_t hint = chunk->address;
-    if (log->newest == TERN_NO_ADDRESS)
-        return TERN_AGAIN;
-    if (tern_log_is_there(log, chunk) && chunk->first <= sequence) {
-        tern_log_enter(&cursor, log, log->found_sector);
-        cursor.goes_on = true;
-        cursor.at = hint;
-        cursor.damaged = false;
-    } else {
-        begin(&cursor, log, sequence);
-        log->settled = 0;
-    }
+    tern_log_look(&cursor, log);
     cursor.ceiling = ceiling;
-    cursor.wanted = 0;
-    cursor.border = 0;
-    int status = seek(&cursor, sequence, hint, &log->settled);
+    int status = seek(log, &cursor, sequence, tern_log_is_there(log, chunk) && chunk->first <= sequence);
     chunk->reason = sequence < log->floor ? TERN_GAP_OVERFLOW
                     : cursor.damaged      ? TERN_GAP_DAMAGED
                                           : TERN_GAP_REFUSED;
     if (status != TERN_OK)
         return status;
-    chunk->address = log->found = cursor.entry;
-    log->found_sector = cursor.sector;
+    chunk->address = cursor.entry;
     chunk->first = cursor.is.chunk.first;
     chunk->next = cursor.is.chunk.next;
     chunk->size = cursor.is.chunk.whole;
@@ -166,29 +158,24 @@ int tern_log_read(const struct tern_log *log, const struct tern_log_chunk *chunk
                                                                                            : TERN_E_FLASH;
 }
 
-/* A search of its own, which is not remembered. */
-static bool look(const struct tern_log *log, struct tern_log_cursor *cursor, uint32_t sequence)
-{
-    uint32_t settled = 0;
-    if (log->newest == TERN_NO_ADDRESS)
-        return false;
-    begin(cursor, log, sequence);
-    return seek(cursor, sequence, TERN_NO_ADDRESS, &settled) == TERN_OK;
-}
-
-int tern_log_segment_crc(const struct tern_log *log, uint32_t sequence, uint32_t *crc)
+int tern_log_segment_crc(struct tern_log *log, uint32_t sequence, uint32_t *crc)
 {
     struct tern_log_cursor cursor;
-    if (!look(log, &cursor, sequence - 1) || !cursor.is.chunk.has_crc)
+    tern_log_look(&cursor, log);
+    cursor.ceiling = log->next;
+    cursor.wanted = sequence;
+    if (seek(log, &cursor, sequence - 1, false) != TERN_OK || !cursor.is.chunk.has_crc)
         return TERN_AGAIN;
     *crc = cursor.is.chunk.crc;
     return TERN_OK;
 }
 
-uint32_t tern_log_oldest(const struct tern_log *log)
+uint32_t tern_log_oldest(struct tern_log *log)
 {
     struct tern_log_cursor cursor;
-    return look(log, &cursor, 0) ? cursor.is.chunk.first : log->next;
+    tern_log_look(&cursor, log);
+    cursor.ceiling = log->next;
+    return seek(log, &cursor, 0, false) == TERN_OK ? cursor.is.chunk.first : log->next;
 }
 
 bool tern_log_names(const struct tern_log *log, const struct tern_log_chunk *chunk, uint32_t hash)
@@ -209,11 +196,9 @@ int tern_log_find_schema(const struct tern_log *log, uint32_t hash, uint32_t *ad
     uint32_t start = log->found == TERN_NO_ADDRESS ? log->newest : log->found_sector;
     uint32_t sector = start;
     uint8_t kind;
-    if (start == TERN_NO_ADDRESS)
-        return TERN_AGAIN;
-    cursor.ceiling = cursor.wanted = 0;
+    tern_log_look(&cursor, log);
     do {
-        tern_log_enter(&cursor, log, sector);
+        tern_log_enter(&cursor, sector);
         while ((kind = tern_log_scan(&cursor)) != ENTRY_END)
             if (kind == ENTRY_SCHEMA && cursor.is.schema.hash == hash) {
                 *address = cursor.is.schema.address;

@@ -136,30 +136,29 @@ __attribute__((noinline)) static uint8_t scan_item(struct tern_log_cursor *curso
     return (difference & PREFIX_MASK) != 0 ? (uint8_t)ENTRY_FOREIGN : (uint8_t)(type + 1u);
 }
 
-static void go_to(struct tern_log_cursor *cursor, uint32_t sector)
-{
-    const struct tern_log *log = cursor->log;
-    cursor->settled = cursor->torn = 0;
-    cursor->sector = cursor->at = sector;
-    cursor->limit = sector == log->newest ? log->write : sector + log->flash->sector_size;
-    cursor->burnt = false;
-}
-
-/* The limit and everything that a search begins with. */
-void tern_log_enter(struct tern_log_cursor *cursor, const struct tern_log *log, uint32_t sector)
+/* At sectors one by one, and at all that they hold. */
+void tern_log_look(struct tern_log_cursor *cursor, const struct tern_log *log)
 {
     cursor->log = log;
-    cursor->headed = ENTRY_NOTE;
     cursor->goes_on = false;
-    go_to(cursor, sector);
-}
-
-/* The same for the beginning of a sector, where its head stands. */
-void tern_log_enter_head(struct tern_log_cursor *cursor, const struct tern_log *log, uint32_t sector)
-{
-    tern_log_enter(cursor, log, sector);
     cursor->ceiling = 0xFFFFFFFFu;
     cursor->wanted = 0;
+}
+
+void tern_log_enter(struct tern_log_cursor *cursor, uint32_t sector)
+{
+    const struct tern_log *log = cursor->log;
+    cursor->headed = ENTRY_NOTE;
+    cursor->burnt = false;
+    cursor->sector = cursor->at = sector;
+    cursor->limit = sector == log->newest ? log->write : sector + log->flash->sector_size;
+    cursor->settled = cursor->torn = 0;
+}
+
+/* The beginning of a sector, where its head stands. */
+void tern_log_enter_head(struct tern_log_cursor *cursor, uint32_t sector)
+{
+    tern_log_enter(cursor, sector);
     if (cursor->limit - sector > HEAD_WITHIN)
         cursor->limit = sector + HEAD_WITHIN;
 }
@@ -191,7 +190,7 @@ uint8_t tern_log_scan(struct tern_log_cursor *cursor)
         if (used >= limit) {
             if (!cursor->goes_on || cursor->sector == log->newest)
                 return ENTRY_END;
-            go_to(cursor, tern_log_after(log, cursor->sector));
+            tern_log_enter(cursor, tern_log_after(log, cursor->sector));
             cursor->headed = 0;
             continue;
         }
@@ -258,12 +257,12 @@ uint32_t tern_log_lost(struct tern_log_cursor *cursor, bool is_new)
 
 /* The first note of a sector, without which it holds no records. One with a generation below that of the sectors before it could not be
  * erased when its turn came, and holds none either. */
-bool tern_log_head(struct tern_log_cursor *cursor, const struct tern_log *log, uint32_t sector)
+bool tern_log_head(struct tern_log_cursor *cursor, uint32_t sector)
 {
     uint8_t kind;
-    tern_log_enter_head(cursor, log, sector);
+    tern_log_enter_head(cursor, sector);
     do {
         kind = tern_log_scan(cursor);
     } while (kind == ENTRY_MARK);
-    return kind == ENTRY_NOTE && cursor->is.word[WORD_GENERATION] >= log->oldest_generation;
+    return kind == ENTRY_NOTE && cursor->is.word[WORD_GENERATION] >= cursor->log->oldest_generation;
 }

@@ -63,7 +63,7 @@ static int32_t send_bytes(struct tern *tern, const struct tern_lane *lane, uint8
 /* A lane's range, and its session from the start: the oldest epoch of which records have not been acknowledged. */
 static void write_lane(struct tern_output *output, struct tern_lane *lane)
 {
-    const struct tern_log *log = &lane->log;
+    struct tern_log *log = &lane->log;
     struct tern_sender *sender = &lane->sender;
     bool old = tern_push_is_old(log);
     const uint32_t range[] = {log->epochs[old].epoch,

@@ -241,10 +241,10 @@ static void classify_sector(const struct rig *rig, uint32_t sector)
     struct tern_log_cursor cursor;
     unsigned counts[256] = {0};
     uint8_t kind, last = ENTRY_END;
-    tern_log_enter(&cursor, log, sector);
+    tern_log_look(&cursor, log);
+    tern_log_enter(&cursor, sector);
     cursor.limit = sector + life->sector_size;
     cursor.damaged = false;
-    cursor.ceiling = 0xFFFFFFFFu;
     while ((kind = tern_log_scan(&cursor)) != ENTRY_END) {
         counts[last = kind]++;
         if (cursor.damaged)
