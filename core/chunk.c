@@ -176,7 +176,7 @@ static uint8_t take(struct tern_walk *walk, unsigned size)
         unsigned part = size < PIECE ? size : PIECE;
         walk->status = TERN_AGAIN;
         if ((unsigned)walk->limit - walk->offset >= part)
-            walk->status = walk->source.read(walk->source.context, walk->offset, piece, part);
+            walk->status = walk->source.read(walk->source.context, walk->source.base + walk->offset, piece, part);
         walk->crc = tern_crc32c(walk->crc, piece, part);
         walk->offset = (uint16_t)(walk->offset + part);
         size -= part;
@@ -196,18 +196,20 @@ static uint32_t take_varint(struct tern_walk *walk, uint32_t byte)
     return value;
 }
 
-int tern_walk_begin(struct tern_walk *walk, struct tern_source source, uint32_t limit)
+int tern_walk_start(struct tern_walk *walk, uint32_t limit)
 {
-    memset(walk, 0, sizeof(*walk));
-    walk->source = source;
+    walk->tables = 0;
+    walk->rows = walk->offset = 0;
+    walk->status = TERN_OK;
+    walk->crc = 0;
     walk->limit = (uint16_t)(limit < TERN_CHUNK_MAX ? limit : TERN_CHUNK_MAX);
     walk->format = take(walk, 1);
     if (walk->status != TERN_OK)
         return walk->status;
     if ((walk->format & 0xF0u) != FORMAT_VERSION || (walk->format & FORMAT_UNIT) > UNIT_LOG2_MAX)
         return TERN_E_FORMAT;
-    walk->first = walk->sequence = take_varint(walk, take(walk, 1));
-    return walk->status == TERN_OK && walk->first == 0 ? TERN_E_CORRUPT : walk->status;
+    walk->sequence = take_varint(walk, take(walk, 1));
+    return walk->status == TERN_OK && walk->sequence == 0 ? TERN_E_CORRUPT : walk->status;
 }
 
 /* Fills in the segment from its head, which stays within a chunk's limits. */
@@ -236,7 +238,6 @@ static int take_head(struct tern_walk *walk, struct tern_segment *segment)
     segment->size = (uint16_t)tag;
     segment->rows = (uint16_t)count;
     segment->first = walk->sequence;
-    segment->tables = walk->offset;
     segment->payload = (uint16_t)(walk->offset + HASH_SIZE * tables);
     uint32_t end = pad(segment->payload + tag + CRC_SIZE, walk->format & FORMAT_UNIT);
     segment->end = (uint16_t)end;
@@ -252,7 +253,6 @@ int tern_walk_next(struct tern_walk *walk, struct tern_segment *segment)
 {
     uint16_t start = walk->offset;
     uint32_t crc = walk->crc;
-    segment->start = start;
     walk->status = TERN_OK;
     walk->status = take_head(walk, segment);
     take(walk, (unsigned)segment->payload + segment->size - walk->offset);
@@ -273,7 +273,7 @@ int tern_walk_next(struct tern_walk *walk, struct tern_segment *segment)
     return TERN_OK;
 }
 
-static int read_memory(void *context, uint32_t offset, void *data, uint32_t size)
+static int read_memory(const void *context, uint32_t offset, void *data, uint32_t size)
 {
     memcpy(data, (const uint8_t *)context + offset, (size_t)size);
     return TERN_OK;
@@ -281,7 +281,6 @@ static int read_memory(void *context, uint32_t offset, void *data, uint32_t size
 
 struct tern_source tern_source_memory(const uint8_t *bytes)
 {
-    /* The context is only read from: see read_memory(). */
-    struct tern_source source = {read_memory, (void *)(uintptr_t)bytes};
+    struct tern_source source = {read_memory, bytes, 0};
     return source;
 }

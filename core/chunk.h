@@ -53,10 +53,12 @@ struct tern_codec {
 
 /* ---- Walking ------------------------------------------------------------------------------------------------------------- */
 
-/* Where a chunk's bytes are: flash, a file, memory. Reads `size` bytes at `offset` of the chunk. 0 or a negative error. */
+/* Where a chunk's bytes are: flash, a file, memory. Reads `size` bytes at `address`, which is `base` and an offset in the chunk. 0 or a
+ * negative error. */
 struct tern_source {
-    int (*read)(void *context, uint32_t offset, void *data, uint32_t size);
-    void *context;
+    int (*read)(const void *context, uint32_t address, void *data, uint32_t size);
+    const void *context;
+    uint32_t base;
 };
 
 /* Position behind the last good segment. */
@@ -70,7 +72,6 @@ struct tern_walk {
     int status; /* of what was read last */
     struct tern_source source;
     uint32_t crc;      /* running, over [0, offset) */
-    uint32_t first;    /* of the chunk */
     uint32_t sequence; /* of the next segment's first record */
 };
 
@@ -78,9 +79,7 @@ struct tern_segment {
     uint8_t new_tables;
     uint8_t commit;
     uint8_t batch;
-    uint16_t start;   /* offset of its tag */
-    uint16_t tables;  /* offset of its new hashes */
-    uint16_t payload; /* offset of its payload */
+    uint16_t payload; /* offset of its payload, in front of which its new hashes stand */
     uint16_t end;     /* offset behind its padding */
     uint16_t size;    /* of its payload */
     uint16_t rows;
@@ -88,9 +87,9 @@ struct tern_segment {
     uint32_t crc;   /* the CRC that it stores */
 };
 
-/* Begins at the head. TERN_OK; TERN_AGAIN when `limit` ends inside the head; TERN_E_FORMAT for another version; TERN_E_CORRUPT; or
+/* Begins at the head, of what walk->source reads. TERN_OK; TERN_AGAIN when `limit` ends inside the head; TERN_E_FORMAT for another version; TERN_E_CORRUPT; or
  * the source's error. */
-int tern_walk_begin(struct tern_walk *walk, struct tern_source source, uint32_t limit);
+int tern_walk_start(struct tern_walk *walk, uint32_t limit);
 
 /* The next segment, its CRC checked. TERN_OK; TERN_AGAIN when `limit` ends inside it or erased flash (FF) begins: nothing moved, try again
  * when more is there; TERN_E_CORRUPT when the bytes are no segment; or the source's error. */
@@ -98,5 +97,11 @@ int tern_walk_next(struct tern_walk *walk, struct tern_segment *segment);
 
 /* A source over `size` bytes in memory. `bytes` is the context, and reads are not checked: the walk stays below its limit. */
 struct tern_source tern_source_memory(const uint8_t *bytes);
+
+static inline int tern_walk_begin(struct tern_walk *walk, struct tern_source source, uint32_t limit)
+{
+    walk->source = source;
+    return tern_walk_start(walk, limit);
+}
 
 #endif

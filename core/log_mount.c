@@ -219,11 +219,14 @@ int tern_log_mount(struct tern_log *log, const struct tern_flash *flash, uint8_t
     log->reach = TERN_CHUNK_MAX;
     log->failures = ERASE_TRIES;
     int status = check_geometry(log);
+    if (status != TERN_OK)
+        return status;
     log->ahead = log->ring - flash->sector_size;
-    if (status == TERN_OK)
-        status = review_all(log, &cursor);
+    status = review_all(log, &cursor);
+    if (status != TERN_OK)
+        return status;
     log->flags = LOG_SUSPECT | LOG_READY_SUSPECT;
-    if (status == TERN_OK && log->newest != TERN_NO_ADDRESS) {
+    if (log->newest != TERN_NO_ADDRESS) {
         read_newest(log, &cursor);
         uint32_t epoch = log->epochs[0].epoch;
         read_before(log, &cursor);
@@ -237,5 +240,5 @@ int tern_log_mount(struct tern_log *log, const struct tern_flash *flash, uint8_t
     /* It was acknowledged before the count began again, or is lost: the gateway knows. */
     if (log->acked > log->next)
         log->acked = log->floor;
-    return status;
+    return TERN_OK;
 }

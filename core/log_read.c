@@ -193,11 +193,11 @@ bool tern_log_names(const struct tern_log *log, const struct tern_log_chunk *chu
 int tern_log_find_schema(const struct tern_log *log, uint32_t hash, uint32_t *address, uint32_t *size)
 {
     struct tern_log_cursor cursor;
-    uint32_t start = log->found == TERN_NO_ADDRESS ? log->newest : log->found_sector;
-    uint32_t sector = start;
+    uint32_t sector = log->found == TERN_NO_ADDRESS ? log->newest : log->found_sector;
     uint8_t kind;
     tern_log_look(&cursor, log);
-    do {
+    cursor.goes_on = true;
+    for (;; sector = log->oldest) {
         tern_log_enter(&cursor, sector);
         while ((kind = tern_log_scan(&cursor)) != ENTRY_END)
             if (kind == ENTRY_SCHEMA && cursor.is.schema.hash == hash) {
@@ -205,7 +205,7 @@ int tern_log_find_schema(const struct tern_log *log, uint32_t hash, uint32_t *ad
                 *size = cursor.is.schema.size;
                 return TERN_OK;
             }
-        sector = sector == log->newest ? log->oldest : tern_log_after(log, sector);
-    } while (sector != start);
-    return TERN_AGAIN;
+        if (sector == log->oldest)
+            return TERN_AGAIN;
+    }
 }

@@ -22,12 +22,13 @@ uint32_t tern_log_prefix(const struct tern_log *log)
 }
 
 /* Reads, twice if need be; what cannot be read counts as zeros, which no checksum passes and no erased flash shows. */
-void tern_log_load(const struct tern_log *log, uint32_t address, void *data, uint32_t size)
+int tern_log_load(const void *log, uint32_t address, void *data, uint32_t size)
 {
-    const struct tern_flash *flash = log->flash;
+    const struct tern_flash *flash = ((const struct tern_log *)log)->flash;
     if (flash->read(flash->context, address, data, size) != 0 && /* NOLINT(misc-redundant-expression) */
         flash->read(flash->context, address, data, size) != 0)
         memset(data, 0, (size_t)size);
+    return TERN_OK;
 }
 
 /* The first unit from `from` on that is not erased, or `limit`. Where a unit cannot be read, one a little before it may be taken for
@@ -47,21 +48,16 @@ uint32_t tern_log_used(const struct tern_log *log, uint32_t from, uint32_t limit
 
 /* ---- Entries ------------------------------------------------------------------------------------------------------------- */
 
-static int read_chunk(void *context, uint32_t offset, void *data, uint32_t size)
-{
-    const struct tern_log_cursor *cursor = context;
-    tern_log_load(cursor->log, cursor->entry + offset, data, size);
-    return TERN_OK;
-}
-
 /* A chunk that begins below what a note before it calls committed stands there again. What a power cut has left of such a copy holds
  * less than that, and counts as nothing. With `before` its head is lost, and segments begin at once, where the CRC has come that far. */
 static uint8_t scan_chunk(struct tern_log_cursor *cursor, const uint32_t *before)
 {
-    struct tern_source source = {read_chunk, cursor};
     struct tern_walk walk;
     struct tern_segment segment;
-    int status = tern_walk_begin(&walk, source, cursor->limit - cursor->at);
+    walk.source.read = tern_log_load;
+    walk.source.context = cursor->log;
+    walk.source.base = cursor->entry;
+    int status = tern_walk_start(&walk, cursor->limit - cursor->at);
     uint8_t unit_log2 = cursor->log->unit_log2;
     if (before != NULL) {
         walk.format = unit_log2;

@@ -110,7 +110,7 @@ void tern_log_give_up(struct tern_log *log);
 uint32_t tern_log_align(const struct tern_log *log, uint32_t size);
 uint32_t tern_log_after(const struct tern_log *log, uint32_t sector);
 uint32_t tern_log_prefix(const struct tern_log *log);
-void tern_log_load(const struct tern_log *log, uint32_t address, void *data, uint32_t size);
+int tern_log_load(const void *log, uint32_t address, void *data, uint32_t size);
 uint32_t tern_log_used(const struct tern_log *log, uint32_t from, uint32_t limit);
 void tern_log_look(struct tern_log_cursor *cursor, const struct tern_log *log);
 void tern_log_enter(struct tern_log_cursor *cursor, uint32_t sector);

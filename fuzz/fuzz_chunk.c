@@ -16,10 +16,11 @@ static void walk(uint8_t *bytes, uint32_t size, bool mend)
     if (tern_walk_begin(&walk, tern_source_memory(bytes), size) != TERN_OK)
         return;
     for (;;) {
+        uint32_t start = walk.offset;
         int status = tern_walk_next(&walk, &segment);
         /* A segment that failed by its CRC alone has been filled in: mend it and try again. */
         uint32_t crc_at = segment.payload + segment.size;
-        if (status == TERN_E_CORRUPT && mend && segment.start == walk.offset && segment.end > crc_at &&
+        if (status == TERN_E_CORRUPT && mend && segment.end > crc_at &&
             segment.end <= size && crc_at + 4 <= segment.end) {
             if (tern_load32(bytes + crc_at) == segment.crc)
                 return;
@@ -28,7 +29,7 @@ static void walk(uint8_t *bytes, uint32_t size, bool mend)
         }
         if (status != TERN_OK)
             break;
-        if (segment.start < end || segment.end > size || segment.payload > segment.end)
+        if (start < end || segment.end > size || segment.payload > segment.end)
             abort();
         end = segment.end;
         rows += segment.rows;

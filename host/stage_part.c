@@ -42,7 +42,7 @@ void tern_range_begin(struct tern_range *range, uint32_t first)
 static int begin_walk(struct tern_range *range)
 {
     int status = tern_walk_begin(&range->walk, tern_source_memory(range->bytes), range->size);
-    if (status == TERN_OK && range->walk.first != range->face.taken.first)
+    if (status == TERN_OK && range->walk.sequence != range->face.taken.first)
         status = TERN_E_CORRUPT;
     range->is_walked = status == TERN_OK;
     return status;
@@ -52,7 +52,7 @@ static bool schemas_are_known(const struct tern_range *range, const struct tern_
                               uint32_t *want)
 {
     for (uint8_t i = 0; i < segment->new_tables; i++) {
-        uint32_t hash = tern_load32(range->bytes + segment->tables + 4u * i);
+        uint32_t hash = tern_load32(range->bytes + segment->payload - 4u * (segment->new_tables - i));
         if (!tern_device_has_schema(range->face.device, hash)) {
             *want = hash;
             return false;

@@ -17,7 +17,7 @@ INDIRECT = {
     "push*.c:*": ["port"],
     "tern.c:*": ["port", "dedup.c:repeats"],
     "chunk.c:tern_chunk_*": ["csv.c:csv_*", "pack.c:open*", "pack.c:declare", "pack.c:put", "pack.c:finish"],
-    "chunk.c:*": ["log*.c:read_chunk", "chunk.c:read_memory"],
+    "chunk.c:*": ["log*.c:tern_log_load", "chunk.c:read_memory"],
     "pack_model.c:code*": ["pack.c:write_byte", "unpack.c:read_byte"],
     "pack_model.c:tern_pack_bytes": ["pack.c:write_byte", "unpack.c:read_byte"],
     "*pack*.c:*": ["pack.c:write_byte", "pack.c:refuse_text", "unpack.c:read_*", "pack_model.c:tern_pack_bytes"],
