@@ -83,19 +83,20 @@ static int burn(struct tern_log *log)
     return TERN_OK;
 }
 
-/* What the newest sector holds is older than the mark of the one ahead. `last` is an epoch's base, or a mark's oldest generation. */
-static void make_note(const struct tern_log *log, uint8_t raw[UNIT_MAX], uint8_t type, uint32_t last)
+/* What the newest sector holds is older than the mark of the one ahead. */
+static void make_note(const struct tern_log *log, uint8_t raw[UNIT_MAX], uint8_t type)
 {
     uint32_t word[NOTE_WORDS] = {tern_log_prefix(log) | (uint32_t)log->reach << REACH_SHIFT,
                                  log->generation - (log->ready_at != 0),
                                  log->pending,
                                  log->next,
                                  log->epochs[0].epoch,
-                                 last};
+                                 log->epochs[0].base};
     if (type == ITEM_MARK) {
         word[WORD_ACKED] = log->acked;
         word[WORD_STORE] = (uint32_t)log->store;
         word[WORD_STORE + 1] = (uint32_t)(log->store >> 32);
+        word[WORD_OLDEST] = log->oldest_generation;
     }
     memset(raw, 0xFF, UNIT_MAX);
     raw[0] = type;
@@ -109,7 +110,7 @@ static int emit_notes(struct tern_log *log, uint8_t copies)
 {
     uint8_t raw[UNIT_MAX];
     int status = burn(log);
-    make_note(log, raw, ITEM_NOTE, log->epochs[0].base);
+    make_note(log, raw, ITEM_NOTE);
     for (; status == TERN_OK && copies != 0; copies--)
         status = emit(log, raw, log->note);
     if (status == TERN_OK)
@@ -499,7 +500,7 @@ static int mark_ready(struct tern_log *log)
 {
     uint8_t mark[UNIT_MAX];
     log->generation++;
-    make_note(log, mark, ITEM_MARK, log->oldest_generation);
+    make_note(log, mark, ITEM_MARK);
     if (program(log, log->ahead, mark, log->note) != TERN_OK) {
         log->failures = ERASE_TRIES - 1;
         return TERN_E_FLASH;
