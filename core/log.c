@@ -33,9 +33,8 @@ static int program(struct tern_log *log, uint32_t address, const uint8_t *data, 
     log->stats.programmed += size;
     for (uint32_t part; size != 0 && status == 0; size -= part) {
         part = size < PIECE ? size : PIECE;
-        status = flash->read(flash->context, address, piece, part);
-        if (status == 0 && memcmp(piece, data, (size_t)part) != 0)
-            status = TERN_E_FLASH;
+        tern_log_load(log, address, piece, part);
+        status = memcmp(piece, data, (size_t)part);
         address += part;
         data += part;
     }
