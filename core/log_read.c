@@ -57,11 +57,13 @@ static uint32_t settle(struct tern_log *log, struct tern_log_cursor *cursor, boo
 /* Looks at what follows the chunk found, and comes back to what counts of it. */
 static void review(struct tern_log *log, struct tern_log_cursor *cursor)
 {
+    uint32_t sector = cursor->sector;
+    uint32_t entry = cursor->entry;
     uint32_t ceiling = cursor->ceiling;
     bool damaged = cursor->damaged;
     uint32_t good = settle(log, cursor, &damaged);
-    tern_log_enter(cursor, log->found_sector);
-    cursor->at = log->found;
+    tern_log_enter(cursor, sector);
+    cursor->at = entry;
     cursor->ceiling = good;
     (void)tern_log_scan(cursor);
     cursor->ceiling = ceiling;
@@ -95,19 +97,17 @@ static int seek(struct tern_log *log, struct tern_log_cursor *cursor, uint32_t s
             cursor->burnt = false;
         if (kind != ENTRY_CHUNK)
             continue;
-        bool known = cursor->entry == log->found;
-        bool passed = cursor->is.chunk.next <= sequence;
-        log->found = cursor->entry;
-        log->found_sector = cursor->sector;
-        if (!passed && cursor->is.chunk.next > log->settled)
-            review(log, cursor);
-        /* A commit alone may have had records behind it that are void. */
-        if (cursor->wanted == 0 && cursor->is.chunk.first == sequence && cursor->is.chunk.next == sequence &&
-            cursor->is.chunk.size != 0 && !known)
-            return TERN_OK;
-        if (passed)
+        if (cursor->is.chunk.next <= sequence) {
             cursor->damaged = false;
-        else if (cursor->is.chunk.next > sequence && cursor->is.chunk.next != cursor->is.chunk.first)
+        } else {
+            if (cursor->is.chunk.next > log->settled)
+                review(log, cursor);
+            if (cursor->is.chunk.next > sequence && cursor->is.chunk.next != cursor->is.chunk.first)
+                return TERN_OK;
+        }
+        /* A commit alone. It may have had records behind it that are void. */
+        if (cursor->wanted == 0 && cursor->is.chunk.first == sequence && cursor->is.chunk.next == sequence &&
+            cursor->is.chunk.size != 0 && cursor->entry != log->found)
             return TERN_OK;
     }
     return TERN_AGAIN;
@@ -129,7 +129,8 @@ static int find(struct tern_log *log, uint32_t sequence, struct tern_log_chunk *
                                           : TERN_GAP_REFUSED;
     if (status != TERN_OK)
         return status;
-    chunk->address = cursor.entry;
+    chunk->address = log->found = cursor.entry;
+    log->found_sector = cursor.sector;
     chunk->first = cursor.is.chunk.first;
     chunk->next = cursor.is.chunk.next;
     chunk->size = cursor.is.chunk.whole;
