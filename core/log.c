@@ -162,18 +162,18 @@ static void gather_bytes(void *context, const void *data, size_t size)
 
 static int emit_schema(struct tern_log *log, const struct tern_table *table)
 {
-    uint8_t bytes[1 + TERN_VARINT32_MAX] = {ITEM_SCHEMA};
+    uint8_t crc[CRC_SIZE];
     uint32_t hash = tern_schema_hash(table);
     struct gather gather;
     if (tern_log_has_schema(log, hash))
         return TERN_OK;
     gather.log = log;
     gather.status = TERN_OK;
-    gather.fill = 0;
-    gather_bytes(&gather, bytes, 1 + tern_store_varint(bytes + 1, (uint32_t)tern_schema_size(table)));
+    gather.piece[0] = ITEM_SCHEMA;
+    gather.fill = (uint8_t)(1 + tern_store_varint(gather.piece + 1, (uint32_t)tern_schema_size(table)));
     tern_schema_encode(table, gather_bytes, &gather);
-    tern_store32(bytes, hash);
-    gather_bytes(&gather, bytes, CRC_SIZE);
+    tern_store32(crc, hash);
+    gather_bytes(&gather, crc, CRC_SIZE);
     memset(gather.piece + gather.fill, 0xFF, PIECE - gather.fill);
     if (gather.status == TERN_OK && gather.fill != 0)
         gather.status = emit(log, gather.piece, tern_log_align(log, gather.fill));
@@ -284,11 +284,11 @@ static int place(struct tern_log *log, const struct tern_chunk *chunk)
     return status;
 }
 
-static uint16_t fit(struct tern_log *log, uint32_t left, uint32_t taken, uint32_t wanted)
+/* The most that a chunk may take of `left` bytes behind `taken` ones. */
+static uint32_t fit(const struct tern_log *log, uint32_t left, uint32_t taken, uint32_t wanted)
 {
     left = left < taken ? 0 : left - taken;
-    log->capacity = (uint16_t)((left < wanted ? left : wanted) & ~(log->unit - 1u));
-    return log->capacity;
+    return (left < wanted ? left : wanted) & ~(log->unit - 1u);
 }
 
 /* Sequences end one day. Past the half of them, the first time that everything has been acknowledged begins the next epoch, which counts
@@ -321,26 +321,28 @@ int tern_log_open(struct tern_log *log, const struct tern_table *table, uint32_t
         log->flags |= LOG_WANTED;
         return TERN_E_FULL;
     }
-    if (fit(log, chunk_room(log), tern_log_has_schema(log, hash) ? 0 : schema,
-            wanted < log->reach ? wanted : log->reach) >= least)
-        return (int)log->capacity;
-    log->flags |= LOG_MOVE | LOG_WANTED;
-    /* Starts that ended in the head of the sector ahead have taken some of it. */
-    if (log->ready_at != 0 &&
-        fit(log, log->ahead + log->note + log->flash->sector_size - log->ready_at, frame, wanted) >= least)
-        return (int)log->capacity;
-    int status = TERN_E_FULL;
-    if (fit(log, log->flash->sector_size, frame, wanted) >= least) {
-        tern_log_give_up(log);
-    } else {
-        status = TERN_E_TOO_BIG;
-        /* Enough also for a sector that is not small, and less so. */
-        log->minimum = frame + tern_log_align(log, least);
-        if (log->kept == 0)
-            log->minimum += 2u * log->note;
+    uint32_t size = fit(log, chunk_room(log), tern_log_has_schema(log, hash) ? 0 : schema,
+                        wanted < log->reach ? wanted : log->reach);
+    if (size < least) {
+        log->flags |= LOG_MOVE | LOG_WANTED;
+        /* Starts that ended in the head of the sector ahead have taken some of it. */
+        if (log->ready_at != 0)
+            size = fit(log, log->ahead + log->note + log->flash->sector_size - log->ready_at, frame, wanted);
+    }
+    if (size >= least) {
+        log->capacity = (uint16_t)size;
+        return (int)size;
     }
     tern_log_close(log);
-    return status;
+    if (fit(log, log->flash->sector_size, frame, wanted) >= least) {
+        tern_log_give_up(log);
+        return TERN_E_FULL;
+    }
+    /* Enough also for a sector that is not small, and less so. */
+    log->minimum = frame + tern_log_align(log, least);
+    if (log->kept == 0)
+        log->minimum += 2u * log->note;
+    return TERN_E_TOO_BIG;
 }
 
 int tern_log_append(struct tern_log *log, const struct tern_chunk *chunk, bool commit)
