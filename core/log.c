@@ -140,10 +140,10 @@ bool tern_log_has_schema(const struct tern_log *log, uint32_t hash)
 
 /* Gathers an entry that is not in one piece. */
 struct gather {
-    struct tern_log *log;
-    int status; /* the first that was not TERN_OK */
-    uint8_t fill;
     uint8_t piece[PIECE];
+    uint8_t fill;
+    int status; /* the first that was not TERN_OK */
+    struct tern_log *log;
 };
 
 static void gather_bytes(void *context, const void *data, size_t size)
@@ -350,12 +350,15 @@ int tern_log_append(struct tern_log *log, const struct tern_chunk *chunk, bool c
     int status;
     uint32_t old = log->programmed;
     uint8_t tries = SECTORS_TRIED;
-    bool is_copy;
+    bool is_copy = false;
     do {
-        status = log->flags & LOG_PLACED ? TERN_OK : place(log, chunk);
-        is_copy = (log->flags & LOG_PLACED) == 0 && old != 0;
-        if (is_copy && status == TERN_OK)
-            status = emit(log, chunk->data, old);
+        status = TERN_OK;
+        if ((log->flags & LOG_PLACED) == 0) {
+            status = place(log, chunk);
+            is_copy = old != 0;
+            if (is_copy && status == TERN_OK)
+                status = emit(log, chunk->data, old);
+        }
         if (status == TERN_OK)
             status = emit(log, chunk->data + old, chunk->size - old);
         if (status != TERN_E_FLASH)
