@@ -176,7 +176,8 @@ static uint8_t take(struct tern_walk *walk, unsigned size)
         unsigned part = size < PIECE ? size : PIECE;
         walk->status = TERN_AGAIN;
         if ((unsigned)walk->limit - walk->offset >= part)
-            walk->status = walk->source.read(walk->source.context, walk->source.base + walk->offset, piece, part);
+            walk->status =
+                walk->source.read(walk->source.context, walk->source.base + walk->offset, piece, part);
         walk->crc = tern_crc32c(walk->crc, piece, part);
         walk->offset = (uint16_t)(walk->offset + part);
         size -= part;

@@ -313,7 +313,7 @@ int tern_log_open(struct tern_log *log, const struct tern_table *table, uint32_t
                   uint16_t least)
 {
     uint32_t schema = tern_log_align(log, (uint32_t)tern_schema_size(table) + 3u + CRC_SIZE);
-    uint32_t frame = schema + (1u + head_copies(log)) * log->note + log->kept + 2 * log->unit;
+    uint32_t frame = schema + (1u + head_copies(log)) * log->note + log->kept + 2u * log->unit;
     if (log->kept == 0 && least == TERN_CHUNK_MIN)
         least = CHUNK_SMALL;
     begin_again(log);

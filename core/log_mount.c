@@ -24,12 +24,12 @@ static int check_geometry(struct tern_log *log)
     log->note = (uint8_t)tern_log_align(log, NOTE_SIZE);
     if (flash->sector_size >= SECTOR_SMALL)
         log->kept = flash->sector_size >= SECTOR_ROOMY ? (uint8_t)(4u * log->note) : log->note;
-    log->minimum = 2u * log->note + 2 * log->unit + CHUNK_SMALL;
+    log->minimum = 2u * log->note + 2u * log->unit + CHUNK_SMALL;
     if (log->minimum < SECTOR_SIZE_MIN)
         log->minimum = SECTOR_SIZE_MIN;
     log->ring = flash->sector_size * flash->sector_count;
     if (flash->sector_size < log->minimum || flash->sector_size > SECTOR_SIZE_MAX ||
-        (flash->sector_size & (log->unit - 1)) != 0 || flash->sector_count < 2 || !ring_fits(flash))
+        (flash->sector_size & (log->unit - 1u)) != 0 || flash->sector_count < 2 || !ring_fits(flash))
         return TERN_E_GEOMETRY;
     return TERN_OK;
 }

@@ -81,9 +81,9 @@ struct tern_log_cursor {
         } schema;
         struct {
             bool has_crc;
-            uint16_t size;      /* bytes up to the last committed record; 0: nothing is committed */
-            uint16_t whole;     /* bytes up to the last record */
-            uint32_t crc;       /* of the segment with records up to the wanted sequence, if there is one */
+            uint16_t size;  /* bytes up to the last committed record; 0: nothing is committed */
+            uint16_t whole; /* bytes up to the last record */
+            uint32_t crc;   /* of the segment with records up to the wanted sequence, if there is one */
             uint32_t first;
             uint32_t next;      /* behind the last record */
             uint32_t committed; /* behind the last committed record */

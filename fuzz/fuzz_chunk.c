@@ -20,8 +20,8 @@ static void walk(uint8_t *bytes, uint32_t size, bool mend)
         int status = tern_walk_next(&walk, &segment);
         /* A segment that failed by its CRC alone has been filled in: mend it and try again. */
         uint32_t crc_at = segment.payload + segment.size;
-        if (status == TERN_E_CORRUPT && mend && segment.end > crc_at &&
-            segment.end <= size && crc_at + 4 <= segment.end) {
+        if (status == TERN_E_CORRUPT && mend && segment.end > crc_at && segment.end <= size &&
+            crc_at + 4 <= segment.end) {
             if (tern_load32(bytes + crc_at) == segment.crc)
                 return;
             tern_store32(bytes + crc_at, segment.crc);
