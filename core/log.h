@@ -69,7 +69,8 @@ bool tern_log_is_there(const struct tern_log *log, const struct tern_log_chunk *
 int tern_log_read(const struct tern_log *log, const struct tern_log_chunk *chunk, uint32_t offset, void *data,
                   uint32_t size);
 
-/* The CRC of the committed segment whose last record is sequence - 1, and the chunk's first sequence. TERN_AGAIN: none ends there. */
+/* The CRC of the committed segment whose last record is sequence - 1. TERN_AGAIN: none ends there, or the log has not come so far;
+ * TERN_E_CORRUPT: that record had been in the log, and is lost: what follows it is not, or tells of it. */
 int tern_log_segment_crc(struct tern_log *log, uint32_t sequence, uint32_t *crc);
 
 /* Where a copy of a schema is, looked for first where the chunk found last stands: address and size of its bytes. TERN_AGAIN: the log does not hold it. */

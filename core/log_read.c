@@ -15,7 +15,6 @@ static void begin(struct tern_log *log, struct tern_log_cursor *cursor, uint32_t
             break;
         start = sector;
     }
-    log->found = TERN_NO_ADDRESS;
     log->settled = 0;
     tern_log_enter(cursor, start);
     cursor->headed = 0;
@@ -70,13 +69,13 @@ static void review(struct tern_log *log, struct tern_log_cursor *cursor)
     cursor->damaged = damaged;
 }
 
-/* Finds the chunk that holds the record, or the first one behind it: from the chunk found last on, or anywhere. */
-static int seek(struct tern_log *log, struct tern_log_cursor *cursor, uint32_t sequence, bool from_found)
+/* Finds the chunk that holds the record, or the first one behind it: from the chunk found last on, if that is the hint, or anywhere. */
+static int seek(struct tern_log *log, struct tern_log_cursor *cursor, uint32_t sequence, uint32_t hint)
 {
     uint8_t kind;
-    if (from_found) {
+    if (hint != TERN_NO_ADDRESS) {
         tern_log_enter(cursor, log->found_sector);
-        cursor->at = log->found;
+        cursor->at = hint;
     } else {
         begin(log, cursor, sequence);
     }
@@ -107,9 +106,10 @@ static int seek(struct tern_log *log, struct tern_log_cursor *cursor, uint32_t s
         }
         /* A commit alone. It may have had records behind it that are void. */
         if (cursor->wanted == 0 && cursor->is.chunk.first == sequence && cursor->is.chunk.next == sequence &&
-            cursor->is.chunk.size != 0 && cursor->entry != log->found)
+            cursor->is.chunk.size != 0 && cursor->entry != hint)
             return TERN_OK;
     }
+    log->settled = 0;
     return TERN_AGAIN;
 }
 
@@ -123,7 +123,8 @@ static int find(struct tern_log *log, uint32_t sequence, struct tern_log_chunk *
     struct tern_log_cursor cursor;
     tern_log_look(&cursor, log);
     cursor.ceiling = ceiling;
-    int status = seek(log, &cursor, sequence, tern_log_is_there(log, chunk) && chunk->first <= sequence);
+    bool goes_on = tern_log_is_there(log, chunk) && chunk->first <= sequence;
+    int status = seek(log, &cursor, sequence, goes_on ? log->found : TERN_NO_ADDRESS);
     chunk->reason = sequence < log->floor ? TERN_GAP_OVERFLOW
                     : cursor.damaged      ? TERN_GAP_DAMAGED
                                           : TERN_GAP_REFUSED;
@@ -165,7 +166,11 @@ int tern_log_segment_crc(struct tern_log *log, uint32_t sequence, uint32_t *crc)
     tern_log_look(&cursor, log);
     cursor.ceiling = log->next;
     cursor.wanted = sequence;
-    if (seek(log, &cursor, sequence - 1, false) != TERN_OK || !cursor.is.chunk.has_crc)
+    int status = seek(log, &cursor, sequence - 1, TERN_NO_ADDRESS);
+    log->settled = 0; /* this search is not remembered */
+    if (status != TERN_OK || cursor.is.chunk.first >= sequence)
+        return sequence <= log->next ? TERN_E_CORRUPT : TERN_AGAIN;
+    if (!cursor.is.chunk.has_crc)
         return TERN_AGAIN;
     *crc = cursor.is.chunk.crc;
     return TERN_OK;
@@ -176,7 +181,9 @@ uint32_t tern_log_oldest(struct tern_log *log)
     struct tern_log_cursor cursor;
     tern_log_look(&cursor, log);
     cursor.ceiling = log->next;
-    return seek(log, &cursor, 0, false) == TERN_OK ? cursor.is.chunk.first : log->next;
+    int status = seek(log, &cursor, 0, TERN_NO_ADDRESS);
+    log->settled = 0;
+    return status == TERN_OK ? cursor.is.chunk.first : log->next;
 }
 
 bool tern_log_names(const struct tern_log *log, const struct tern_log_chunk *chunk, uint32_t hash)

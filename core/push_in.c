@@ -63,15 +63,6 @@ static void follow(struct tern_lane *lane, const uint32_t *fields)
     sender->state = state;
 }
 
-/* Whether the record before `end` had been in the log, and is lost: what follows it is not, or tells of it. */
-static bool is_gone(struct tern_log *log, uint32_t end)
-{
-    struct tern_log_chunk chunk;
-    chunk.address = TERN_NO_ADDRESS;
-    return end <= log->next && (tern_log_find(log, end - 1, &chunk) != TERN_OK ||
-                                end - 1 - chunk.first >= chunk.next - chunk.first);
-}
-
 /* The newest point up to which store and log surely hold the same; 0: the message is broken. What has been erased, or is lost, cannot be
  * compared and is believed: its numbers have not been given out again. */
 static uint32_t shared_point(struct tern_log *log, uint32_t next, struct tern_input *tails)
@@ -82,7 +73,8 @@ static uint32_t shared_point(struct tern_log *log, uint32_t next, struct tern_in
         uint32_t said = tern_read_varint(tails);
         if (tails->failed)
             return 0;
-        if (is_gone(log, end) || (tern_log_segment_crc(log, end, &crc) == TERN_OK && crc == said))
+        int status = tern_log_segment_crc(log, end, &crc);
+        if (status == TERN_E_CORRUPT || (status == TERN_OK && crc == said))
             return end;
     }
     return tern_log_oldest(log);

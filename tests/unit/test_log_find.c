@@ -207,7 +207,7 @@ static void in_a_log_without_a_record_nothing_is_looked_for(void)
     open_log(&nor, &rig, 4);
     uint32_t before = nor.counts[NOR_READ];
     CHECK_EQ(tern_log_find(&rig.log, 1, &chunk), TERN_AGAIN);
-    CHECK_EQ(tern_log_segment_crc(&rig.log, 1, &crc), TERN_AGAIN);
+    CHECK_EQ(tern_log_segment_crc(&rig.log, 2, &crc), TERN_AGAIN);
     CHECK_EQ(tern_log_find_schema(&rig.log, 1, &address, &size), TERN_AGAIN);
     CHECK_EQ(tern_log_oldest(&rig.log), 1);
     CHECK_EQ(nor.counts[NOR_READ], before);
