@@ -81,12 +81,12 @@ static int review(struct tern_log *log, struct tern_log_cursor *cursor, uint32_t
 }
 
 /* The oldest sector is the first one with a head behind the newest in the ring, or the last one in which the count begins again. The newest mark
- * says which generation was the oldest then: what is older could not be erased. A head alone is one that failed, when the ring had gone further
- * than the newest: its sector was given up. */
+ * says which generation was the oldest then: what is older could not be erased, and stands in between, where its turn came earlier. A head alone
+ * is one that failed, when the ring had gone further than the newest: its sector was given up. */
 static int review_all(struct tern_log *log, struct tern_log_cursor *cursor)
 {
     uint32_t newest = 0;
-    uint32_t last = 0; /* generation */
+    bool found = false;
     for (uint32_t sector = 0; sector != log->ring; sector += log->flash->sector_size)
         if (review(log, cursor, sector, &newest) != TERN_OK)
             return TERN_E_FORMAT;
@@ -103,7 +103,7 @@ static int review_all(struct tern_log *log, struct tern_log_cursor *cursor)
     uint32_t sector = log->newest;
     do {
         sector = tern_log_after(log, sector);
-        if (last != 0 && sector == log->ahead) /* what is written there would come before the newest */
+        if (found && sector == log->ahead) /* what is written there would come before the newest */
             tern_log_give_up(log);
         if (!tern_log_head(cursor, sector))
             continue;
@@ -112,16 +112,12 @@ static int review_all(struct tern_log *log, struct tern_log_cursor *cursor)
         cursor->limit = sector + log->flash->sector_size;
         if (sector != log->newest && tern_log_scan(cursor) == ENTRY_END)
             continue;
-        if (generation < last) {
-            log->oldest_generation = generation + 1;
-            continue;
-        }
-        if (last == 0 || first == 1) {
+        if (!found || first == 1) {
             log->oldest = sector;
             log->oldest_generation = generation;
             log->floor = first;
+            found = true;
         }
-        last = generation;
     } while (sector != log->newest);
     return TERN_OK;
 }

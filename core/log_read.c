@@ -105,8 +105,8 @@ static int seek(struct tern_log *log, struct tern_log_cursor *cursor, uint32_t s
                 return TERN_OK;
         }
         /* A commit alone. It may have had records behind it that are void. */
-        if (cursor->wanted == 0 && cursor->is.chunk.first == sequence && cursor->is.chunk.next == sequence &&
-            cursor->is.chunk.size != 0 && cursor->entry != hint)
+        if (cursor->wanted == 0 && cursor->is.chunk.first == sequence && cursor->is.chunk.size != 0 &&
+            cursor->entry != hint)
             return TERN_OK;
     }
     log->settled = 0;

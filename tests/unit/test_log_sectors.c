@@ -59,6 +59,27 @@ static void chunks_in_a_sector_that_could_not_be_erased_are_gone(void)
     given_up(NOR_NOTHING);
 }
 
+/* The mark behind such a sector, which says what the oldest generation was, is damaged: then the order of the ring tells. */
+static void a_sector_left_over_is_known_by_its_place_too(void)
+{
+    struct nor nor;
+    struct rig rig;
+    start(&nor, &rig, 1024, 5, 1, 128);
+    for (int turn = 0; turn < 2; turn++)
+        while (rig.log.newest != (turn == 0 ? 4096 : 1024))
+            put_one(&rig);
+    nor.fault = NOR_NOTHING;
+    nor.bad_sector = 3;
+    while (rig.log.newest != 3072)
+        put_one(&rig);
+    CHECK_EQ(rig.log.oldest, 4096);
+    nor.cells[3072 + 10] ^= 1;
+    CHECK_EQ(rig_mount(&rig), TERN_OK);
+    CHECK(rig.log.newest == 3072 && rig.log.oldest == 4096);
+    check(&rig);
+    stop(&nor, &rig);
+}
+
 /* ---- Sizes ----------------------------------------------------------------------------------------------------------------------- */
 
 static unsigned erased_reads;
@@ -477,6 +498,7 @@ int main(void)
     RUN(a_sector_ahead_is_used_from_its_mark_on);
     RUN(chunks_in_a_sector_that_was_half_erased_and_given_up_are_gone);
     RUN(chunks_in_a_sector_that_could_not_be_erased_are_gone);
+    RUN(a_sector_left_over_is_known_by_its_place_too);
     RUN(a_chunk_larger_than_its_sector_is_refused);
     RUN(a_chunk_that_moves_to_where_it_does_not_fit_stays);
     return test_report();
