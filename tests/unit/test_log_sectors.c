@@ -80,6 +80,29 @@ static void a_sector_left_over_is_known_by_its_place_too(void)
     stop(&nor, &rig);
 }
 
+/* The batch that is open holds the whole ring, but nobody waits for a sector: that is no error yet. */
+static void a_batch_that_fills_the_ring_is_told_of_when_it_waits(void)
+{
+    struct nor nor;
+    struct rig rig;
+    start(&nor, &rig, 512, 2, 1, 64);
+    put_one(&rig);
+    while (rig.log.ready_at == 0)
+        CHECK(tern_log_service(&rig.log, true) >= 0 && !test_faults);
+    rig.in_batch = true;
+    while (rig.log.pending == rig.log.next && !test_faults)
+        CHECK_EQ(rig_put(&rig, 0), TERN_OK);
+    uint32_t before = rig.log.newest;
+    for (uint32_t epoch = 800;
+         epoch < 4000 && (rig.log.newest == before || rig.log.write < rig.log.newest + 300); epoch += 8)
+        CHECK_EQ(tern_log_set_epoch(&rig.log, epoch, 1), TERN_OK);
+    CHECK(rig.log.newest != before && (rig.log.flags & LOG_WANTED) == 0);
+    CHECK_EQ(tern_log_service(&rig.log, true), TERN_OK);
+    rig.log.flags |= LOG_WANTED;
+    CHECK_EQ(tern_log_service(&rig.log, true), TERN_E_TOO_BIG);
+    stop(&nor, &rig);
+}
+
 /* ---- Sizes ----------------------------------------------------------------------------------------------------------------------- */
 
 static unsigned erased_reads;
@@ -499,6 +522,7 @@ int main(void)
     RUN(chunks_in_a_sector_that_was_half_erased_and_given_up_are_gone);
     RUN(chunks_in_a_sector_that_could_not_be_erased_are_gone);
     RUN(a_sector_left_over_is_known_by_its_place_too);
+    RUN(a_batch_that_fills_the_ring_is_told_of_when_it_waits);
     RUN(a_chunk_larger_than_its_sector_is_refused);
     RUN(a_chunk_that_moves_to_where_it_does_not_fit_stays);
     return test_report();
