@@ -462,7 +462,7 @@ static int begin_loads(struct tern_sql_engine *engine, const struct tern_sql_tab
 
 int tern_sql_refresh(struct tern_sql_engine *engine, struct tern_sql_table *table)
 {
-    uint32_t count;
+    uint32_t count = 0;
     int status = begin_loads(engine, table);
     if (status == TERN_HOST_OK)
         status = count_declared(engine, table->schema, &count);
