@@ -186,7 +186,7 @@ static void apply_list(struct sim_state *state, const struct change *change)
     const struct sim_record *record = &sim_records[change->number];
     uint8_t device = sim_lives[record->life].name;
     struct sim_kept *kept = &state->list[device][record->key];
-    if (change->id < state->snapshots[device])
+    if (change->id < state->snapshots[device] && !sim_is_blurred(sim_device_id(device)))
         sim_violate("record %u of device %s is older than the snapshot that it is brought into",
                     change->number, sim_device_id(device));
     if (change->id > kept->id)
