@@ -103,6 +103,22 @@ static void a_batch_that_fills_the_ring_is_told_of_when_it_waits(void)
     stop(&nor, &rig);
 }
 
+/* Before the first epoch the last sector before the oldest has no place for a chunk, however much of it is free. */
+static void the_last_sector_before_the_oldest_waits_for_an_epoch(void)
+{
+    struct nor nor;
+    struct tern_log log;
+    nor_open(&nor, 4096, 3, 1);
+    CHECK_EQ(tern_log_mount(&log, &nor.flash, 0), TERN_OK);
+    log.newest = 8192;
+    log.write = log.newest + 60;
+    log.oldest = 0;
+    CHECK(!tern_log_has_place(&log, 1));
+    log.epochs[0].epoch = 8;
+    CHECK(tern_log_has_place(&log, 1));
+    nor_close(&nor);
+}
+
 /* ---- Sizes ----------------------------------------------------------------------------------------------------------------------- */
 
 static unsigned erased_reads;
@@ -523,6 +539,7 @@ int main(void)
     RUN(chunks_in_a_sector_that_could_not_be_erased_are_gone);
     RUN(a_sector_left_over_is_known_by_its_place_too);
     RUN(a_batch_that_fills_the_ring_is_told_of_when_it_waits);
+    RUN(the_last_sector_before_the_oldest_waits_for_an_epoch);
     RUN(a_chunk_larger_than_its_sector_is_refused);
     RUN(a_chunk_that_moves_to_where_it_does_not_fit_stays);
     return test_report();
