@@ -209,7 +209,7 @@ static void any_changed_byte_is_refused_or_another_schema(void)
 /* Short names, so that nothing but their number is wrong. */
 static void a_table_has_64_columns_at_most(void)
 {
-    static char names[TERN_COLUMNS_MAX + 1][4];
+    static char names[TERN_COLUMNS_MAX + 1][16];
     static struct tern_column many[TERN_COLUMNS_MAX + 1];
     static struct tern_schema decoded;
     for (int i = 0; i <= TERN_COLUMNS_MAX; i++) {
