@@ -35,12 +35,13 @@ query() {
 }
 
 start_gateway() { # port
-    seen=$(grep -c 'event=listening' "$DEMO/gateway.log" 2>/dev/null)
+    : >>"$DEMO/gateway.log" # there before the gateway has begun
+    seen=$(grep -c 'event=listening' "$DEMO/gateway.log")
     "$BUILD/tern-gateway" --listen "tcp://127.0.0.1:$1" --stage "$DEMO/stage" --sink "sqlite:$DEMO/climate.db" \
         2>>"$DEMO/gateway.log" &
     GATEWAY=$!
     tries=0
-    while [ "$(grep -c 'event=listening' "$DEMO/gateway.log")" -le "${seen:-0}" ]; do
+    while [ "$(grep -c 'event=listening' "$DEMO/gateway.log")" -le "$seen" ]; do
         tries=$((tries + 1))
         [ $tries -gt 200 ] && fail "the gateway did not start"
         kill -0 "$GATEWAY" 2>/dev/null || fail "the gateway did not start"
