@@ -238,12 +238,12 @@ bench-stage: $(B)/tests/bench/bench_stage
 # make bench-import           rows into databases, beside their own bulk load; DATABASES="sqlite postgresql mariadb"
 DATABASES ?= $(patsubst tests/bench/import_%.sh,%,$(wildcard tests/bench/import_*.sh))
 bench-import: $(B)/tests/bench/bench_import
-	@for database in $(DATABASES); do B=$(B) sh tests/bench/bench_import.sh $$database $(ROWS) $(ROUNDS) || exit 1; done
+	@for database in $(DATABASES); do B=$(B) sh tests/bench/bench_import.sh $$database "$(ROWS)" $(ROUNDS) || exit 1; done
 
 # make bench-filter           new rows whose keys come in any order, into databases with and without the importer's filter
 bench-filter: $(B)/tests/bench/bench_import
 	@for database in $(DATABASES); do for data in random text narrow; do \
-	    B=$(B) DATA=$$data sh tests/bench/bench_filter.sh $$database $(ROWS) $(ROUNDS) || exit 1; done; done
+	    B=$(B) DATA=$$data sh tests/bench/bench_filter.sh $$database "$(ROWS)" $(ROUNDS) || exit 1; done; done
 
 clean:
 	rm -rf build
