@@ -44,8 +44,6 @@ struct bulk {
     size_t count; /* of them in use */
     size_t bytes; /* that they take */
     size_t at;    /* the load's next row */
-    const char *device;
-    size_t device_size;
 };
 
 /* ---- Arrays ---------------------------------------------------------------------------------------------------------------------- */
@@ -145,26 +143,12 @@ static void set_value(struct bulk *bulk, struct array *array, const struct tern_
                   tern_sql_write(array->texts[row], column->type, value->number));
 }
 
-static struct tern_value own_value(const struct bulk *bulk, const struct tern_column *column,
-                                   const struct tern_sink_row *row)
-{
-    if (column == &tern_sql_device)
-        return tern_bytes(row->device, bulk->device_size);
-    return column == &tern_sql_deleted ? tern_null()
-                                       : tern_int(column == &tern_sql_first ? row->first : row->id);
-}
-
 static void add_row(struct bulk *bulk, const struct tern_sink_row *row)
 {
-    if (row->device != bulk->device)
-        bulk->device_size = strlen(row->device);
-    bulk->device = row->device;
     for (size_t i = 0; i < bulk->item_count; i++) {
         const struct tern_sql_item *item = &bulk->items[i];
-        struct tern_value own = {0, NULL, 0, 0};
-        if (item->index < 0)
-            own = own_value(bulk, item->column, row);
-        set_value(bulk, &bulk->arrays[i], item->column, item->index < 0 ? &own : &row->values[item->index]);
+        struct tern_value own;
+        set_value(bulk, &bulk->arrays[i], item->column, tern_sql_item_value(item, row, &own));
     }
     bulk->count++;
 }

@@ -43,17 +43,6 @@ static void add_number(struct tern_buffer *out, uint16_t type, int64_t number)
         out->size += tern_sql_write(at, type, number);
 }
 
-static void add_own(struct tern_buffer *out, const struct tern_column *column,
-                    const struct tern_sink_row *row)
-{
-    if (column == &tern_sql_device)
-        add_escaped(out, (const uint8_t *)row->device, strlen(row->device));
-    else if (column == &tern_sql_deleted)
-        tern_buffer_put(out, "\\N", 2);
-    else
-        add_number(out, TERN_I64, column == &tern_sql_first ? row->first : row->id);
-}
-
 static void add_value(struct tern_buffer *out, uint16_t type, const struct tern_value *value)
 {
     unsigned kind = TERN_TYPE_KIND(type);
@@ -89,10 +78,8 @@ static void write_rows(struct tern_mysql_file *file)
         rows->left--;
         for (size_t i = 0; i < rows->item_count; i++) {
             const struct tern_sql_item *item = &rows->items[i];
-            if (item->index < 0)
-                add_own(out, item->column, row);
-            else
-                add_value(out, item->column->type, &row->values[item->index]);
+            struct tern_value own;
+            add_value(out, item->column->type, tern_sql_item_value(item, row, &own));
             tern_buffer_put8(out, i + 1 == rows->item_count ? '\n' : '\t');
         }
     }

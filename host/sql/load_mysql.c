@@ -117,18 +117,6 @@ static void add_number(struct tern_buffer *out, int64_t number)
         out->size += tern_sql_write_integer(at, number);
 }
 
-static void add_own(struct tern_buffer *out, const struct tern_column *column,
-                    const struct tern_sink_row *row)
-{
-    struct tern_sql_value device = tern_sql_string(row->device);
-    if (column == &tern_sql_device)
-        tern_mysql_add_value(out, &device);
-    else if (column == &tern_sql_deleted)
-        tern_buffer_put(out, "NULL", 4);
-    else
-        add_number(out, column == &tern_sql_first ? row->first : row->id);
-}
-
 static void add_value(const struct loading *loading, struct tern_buffer *out,
                       const struct tern_column *column, const struct tern_value *value)
 {
@@ -155,10 +143,8 @@ static void add_row(struct loading *loading, const struct tern_sink_row *row, bo
         const struct tern_sql_item *item = &loading->items[i];
         if (i != 0)
             tern_buffer_put(out, ",", 1);
-        if (item->index < 0)
-            add_own(out, item->column, row);
-        else
-            add_value(loading, out, item->column, &row->values[item->index]);
+        struct tern_value own;
+        add_value(loading, out, item->column, tern_sql_item_value(item, row, &own));
     }
     if (!loading->by_union)
         tern_buffer_put(out, ")", 1);

@@ -36,8 +36,6 @@ struct loading {
     char stage[40];                                    /* the temporary table's name */
     char *buffer;
     size_t used;
-    const char *device; /* the last row's */
-    size_t device_size;
     uint64_t line; /* that the server found at fault, 0: it did not say */
 };
 
@@ -62,15 +60,6 @@ static bool has_room(struct loading *loading, size_t room)
     return loading->used + room <= BUFFER_SIZE || flush(loading) == TERN_HOST_OK;
 }
 
-static struct tern_value own_value(const struct loading *loading, const struct tern_column *column,
-                                   const struct tern_sink_row *row)
-{
-    if (column == &tern_sql_device)
-        return tern_bytes(row->device, loading->device_size);
-    return column == &tern_sql_deleted ? tern_null()
-                                       : tern_int(column == &tern_sql_first ? row->first : row->id);
-}
-
 /* A field of a row, and what stands in front of it or behind it. */
 static size_t write_field(const struct loading *loading, char *out, size_t index,
                           const struct tern_value *value)
@@ -89,17 +78,9 @@ static size_t write_field(const struct loading *loading, char *out, size_t index
 
 static int write_row(struct loading *loading, const struct tern_sink_row *row)
 {
-    if (row->device != loading->device)
-        loading->device_size = strlen(row->device);
-    loading->device = row->device;
     for (size_t i = 0; i < loading->item_count; i++) {
-        const struct tern_sql_item *item = &loading->items[i];
         struct tern_value own;
-        const struct tern_value *value = &own;
-        if (item->index < 0)
-            own = own_value(loading, item->column, row);
-        else
-            value = &row->values[item->index];
+        const struct tern_value *value = tern_sql_item_value(&loading->items[i], row, &own);
         if (!has_room(loading, tern_postgres_room(value) + 2))
             return TERN_HOST_E_DATABASE;
         loading->used += write_field(loading, loading->buffer + loading->used, i, value);

@@ -7,6 +7,8 @@
 #ifndef TERN_SQL_H
 #define TERN_SQL_H
 
+#include <string.h>
+
 #include "../sink.h"
 
 #define TERN_SQL_VALUE_ROOM 40 /* characters of a number or a time */
@@ -414,6 +416,21 @@ int tern_sql_check_text(struct tern_sql_engine *engine);
 static inline bool tern_sql_takes(const struct tern_sink_row *row, bool straight)
 {
     return row->op == TERN_OP_PUT && !row->rejected && row->fresh == straight;
+}
+
+/* An item's value in a row; those of tern's own columns are made in `own`. */
+static inline const struct tern_value *
+tern_sql_item_value(const struct tern_sql_item *item, const struct tern_sink_row *row, struct tern_value *own)
+{
+    if (item->index >= 0)
+        return &row->values[item->index];
+    if (item->column == &tern_sql_device)
+        *own = tern_bytes(row->device, strlen(row->device));
+    else if (item->column == &tern_sql_deleted)
+        *own = tern_null();
+    else
+        *own = tern_int(item->column == &tern_sql_first ? row->first : row->id);
+    return own;
 }
 
 /* Rows stand in order of the key, but in memory in the order in which they came: when row `at` is read, those that follow are asked for, so that
