@@ -31,6 +31,9 @@ bool tern_sql_plain(const struct tern_column *column, const struct tern_value *v
 
 /* ---- Statements ---------------------------------------------------------------------------------------------------------------- */
 
+/* The row of no device stands for the table: loads that know of no deleted keys share it, and the first delete waits for them. */
+#define ROW_OF_LOADS "SELECT \"begin\" FROM \"tern_snapshot\" WHERE \"device\"='' AND \"table_name\"=?1"
+
 static const char *const statements[TERN_SQL_STATEMENTS] = {
     [TERN_SQL_READ_CURSOR] = "SELECT \"position\" FROM \"tern_cursor\" WHERE \"store\"=?1 AND \"slot\"=?2",
     [TERN_SQL_PUT_CURSOR] =
@@ -55,11 +58,8 @@ static const char *const statements[TERN_SQL_STATEMENTS] = {
         "INSERT INTO \"tern_snapshot\"(\"device\",\"table_name\",\"begin\") VALUES(?1,?2,?3)",
     [TERN_SQL_LOCK_DEVICE] =
         "INSERT INTO \"tern_snapshot\"(\"device\",\"table_name\",\"begin\") VALUES(?1,?2,0)",
-    /* The row of no device stands for the table: loads that know of no deleted keys share it, and the first delete waits for them. */
-    [TERN_SQL_BEGIN_LOADS] =
-        "SELECT \"begin\" FROM \"tern_snapshot\" WHERE \"device\"='' AND \"table_name\"=?1",
-    [TERN_SQL_AWAIT_LOADS] =
-        "SELECT \"begin\" FROM \"tern_snapshot\" WHERE \"device\"='' AND \"table_name\"=?1",
+    [TERN_SQL_BEGIN_LOADS] = ROW_OF_LOADS,
+    [TERN_SQL_AWAIT_LOADS] = ROW_OF_LOADS,
     [TERN_SQL_READ_DECLARED] = "SELECT \"name\",\"type\" FROM \"tern_column\" WHERE \"table_name\"=?1",
     [TERN_SQL_COUNT_DECLARED] = "SELECT count(*) FROM \"tern_column\" WHERE \"table_name\"=?1",
     [TERN_SQL_PUT_COLUMN] = "INSERT INTO \"tern_column\"(\"table_name\",\"name\",\"type\") VALUES(?1,?2,?3)",
