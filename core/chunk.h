@@ -95,6 +95,13 @@ int tern_walk_start(struct tern_walk *walk, uint32_t limit);
  * when more is there; TERN_E_CORRUPT when the bytes are no segment; or the source's error. */
 int tern_walk_next(struct tern_walk *walk, struct tern_segment *segment);
 
+/* The hash of the segment's new table number `index`, in the chunk's bytes. */
+static inline uint32_t tern_segment_hash(const struct tern_segment *segment, const uint8_t *chunk,
+                                         uint8_t index)
+{
+    return tern_load32(chunk + segment->payload - 4u * (segment->new_tables - index));
+}
+
 /* A source over `size` bytes in memory. `bytes` is the context, and reads are not checked: the walk stays below its limit. */
 struct tern_source tern_source_memory(const uint8_t *bytes);
 

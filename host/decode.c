@@ -140,7 +140,7 @@ static int declare(struct tern_decoder *decoder, const uint8_t *chunk, const str
                    const struct tern_decode_to *to)
 {
     for (uint8_t i = 0; i < segment->new_tables; i++) {
-        uint32_t hash = tern_load32(chunk + segment->payload - 4u * (segment->new_tables - i));
+        uint32_t hash = tern_segment_hash(segment, chunk, i);
         const struct tern_schema *schema = to->schema(to->context, hash);
         if (schema == NULL)
             return TERN_E_SCHEMA;

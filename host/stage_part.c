@@ -52,7 +52,7 @@ static bool schemas_are_known(const struct tern_range *range, const struct tern_
                               uint32_t *want)
 {
     for (uint8_t i = 0; i < segment->new_tables; i++) {
-        uint32_t hash = tern_load32(range->bytes + segment->payload - 4u * (segment->new_tables - i));
+        uint32_t hash = tern_segment_hash(segment, range->bytes, i);
         if (!tern_device_has_schema(range->face.device, hash)) {
             *want = hash;
             return false;
@@ -130,7 +130,7 @@ static int write_growth(struct tern_stage *stage, struct tern_range *range, uint
         .first = next,
         .next = face->taken.next,
         .run = run,
-        .rest = range->face.taken.run != run ? rest_of(&face->taken, next) : 0,
+        .rest = face->taken.run != run ? rest_of(&face->taken, next) : 0,
         .chunk_first = face->taken.first,
         .chunk_offset = range->written,
         .received = tern_stage_now(),

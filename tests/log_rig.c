@@ -274,7 +274,7 @@ static bool check_payload(struct rig *rig, const uint8_t *data, const struct ter
 static bool check_schemas(struct rig *rig, const uint8_t *data, const struct tern_segment *segment)
 {
     for (uint8_t i = 0; i < segment->new_tables; i++) {
-        uint32_t hash = tern_load32(data + segment->payload - 4u * (segment->new_tables - i));
+        uint32_t hash = tern_segment_hash(segment, data, i);
         uint32_t address, size;
         if (tern_log_find_schema(&rig->log, hash, &address, &size) != TERN_OK)
             return rig->lenient || segment->first < rig->floor ||

@@ -84,8 +84,7 @@ static void take_segment(struct tern_unpack *unpack, const uint8_t *data, const 
     struct tern_unpack_record record;
     for (uint8_t i = 0; i < segment->new_tables; i++)
         for (unsigned k = 0; k < 3; k++)
-            if (tern_schema_hash(tables[k]) ==
-                tern_load32(data + segment->payload - 4u * (segment->new_tables - i)))
+            if (tern_schema_hash(tables[k]) == tern_segment_hash(segment, data, i))
                 CHECK_EQ(tern_unpack_table(unpack, tables[k]), TERN_OK);
     tern_unpack_segment(unpack, data + segment->payload, segment->size, segment->rows);
     for (uint32_t i = 0; i < segment->rows; i++) {
