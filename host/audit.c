@@ -189,11 +189,9 @@ static int fill_reference(struct auditing *auditing)
 {
     struct tern_import_replay replay = {
         .device = auditing->audit->device, .wants = wants, .context = auditing};
-    struct tern_import_config config = {.report = auditing->audit->report,
-                                        .replay = &replay,
-                                        .soft_delete = auditing->style.soft_delete,
-                                        .names = auditing->style.names,
-                                        .name_count = auditing->style.name_count};
+    struct tern_import_config config = auditing->style;
+    config.replay = &replay;
+    config.no_ddl = false; /* the reference has no tables yet */
     struct tern_import *import;
     struct tern_import_status about;
     int status = tern_import_open(&import, auditing->stage, auditing->url, &config);
