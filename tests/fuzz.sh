@@ -52,12 +52,13 @@ run_libfuzzer() { # name
 
 mkdir -p "$out" fuzz/regressions
 if [ $# -gt 1 ]; then
-    libraries && build "$2" && seed "$2" && replay "$2" && "run_$fuzzer" "$2" && exit 0
+    { [ -n "${LIBRARIES:-}" ] || libraries; } && build "$2" && seed "$2" && replay "$2" && "run_$fuzzer" "$2" && exit 0
     echo "FAIL $2"
     tail -n 30 "$out/$2.log" 2>/dev/null
     exit 1
 fi
 libraries || exit 1
+export LIBRARIES=built
 targets=$(ls fuzz/fuzz_*.c | xargs -n 1 basename -s .c)
 echo "$targets" | xargs -P 2 -I {} sh "$0" "$seconds" {} | tee "$out/lines"
 rmdir fuzz/regressions 2>/dev/null

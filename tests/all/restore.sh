@@ -4,11 +4,7 @@
 # what is gone is in tern_gap. Twice: the staging store has let go of what is missing, and the staging store is lost with the database.
 . tests/e2e/common.sh
 
-if ! have_sqlite; then
-    echo "skip restore: $(cat "$WORK/sqlite.txt")"
-    echo "0 passed, 0 failed, 1 skipped"
-    exit 0
-fi
+need_sqlite restore
 
 # big and third keep everything, the flash of small holds some thousand rows; what third sent last drives the others out of the journal.
 push() { # id file

@@ -109,3 +109,11 @@ bounded() {
 have_sqlite() {
     "$TOOLS/dbdump" :memory: 'SELECT 1' >/dev/null 2>"$WORK/sqlite.txt"
 }
+
+# For a script that can show nothing without it: it ends here, skipped.
+need_sqlite() { # its name
+    have_sqlite && return
+    echo "skip $1: $(cat "$WORK/sqlite.txt")"
+    echo "0 passed, 0 failed, 1 skipped"
+    exit 0
+}

@@ -3,11 +3,7 @@
 # The gateway's commands with SQLite: tests/e2e/database.sh.
 . tests/e2e/common.sh
 
-if ! have_sqlite; then
-    echo "skip e2e_database: $(cat "$WORK/sqlite.txt")"
-    echo "0 passed, 0 failed, 1 skipped"
-    exit 0
-fi
+need_sqlite e2e_database
 
 URL=sqlite:$WORK/x.db
 NOWHERE=sqlite:$WORK/nowhere/x.db

@@ -30,11 +30,7 @@ says() { # text command...
     grep -q -- "$text" "$WORK/said" || { cat "$WORK/said"; return 1; }
 }
 
-if ! have_sqlite; then
-    echo "skip e2e_store: $(cat "$WORK/sqlite.txt")"
-    echo "0 passed, 0 failed, 1 skipped"
-    exit 0
-fi
+need_sqlite e2e_store
 
 "$TOOLS/sensors" 3000 1 >"$WORK/a.csv"
 "$TOOLS/sensors" 500 2 >"$WORK/b.csv"
