@@ -99,7 +99,7 @@ int tern_walk_next(struct tern_walk *walk, struct tern_segment *segment);
 static inline uint32_t tern_segment_hash(const struct tern_segment *segment, const uint8_t *chunk,
                                          uint8_t index)
 {
-    return tern_load32(chunk + segment->payload - 4u * (segment->new_tables - index));
+    return tern_load32(chunk + segment->payload - (uint32_t)4 * (uint32_t)(segment->new_tables - index));
 }
 
 /* A source over `size` bytes in memory. `bytes` is the context, and reads are not checked: the walk stays below its limit. */
