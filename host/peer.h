@@ -28,11 +28,13 @@ struct tern_peer_counts {
     uint64_t bad_chunks; /* parts that were no chunk */
 };
 
+enum tern_welcome { TERN_WELCOME_NONE, TERN_WELCOME_WAITS_FOR_SYNC, TERN_WELCOME_DUE };
+
 /* A session's range: one epoch of one lane. */
 struct tern_peer_range {
     struct tern_stage_range *stage;
     uint8_t lane;
-    uint8_t welcome;    /* enum in peer.c: whether a WELCOME is to be sent */
+    uint8_t welcome;    /* enum tern_welcome: whether one is to be sent */
     bool open;          /* parts are taken: the device knows the epoch */
     bool acknowledge;   /* an ACK is to be sent even if it says nothing new */
     bool is_stalled;    /* its records wait for a schema */
@@ -94,6 +96,9 @@ size_t tern_peer_give(struct tern_peer *peer, const struct tern_moment *now, uin
 
 /* The room that tern_peer_give() must have at least to get on. */
 #define TERN_PEER_GIVE_MIN 112
+
+/* The range of a lane that takes records; NULL: the HELLO did not name it, or it has no epoch yet. */
+struct tern_peer_range *tern_peer_find(struct tern_peer *peer, uint8_t lane);
 
 /* True when a REFUSED has been given: send it, and close the connection. A link that cannot be closed goes on: a HELLO
  * begins anew. */
