@@ -11,7 +11,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../core/csv.h"
+
 #define PATH_ROOM 200 /* behind the folder's name */
+#define FIELDS    7
 
 /* FNV-1a over the first three fields, commas included. */
 static uint64_t identify(const char *line, size_t size)
@@ -35,24 +38,63 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* A line may go on behind a line end within quotes; what then looks like a line is no record's identity. */
+static bool add_known(struct tern_rejects *rejects, size_t *room, uint64_t identity)
+{
+    if (rejects->known_count == *room) {
+        *room = *room == 0 ? 256 : *room * 2;
+        uint64_t *known = realloc(rejects->known, *room * sizeof *known);
+        if (known == NULL)
+            return false;
+        rejects->known = known;
+    }
+    rejects->known[rejects->known_count++] = identity;
+    return true;
+}
+
+/* Whether this is a record's line as tern_rejects_add() writes it. */
+static bool is_whole(const uint8_t *line, size_t size)
+{
+    struct tern_input input = {line, size, false};
+    struct tern_csv_field field = {0};
+    bool good = true;
+    for (int i = 0; good && i < FIELDS; i++)
+        good = tern_csv_field(&input, &field) == TERN_OK && field.last == (i == FIELDS - 1);
+    return good && field.quoted && input.size == 0;
+}
+
+static bool closes_quotes(const char *line, size_t size)
+{
+    bool quoted = false;
+    for (size_t i = 0; i < size; i++)
+        quoted = quoted != (line[i] == '"');
+    return !quoted;
+}
+
+/* A record goes on behind a line end within quotes; a line that is whole by itself ends what was cut off before it. */
 static bool read_known(struct tern_rejects *rejects, FILE *file)
 {
+    struct tern_buffer *record = &rejects->tail;
     char *line = NULL;
-    size_t room = 0, count = 0;
+    size_t room = 0, known_room = 0;
     ssize_t size;
-    bool good = true;
+    bool good = true, open = false, ended = true;
     while (good && (size = getline(&line, &room, file)) > 0) {
-        if (rejects->known_count == count) {
-            count = count == 0 ? 256 : count * 2;
-            uint64_t *known = realloc(rejects->known, count * sizeof *known);
-            good = known != NULL;
-            rejects->known = good ? known : rejects->known;
-        }
-        if (good)
-            rejects->known[rejects->known_count++] = identify(line, (size_t)size);
+        bool closed = closes_quotes(line, (size_t)size);
+        if (open && !is_whole((const uint8_t *)line, (size_t)size))
+            closed = !closed;
+        else
+            tern_buffer_clear(record);
+        tern_buffer_put(record, line, (size_t)size);
+        rejects->size += (size_t)size;
+        open = !closed;
+        ended = line[size - 1] == '\n';
+        good = !record->failed;
+        if (good && closed && is_whole(record->data, record->size))
+            good = add_known(rejects, &known_room, identify((const char *)record->data, record->size));
     }
     free(line);
+    if (ended && !open)
+        tern_buffer_clear(record);
     if (rejects->known_count != 0)
         qsort(rejects->known, rejects->known_count, sizeof *rejects->known, compare);
     return good && !ferror(file);
@@ -117,6 +159,9 @@ void tern_rejects_add(struct tern_rejects *rejects, const char *device, int64_t 
     tern_buffer_put8(lines, ',');
     put_quoted(lines, (const char *)row, size != 0 && row[size - 1] == '\n' ? size - 1 : size);
     tern_buffer_put8(lines, '\n');
+    const struct tern_buffer *tail = &rejects->tail;
+    rejects->cuts |= !lines->failed && tail->size != 0 && tail->size <= lines->size - begin &&
+                     memcmp(tail->data, lines->data + begin, tail->size) == 0;
 }
 
 /* Behind the lock the file may be another one: a retry has put a new one in its place. */
@@ -134,7 +179,18 @@ static int open_locked(const char *path)
     }
 }
 
-/* One write, so that a crash leaves at most one torn line at the end; a file that ends within a line gets an end first. */
+/* The file's end, behind a line's end. */
+static bool end_lines(const struct tern_rejects *rejects, int descriptor)
+{
+    off_t end = lseek(descriptor, 0, SEEK_END);
+    char last = '\n';
+    if (rejects->cuts && end == (off_t)rejects->size)
+        return ftruncate(descriptor, end - (off_t)rejects->tail.size) == 0;
+    return (end <= 0 || pread(descriptor, &last, 1, end - 1) == 1) &&
+           (last == '\n' || write(descriptor, "\n", 1) == 1);
+}
+
+/* One write, so that a crash leaves at most one torn line at the end. */
 bool tern_rejects_write(struct tern_rejects *rejects)
 {
     if (rejects->lines.failed) {
@@ -144,11 +200,7 @@ bool tern_rejects_write(struct tern_rejects *rejects)
     int descriptor = open_locked(rejects->path);
     if (descriptor < 0)
         return false;
-    off_t end = lseek(descriptor, 0, SEEK_END);
-    char last = '\n';
-    bool good = end <= 0 || pread(descriptor, &last, 1, end - 1) == 1;
-    if (good && last != '\n')
-        good = write(descriptor, "\n", 1) == 1;
+    bool good = end_lines(rejects, descriptor);
     if (good && rejects->lines.size != 0)
         good = write(descriptor, rejects->lines.data, rejects->lines.size) == (ssize_t)rejects->lines.size;
     good = good && fsync(descriptor) == 0;
@@ -163,5 +215,6 @@ void tern_rejects_close(struct tern_rejects *rejects)
     free(rejects->path);
     free(rejects->known);
     tern_buffer_free(&rejects->lines);
+    tern_buffer_free(&rejects->tail);
     memset(rejects, 0, sizeof *rejects);
 }

@@ -14,10 +14,14 @@
 
 #define TERN_REJECTS_HEADER "device,tern_id,sink,schema,batch,reason,row\n"
 
-/* The file's lines, as many as are to be added, and those that it has by their identity. */
+/* The file's lines, as many as are to be added, and those that it has by their identity. What a crash or a full disk cut off at its end goes
+ * when the same line is added. */
 struct tern_rejects {
     char *path;
-    uint64_t *known; /* identities, in order */
+    uint64_t size;           /* of the file as it was read */
+    struct tern_buffer tail; /* its last line, when that has no end */
+    bool cuts;               /* the tail is the beginning of a line that is added */
+    uint64_t *known;         /* identities, in order */
     size_t known_count;
     struct tern_buffer lines;
 };
