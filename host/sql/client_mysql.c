@@ -125,7 +125,6 @@ static int classify(unsigned number, const char *state)
     case 1062: /* duplicate key */
         return TERN_SQL_E_DUPLICATE;
     case 1050: /* table exists: another gateway was first, and the next look finds it */
-    case 1060: /* column exists, likewise */
     case 1020: /* the row has changed since the snapshot */
     case 1205: /* lock wait timeout */
     case 1213: /* deadlock */
@@ -135,6 +134,7 @@ static int classify(unsigned number, const char *state)
     case 3948:
     case 4166:
     case 4033: /* arrays, by a binary log of statements */
+    case 1117: /* too many columns */
         return TERN_SQL_E_STATEMENT;
     case 1265: /* data truncated */
     case 1300: /* invalid character string */

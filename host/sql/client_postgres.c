@@ -96,8 +96,8 @@ static int classify(const char *state)
     /* Data exceptions, constraints, and a value too long for an index. */
     if (strncmp(state, "22", 2) == 0 || strncmp(state, "23", 2) == 0 || strcmp(state, "54000") == 0)
         return TERN_SQL_E_ROW;
-    /* A table, column or type that another gateway has just made. */
-    if (strcmp(state, "42701") == 0 || strcmp(state, "42P07") == 0 || strcmp(state, "42710") == 0)
+    /* A table or type that another gateway has just made. */
+    if (strcmp(state, "42P07") == 0 || strcmp(state, "42710") == 0)
         return TERN_HOST_E_DATABASE;
     if (strncmp(state, "42", 2) == 0 || strncmp(state, "0A", 2) == 0 || strncmp(state, "54", 2) == 0 ||
         strcmp(state, "2BP01") == 0)

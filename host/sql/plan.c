@@ -37,7 +37,7 @@ bool tern_sql_plan_find(const struct tern_sql_plan *plan, struct tern_sql_listin
 
 bool tern_sql_plan_has(const struct tern_sql_plan *plan, const char *name, bool *has)
 {
-    const struct tern_sql_planned *planned = find(plan, name + strlen("tern_deleted_"));
+    const struct tern_sql_planned *planned = find(plan, name);
     *has = planned != NULL && planned->has_tombs;
     return plan->offline || *has;
 }

@@ -358,9 +358,13 @@ const char *tern_sql_table_name(const struct tern_sql_engine *engine, const stru
 const char *tern_sql_column_name(const struct tern_sql_engine *engine, const struct tern_table *table,
                                  const char *column);
 
+/* Of the table of its deleted keys: tern_deleted_TABLE, where need be shortened and told apart by a checksum; not quoted. */
+void tern_sql_tombs_name(const struct tern_sql_engine *engine, const struct tern_table *table,
+                         char name[TERN_SQL_NAME_ROOM]);
+
 /* A quoted identifier as it is given. */
 void tern_sql_add_name(struct tern_sql_text *text, const char *name);
-/* The table's name in the database; `prefix` in front, as "tern_deleted_", or "". */
+/* The table's name in the database, or with "tern_deleted_" as `prefix` that of its deleted keys. */
 void tern_sql_add_table(struct tern_sql_engine *engine, const char *prefix, const struct tern_table *table);
 void tern_sql_add_column(struct tern_sql_engine *engine, const struct tern_table *table, const char *column);
 void tern_sql_add_item(struct tern_sql_engine *engine, const struct tern_sql_table *table,

@@ -214,7 +214,8 @@ static int execute_text(struct tern_sql_engine *engine, const char *doing)
     int status = engine->client->ops->execute(engine->client, engine->text.text);
     if (status == TERN_HOST_OK)
         return status;
-    return tern_sql_fail(engine, status == TERN_SQL_E_STATEMENT ? TERN_HOST_E_ARGUMENT : status, doing);
+    bool is_refused = status == TERN_SQL_E_STATEMENT || status == TERN_SQL_E_ROW;
+    return tern_sql_fail(engine, is_refused ? TERN_HOST_E_ARGUMENT : status, doing);
 }
 
 static int add_column(struct tern_sql_engine *engine, const struct tern_table *table, const char *name,
@@ -339,8 +340,9 @@ static int make_tombs(struct tern_sql_engine *engine, struct tern_sql_table *tab
 {
     char name[TERN_SQL_NAME_ROOM];
     bool has = false;
-    snprintf(name, sizeof name, "tern_deleted_%s", tern_sql_table_name(engine, table->schema));
-    int status = engine->plan != NULL && tern_sql_plan_has(engine->plan, name, &has)
+    tern_sql_tombs_name(engine, table->schema, name);
+    int status = engine->plan != NULL &&
+                         tern_sql_plan_has(engine->plan, tern_sql_table_name(engine, table->schema), &has)
                      ? TERN_HOST_OK
                      : tern_sql_has_table(engine, name, &has);
     table->has_tombs = true;
@@ -412,7 +414,7 @@ static int look(struct tern_sql_listing *listing, struct tern_sql_table *table)
 {
     struct tern_sql_engine *engine = listing->engine;
     char tombs[TERN_SQL_NAME_ROOM];
-    snprintf(tombs, sizeof tombs, "tern_deleted_%s", tern_sql_table_name(engine, table->schema));
+    tern_sql_tombs_name(engine, table->schema, tombs);
     int status = tern_sql_has_table(engine, tombs, &table->has_tombs);
     if (status == TERN_HOST_OK)
         status = list_all(listing);

@@ -33,7 +33,7 @@ struct tern_sql_plan {
 
 /* Fills the listing from the plan. False: the database must be asked. */
 bool tern_sql_plan_find(const struct tern_sql_plan *plan, struct tern_sql_listing *listing);
-/* The same for whether there is a table. */
+/* The same for whether the table of that name has one of deleted keys. */
 bool tern_sql_plan_has(const struct tern_sql_plan *plan, const char *name, bool *has);
 /* Prints engine->text as a statement. */
 int tern_sql_plan_print(struct tern_sql_engine *engine);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* SQL that dialects share: names, lists of columns, what two rows of one key become. */
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../core/crc32c.h"
 #include "sql.h"
 
 /* ---- Text ----------------------------------------------------------------------------------------------------------------------- */
@@ -85,11 +87,28 @@ const char *tern_sql_column_name(const struct tern_sql_engine *engine, const str
     return map_name(engine, from, column);
 }
 
+/* PostgreSQL would cut a longer name, so that two tables shared one, and MySQL would refuse it. */
+void tern_sql_tombs_name(const struct tern_sql_engine *engine, const struct tern_table *table,
+                         char name[TERN_SQL_NAME_ROOM])
+{
+    const char *whole = tern_sql_table_name(engine, table);
+    size_t size = strlen(whole), cut = TERN_NAME_MAX - strlen("tern_deleted_") - strlen("_12345678");
+    if (size + strlen("tern_deleted_") <= TERN_NAME_MAX) {
+        snprintf(name, TERN_SQL_NAME_ROOM, "tern_deleted_%s", whole);
+        return;
+    }
+    while (((unsigned char)whole[cut] & 0xC0) == 0x80) /* a character stays whole */
+        cut--;
+    snprintf(name, TERN_SQL_NAME_ROOM, "tern_deleted_%.*s_%08" PRIx32, (int)cut, whole,
+             tern_crc32c(0, whole, size));
+}
+
 void tern_sql_add_table(struct tern_sql_engine *engine, const char *prefix, const struct tern_table *table)
 {
     char name[TERN_SQL_NAME_ROOM];
-    snprintf(name, sizeof name, "%s%s", prefix, tern_sql_table_name(engine, table));
-    tern_sql_add_name(&engine->text, name);
+    if (prefix[0] != '\0')
+        tern_sql_tombs_name(engine, table, name);
+    tern_sql_add_name(&engine->text, prefix[0] != '\0' ? name : tern_sql_table_name(engine, table));
 }
 
 void tern_sql_add_column(struct tern_sql_engine *engine, const struct tern_table *table, const char *column)

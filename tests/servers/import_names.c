@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/* The importer with a real server: names that the database keeps for itself, that stand in the way of others, or that are long.
+ * import_names URL. */
+#include "server_rig.h"
+
+#define LONG "a2345678901234567890123456789012345678901234567890123456789012" /* one below the longest */
+
+static const struct tern_column pair[] = {{"k", TERN_I32, TERN_KEY}, {"v", TERN_I32, TERN_NULLABLE}};
+
+static void put_pair(const struct tern_table *table, int64_t k)
+{
+    struct tern_value row[2] = {tern_int(k), tern_int(k)};
+    send(table, row);
+}
+
+/* The texts of one transaction go in, and what `odd` was sent is a gap. */
+static void hold_alone(const struct tern_table *odd)
+{
+    give_schema(odd);
+    put_text("a", "one", 3);
+    put_pair(odd, 1);
+    put_text("b", "two", 3);
+    flush();
+    drain();
+    CHECK_TEXT(ask_all("k", "k", "texts"), "a b");
+    CHECK_TEXT(ask("SELECT first,last,reason FROM tern_gap"), "2|2|table");
+    CHECK(strstr(events, "records-held") != NULL);
+}
+
+static void a_column_that_there_cannot_be_holds_its_table_alone(void)
+{
+    static const struct tern_column columns[] = {{"k", TERN_I32, TERN_KEY}, {"ctid", TERN_I32, 0}};
+    static const struct tern_table odd = TERN_TABLE("odd", TERN_MERGE, columns);
+    begin(&texts);
+    hold_alone(&odd);
+    done();
+}
+
+/* A mistake in the configuration: two columns of one name. */
+static void two_columns_of_one_name_hold_their_table_alone(void)
+{
+    static const struct tern_table odd = TERN_TABLE("odd", TERN_MERGE, pair);
+    static const struct tern_sink_name names[] = {{"odd.v", "k"}};
+    struct tern_import_config config = {.report = report, .names = names, .name_count = 1};
+    begin(&texts);
+    tern_import_close(import);
+    CHECK_EQ(tern_import_open(&import, stage, url, &config), TERN_HOST_OK);
+    hold_alone(&odd);
+    done();
+}
+
+/* PostgreSQL's indexes have the names of tables. */
+static void a_table_that_is_called_like_an_index_is_held_alone(void)
+{
+    static const struct tern_table odd = TERN_TABLE("texts_pkey", TERN_MERGE, pair);
+    begin(&texts);
+    hold_alone(&odd);
+    done();
+}
+
+/* Each has deleted keys of its own, though the names of their tables could not be told apart if they were cut. */
+static void deletes_of_tables_with_long_names_are_kept_apart(void)
+{
+    static const struct tern_table tables[] = {TERN_TABLE(LONG "x", TERN_MERGE, pair),
+                                               TERN_TABLE(LONG "y", TERN_MERGE, pair)};
+    struct tern_value key[1] = {tern_int(1)};
+    begin(&tables[0]);
+    give_schema(&tables[1]);
+    for (unsigned i = 0; i < 2; i++) {
+        put_pair(&tables[i], 1);
+        put_pair(&tables[i], 2);
+        flush();
+        drain();
+        send_op(&tables[i], TERN_OP_DELETE, key);
+        flush();
+        drain();
+    }
+    CHECK_TEXT(ask("SELECT count(*) FROM " LONG "x"), "1");
+    CHECK_TEXT(ask("SELECT count(*) FROM " LONG "y"), "1");
+    CHECK_TEXT(ask("SELECT count(*) FROM information_schema.tables WHERE table_name LIKE 'tern_deleted_%'"),
+               "2");
+    CHECK_TEXT(ask("SELECT count(*) FROM tern_gap"), "0");
+    put_pair(&tables[0], 1);
+    flush();
+    drain();
+    CHECK_TEXT(ask("SELECT count(*) FROM " LONG "x"), "2");
+    done();
+}
+
+int main(int argc, char **argv)
+{
+    if (!open_url(argc, argv))
+        return 1;
+    if (!is_mysql())
+        RUN(a_column_that_there_cannot_be_holds_its_table_alone);
+    RUN(two_columns_of_one_name_hold_their_table_alone);
+    if (!is_mysql())
+        RUN(a_table_that_is_called_like_an_index_is_held_alone);
+    RUN(deletes_of_tables_with_long_names_are_kept_apart);
+    return close_url();
+}
