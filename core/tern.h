@@ -34,7 +34,7 @@ enum tern_status {
     TERN_E_FULL = -5,     /* no room: the policy is to refuse, or no erased sector is ready yet */
     TERN_E_FLASH = -6,    /* the flash port failed; the record is not stored */
     TERN_E_GEOMETRY =
-        -7, /* the flash is too small or its geometry impossible; tern_lane.minimum says what is needed */
+        -7, /* the flash is too small or its geometry impossible; tern_lane.log.minimum says what is needed */
     TERN_E_FORMAT = -8,  /* the flash or a peer uses another format version; nothing was changed */
     TERN_E_CORRUPT = -9, /* bytes that do not follow the grammar */
     TERN_E_LINK = -10,   /* the link port failed */
@@ -308,7 +308,7 @@ struct tern_log {
     uint32_t settled;    /* records below, from that chunk on, are committed */
     uint32_t schemas[3]; /* hashes of schemas in the newest sector */
     uint64_t store;      /* who acknowledged; 0: nobody yet */
-    uint32_t minimum;    /* after TERN_E_GEOMETRY or TERN_E_TOO_BIG: the sector size needed, in bytes */
+    uint32_t minimum; /* after TERN_E_GEOMETRY or TERN_E_TOO_BIG: the sector size needed at least, in bytes */
     struct tern_log_stats stats;
 };
 

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -318,6 +319,27 @@ static int open_device(struct device *device, const struct options *options)
 
 /* ---- Running -------------------------------------------------------------------------------------------------------------------- */
 
+static int complain_of_flash(int status)
+{
+    if (status == TERN_E_TOO_BIG)
+        fprintf(stderr, "tern-device: the rows of one commit are more than the flash holds; give a smaller "
+                        "--commit, or larger --sectors\n");
+    else
+        fprintf(stderr, "tern-device: flash: a read or write failed (error %d); is the disk full?\n", status);
+    return status;
+}
+
+static void complain_of_row(const struct device *device)
+{
+    const struct tern_log *log = &device->lane.log;
+    fprintf(stderr, "tern-device: %s:%lu: the row is larger than a ", device->file.path, device->file.line);
+    if (log->minimum > log->flash->sector_size)
+        fprintf(stderr, "sector with its schema has room for; give --sector of more than %" PRIu32 " bytes\n",
+                log->minimum - 1);
+    else
+        fprintf(stderr, "chunk; give a larger --chunk or shorter text\n");
+}
+
 /* Puts the next row. TERN_OK; TERN_AGAIN: no room in the flash until something is acknowledged; or an error. */
 static int put_row(struct device *device)
 {
@@ -332,12 +354,9 @@ static int put_row(struct device *device)
         device->row_waits = false;
         device->put++;
     } else if (status == TERN_E_TOO_BIG) {
-        fprintf(
-            stderr,
-            "tern-device: %s:%lu: the row is larger than a chunk; give a larger --chunk or shorter text\n",
-            device->file.path, device->file.line);
+        complain_of_row(device);
     } else if (status < 0) {
-        fprintf(stderr, "tern-device: flash: a write failed (error %d); is the disk full?\n", status);
+        (void)complain_of_flash(status);
     }
     return status;
 }
@@ -352,10 +371,8 @@ static int put_some(struct device *device, unsigned long rows)
     if (status < 0)
         return status;
     int committed = tern_commit(&device->tern);
-    if (committed < 0) {
-        fprintf(stderr, "tern-device: flash: a write failed (error %d); is the disk full?\n", committed);
-        return committed;
-    }
+    if (committed < 0)
+        return complain_of_flash(committed);
     return device->put != before;
 }
 
@@ -420,8 +437,10 @@ static int run(struct device *device, const struct options *options)
         if (put < 0)
             return EXIT_FAILURE_;
         int32_t wait = poll_device(device);
-        if (wait < 0)
-            return complain("flash: a read or write failed; is the disk full?");
+        if (wait < 0) {
+            (void)complain_of_flash(wait);
+            return EXIT_FAILURE_;
+        }
         if (put == 0 && wait > 0 && tern_backlog(&device->tern) != 0)
             wait_for_link(device, wait);
         if (!keep_watch(device, options, &watch)) {

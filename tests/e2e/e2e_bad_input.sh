@@ -113,6 +113,18 @@ file 'at,celsius\n1,2.0\n'
 check "device: a key column that is not there" fails 1 "when" device --key when "$WORK/bad.csv"
 check "device: a type that is not known" fails 1 "celsius.*volts\|volts" device --key at --types 'celsius=volts' "$WORK/bad.csv"
 
+small() { # flash sector sectors
+    flash=$1 sector=$2 sectors=$3
+    shift 3
+    bounded 60 "$BUILD/tern-device" --connect "tcp://127.0.0.1:$PORT" --id dev1 --flash "$WORK/$flash" --table climate --key at --quiet \
+        --wait 20 --sector "$sector" --sectors "$sectors" "$@"
+}
+awk 'BEGIN { print "at,celsius"; for (i = 0; i < 300; i++) print 1767225600 + i * 60 "," i ".25" }' >"$WORK/many.csv"
+printf 'at,note\n1,%064d\n' 1 | sed 's/,0/,n/' >"$WORK/words.csv"
+check "device: a commit of more than the flash holds" fails 1 "smaller --commit" small ring 1024 2 --chunk 512 --commit 300 "$WORK/many.csv"
+check "device: a sector too small for a row" fails 1 "many.csv:2: .*--sector of more than 287 " small sector 160 2 --chunk 64 --unit 32 "$WORK/many.csv"
+check "device: a chunk too small for a row" fails 1 "words.csv:2: .*--chunk" small chunk 4096 2 --chunk 64 "$WORK/words.csv"
+
 # ---- Nothing of all that was stored, and nobody was disturbed -----------------------------------------------------------------------
 
 file 'at,celsius\n1,2.0\n2,3.5\n'
