@@ -140,6 +140,9 @@ static int classify(unsigned number, const char *state)
     case 1300: /* invalid character string */
     case 1366: /* incorrect value */
     case 1118: /* row too large */
+    case 1364: /* a column of the user's that must have a value */
+    case 1526: /* no partition for it */
+    case 1644: /* a user's trigger refuses it */
     case 1713: /* undo record too large */
     case 3819: /* check constraint */
         return TERN_SQL_E_ROW;

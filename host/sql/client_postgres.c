@@ -93,8 +93,9 @@ static int classify(const char *state)
         return TERN_SQL_E_DUPLICATE;
     if (strcmp(state, "40001") == 0 || strcmp(state, "40P01") == 0)
         return TERN_SQL_E_RETRY;
-    /* Data exceptions, constraints, and a value too long for an index. */
-    if (strncmp(state, "22", 2) == 0 || strncmp(state, "23", 2) == 0 || strcmp(state, "54000") == 0)
+    /* Data exceptions, constraints, what a user's trigger raises, and a value too long for an index. */
+    if (strncmp(state, "22", 2) == 0 || strncmp(state, "23", 2) == 0 || strncmp(state, "45", 2) == 0 ||
+        strncmp(state, "P0", 2) == 0 || strcmp(state, "54000") == 0)
         return TERN_SQL_E_ROW;
     /* A table or type that another gateway has just made. */
     if (strcmp(state, "42P07") == 0 || strcmp(state, "42710") == 0)

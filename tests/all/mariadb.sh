@@ -8,7 +8,7 @@ SERVER_SETTINGS=innodb_flush_log_at_trx_commit=2
 
 part "$BUILD/tests/servers/mysql_client" "$URL"
 part "$BUILD/tests/servers/import_values" "$URL"
-part "$BUILD/tests/servers/import_names" "$URL"
+part "$BUILD/tests/servers/import_tables" "$URL"
 part env NO_ARRAYS=1 "$BUILD/tests/servers/import_values" "$URL"
 part "$BUILD/tests/servers/import_outage" "$URL" "$SERVER stop '$FOLDER'" "$SERVER start '$FOLDER'"
 part "$BUILD/tests/servers/import_seen" "$URL" "$SEED"

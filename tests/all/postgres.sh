@@ -8,7 +8,7 @@ SERVER_SETTINGS=fsync=off
 
 part "$BUILD/tests/servers/postgres_client" "$URL"
 part "$BUILD/tests/servers/import_values" "$URL"
-part "$BUILD/tests/servers/import_names" "$URL"
+part "$BUILD/tests/servers/import_tables" "$URL"
 part "$BUILD/tests/servers/import_outage" "$URL" "$SERVER stop '$FOLDER'" "$SERVER start '$FOLDER'" \
     "$SERVER save '$FOLDER'" "$SERVER restore '$FOLDER'"
 part "$BUILD/tests/servers/import_seen" "$URL" "$SEED"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The importer with a real server: names that the database keeps for itself, that stand in the way of others, or that are long.
- * import_names URL. */
+/* The importer with a real server and tables that are not as it would make them: names that the database keeps for itself, that stand in the
+ * way of others, or that are long; triggers and columns of the user's own. import_tables URL. */
 #include "server_rig.h"
 
 #define LONG "a2345678901234567890123456789012345678901234567890123456789012" /* one below the longest */
@@ -87,6 +87,56 @@ static void deletes_of_tables_with_long_names_are_kept_apart(void)
     done();
 }
 
+/* ---- Triggers and columns of the user's own --------------------------------------------------------------------------------------- */
+
+static void a_trigger_refuses_only_its_rows(void)
+{
+    begin(&texts);
+    put_text("a", "one", 3);
+    flush();
+    drain();
+    CHECK(database_execute(
+        &database,
+        by("CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN IF NEW.v='no' THEN "
+           "RAISE EXCEPTION 'not with us'; END IF; RETURN NEW; END$$;"
+           "CREATE TRIGGER no BEFORE INSERT OR UPDATE ON texts FOR EACH ROW EXECUTE FUNCTION no()",
+           "CREATE TRIGGER no BEFORE INSERT ON texts FOR EACH ROW IF NEW.v='no' THEN SIGNAL SQLSTATE "
+           "'45000' SET MESSAGE_TEXT='not with us'; END IF")));
+    put_text("a", "no", 2);
+    put_text("b", "two", 3);
+    put_text("c", "no", 2);
+    flush();
+    drain();
+    CHECK_TEXT(ask_all("concat(k,'=',v)", "k", "texts"), "a=one b=two");
+    CHECK_TEXT(ask_all("concat(first,'-',last,':',reason)", "first", "tern_gap"),
+               "2-2:rejected 4-4:rejected");
+    CHECK(strstr(events, "not with us") != NULL);
+    CHECK(database_execute(&database, by("DROP FUNCTION no() CASCADE", "DROP TRIGGER no")));
+    done();
+}
+
+/* Every row lacks a value for it. */
+static void a_column_that_must_have_a_value_refuses_only_the_rows_of_its_table(void)
+{
+    static const struct tern_table other = TERN_TABLE("other", TERN_MERGE, pair);
+    begin(&texts);
+    give_schema(&other);
+    put_text("a", "one", 3);
+    flush();
+    drain();
+    CHECK(database_execute(&database, by("ALTER TABLE texts ADD must int NOT NULL DEFAULT 0;"
+                                         "ALTER TABLE texts ALTER must DROP DEFAULT",
+                                         "ALTER TABLE texts ADD must int NOT NULL")));
+    put_text("b", "two", 3);
+    put_pair(&other, 1);
+    flush();
+    drain();
+    CHECK_TEXT(ask("SELECT count(*) FROM texts"), "1");
+    CHECK_TEXT(ask("SELECT count(*) FROM other"), "1");
+    CHECK_TEXT(ask_all("concat(first,'-',last,':',reason)", "first", "tern_gap"), "2-2:rejected");
+    done();
+}
+
 int main(int argc, char **argv)
 {
     if (!open_url(argc, argv))
@@ -97,5 +147,7 @@ int main(int argc, char **argv)
     if (!is_mysql())
         RUN(a_table_that_is_called_like_an_index_is_held_alone);
     RUN(deletes_of_tables_with_long_names_are_kept_apart);
+    RUN(a_trigger_refuses_only_its_rows);
+    RUN(a_column_that_must_have_a_value_refuses_only_the_rows_of_its_table);
     return close_url();
 }
