@@ -352,6 +352,36 @@ static int make_tombs(struct tern_sql_engine *engine, struct tern_sql_table *tab
     return execute_text(engine, "cannot create the table of deleted keys");
 }
 
+/* A table of somebody else's may be one that must not be written to, and is held alone then. Of no row, so that nothing changes. */
+static int try_writing(struct tern_sql_engine *engine, const struct tern_sql_table *table, bool deletes)
+{
+    struct tern_sql_text *text = &engine->text;
+    tern_sql_begin_insert(engine, "", table, TERN_SQL_ALL);
+    tern_sql_add(text, " SELECT ");
+    tern_sql_add_columns(engine, table, TERN_SQL_ALL, "");
+    tern_sql_add(text, " FROM ");
+    tern_sql_add_table(engine, "", table->schema);
+    tern_sql_add(text, " WHERE 1=0");
+    if (table->has_keys) {
+        tern_sql_add(text, ";UPDATE ");
+        tern_sql_add_table(engine, "", table->schema);
+        tern_sql_add(text, " SET \"tern_id\"=\"tern_id\" WHERE 1=0");
+    }
+    if (deletes || table->schema->mode == TERN_OVERWRITE) {
+        tern_sql_add(text, ";DELETE FROM ");
+        tern_sql_add_table(engine, "", table->schema);
+        tern_sql_add(text, " WHERE 1=0");
+    }
+    int status = tern_sql_check_text(engine);
+    if (status != TERN_HOST_OK)
+        return status;
+    status = engine->client->ops->execute(engine->client, text->text);
+    if (status == TERN_HOST_OK || status == TERN_SQL_E_ROW) /* which each row will say by itself */
+        return TERN_HOST_OK;
+    return tern_sql_fail(engine, status == TERN_SQL_E_STATEMENT ? TERN_HOST_E_ARGUMENT : status,
+                         table->schema->name);
+}
+
 int tern_sql_make_table(struct tern_sql_listing *listing, struct tern_sql_table *table, bool deletes)
 {
     struct tern_sql_engine *engine = listing->engine;
@@ -367,6 +397,8 @@ int tern_sql_make_table(struct tern_sql_listing *listing, struct tern_sql_table 
             status = add_columns(listing, table);
         if (status == TERN_HOST_OK)
             status = widen_columns(listing);
+        if (status == TERN_HOST_OK && engine->plan == NULL)
+            status = try_writing(engine, table, deletes && !engine->config.soft_delete);
     }
     if (status == TERN_HOST_OK && deletes && !engine->config.soft_delete)
         status = make_tombs(engine, table);

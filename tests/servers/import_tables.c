@@ -87,6 +87,37 @@ static void deletes_of_tables_with_long_names_are_kept_apart(void)
     done();
 }
 
+/* ---- Somebody else's table ---------------------------------------------------------------------------------------------------------- */
+
+/* PostgreSQL, and a gateway that may not write to the table until somebody lets it. */
+static void a_table_that_must_not_be_written_to_is_held_alone(void)
+{
+    static const struct tern_table odd = TERN_TABLE("odd", TERN_MERGE, pair);
+    const char *owner = url, *rest = strchr(url, '@');
+    char weak[500];
+    snprintf(weak, sizeof weak, "postgresql://import_weak%s", rest == NULL ? "" : rest);
+    (void)database_execute(&database, "CREATE ROLE import_weak LOGIN");
+    begin(&texts);
+    tern_import_close(import);
+    CHECK(database_execute(&database,
+                           "GRANT ALL ON SCHEMA public TO import_weak;"
+                           "CREATE TABLE odd(device text,k int,v int,tern_id bigint,PRIMARY KEY(device,k));"
+                           "GRANT SELECT ON odd TO import_weak"));
+    CHECK(database_execute(&database, "GRANT ALL ON ALL TABLES IN SCHEMA public TO import_weak;"
+                                      "REVOKE INSERT,UPDATE ON odd FROM import_weak"));
+    url = weak;
+    open_import();
+    url = owner;
+    hold_alone(&odd);
+    CHECK(strstr(events, "permission denied") != NULL);
+    CHECK(database_execute(&database, "GRANT ALL ON odd TO import_weak"));
+    for (unsigned i = 0; i < 1000 && strcmp(ask("SELECT count(*) FROM odd"), "1") != 0; i++)
+        usleep(20000);
+    CHECK_TEXT(ask("SELECT count(*) FROM odd"), "1");
+    CHECK_TEXT(ask("SELECT count(*) FROM tern_gap"), "0");
+    done();
+}
+
 /* ---- Triggers and columns of the user's own --------------------------------------------------------------------------------------- */
 
 static void a_trigger_refuses_only_its_rows(void)
@@ -147,6 +178,8 @@ int main(int argc, char **argv)
     if (!is_mysql())
         RUN(a_table_that_is_called_like_an_index_is_held_alone);
     RUN(deletes_of_tables_with_long_names_are_kept_apart);
+    if (!is_mysql())
+        RUN(a_table_that_must_not_be_written_to_is_held_alone);
     RUN(a_trigger_refuses_only_its_rows);
     RUN(a_column_that_must_have_a_value_refuses_only_the_rows_of_its_table);
     return close_url();
