@@ -155,7 +155,7 @@ size:
 firmware:
 	@for board in $(boards); do $(MAKE) -s -C port/$$board OUT=$(abspath $(B))/firmware || exit 1; done
 
-# make dist                   build/dist/tern.c and tern.h: the device core as one pair of files
+# make dist                   build/dist/tern.c and tern.h: the device core as one pair of files; build/dist/arduino/tern: a library
 dist:
 	@python3 tests/dist/dist.py $(B)/dist
 
@@ -205,7 +205,7 @@ $(B)/fuzz/%: $(B)/fuzz/%.o $(B)/tests/replay/replay.o $(B)/libtern_host.a
 	$(CC) $(CFLAGS) $^ $(LIBS) -o $@
 
 # make format                 clang-format over everything
-sources := $(wildcard core/*.[ch] port/*.[ch] port/*/*.[ch] host/*.[ch] host/sql/*.[ch] tests/*.[ch] tests/*/*.[ch] fuzz/*.c)
+sources := $(wildcard core/*.[ch] port/*.[ch] port/*/*.[ch] port/*/*/*.[ch] host/*.[ch] host/sql/*.[ch] tests/*.[ch] tests/*/*.[ch] tests/glue/*/*.[ch] fuzz/*.c)
 format:
 	clang-format -i $(sources)
 format-check:

@@ -32,13 +32,30 @@ static int erase(void *context, uint32_t address)
     return status != 0 ? status : flash_area_erase(area, (off_t)address, page.size);
 }
 
+/* The log erases all sectors by the first one's size: 0 when they are alike and the partition begins with one. */
+static int look_at_sectors(const struct flash_area *area, size_t *size)
+{
+    struct flash_pages_info page;
+    *size = 0;
+    for (off_t at = 0; (size_t)at + *size <= area->fa_size; at += (off_t)*size) {
+        int status = flash_get_page_info_by_offs(area->fa_dev, area->fa_off + at, &page);
+        if (status != 0)
+            return status;
+        if (*size == 0)
+            *size = page.size;
+        if (page.size != *size || page.start_offset != area->fa_off + at)
+            return -ENOTSUP;
+    }
+    return 0;
+}
+
 int tern_zephyr_flash(struct tern_flash *flash, uint8_t partition)
 {
     const struct flash_area *area;
-    struct flash_pages_info page;
+    size_t size;
     int status = flash_area_open(partition, &area);
     if (status == 0)
-        status = flash_get_page_info_by_offs(area->fa_dev, area->fa_off, &page);
+        status = look_at_sectors(area, &size);
     if (status != 0)
         return status;
     uint32_t unit = flash_area_align(area);
@@ -49,8 +66,8 @@ int tern_zephyr_flash(struct tern_flash *flash, uint8_t partition)
         .read = read,
         .program = program,
         .erase = erase,
-        .sector_size = (uint32_t)page.size,
-        .sector_count = (uint32_t)(area->fa_size / page.size),
+        .sector_size = (uint32_t)size,
+        .sector_count = (uint32_t)(area->fa_size / size),
         .program_unit = (uint8_t)unit,
     };
     return 0;
@@ -72,13 +89,13 @@ static void on_interrupt(const struct device *device, void *context)
 {
     struct tern_zephyr_uart *uart = context;
     uint8_t piece[16];
-    while (uart_irq_update(device) && uart_irq_is_pending(device)) {
-        if (uart_irq_rx_ready(device)) {
+    while (uart_irq_update(device) > 0 && uart_irq_is_pending(device) > 0) {
+        if (uart_irq_rx_ready(device) > 0) {
             int size = uart_fifo_read(device, piece, sizeof(piece));
             if (size > 0) /* what does not fit is lost, and the frame's CRC notices */
                 (void)ring_buf_put(&uart->received, piece, (uint32_t)size);
         }
-        if (uart_irq_tx_ready(device))
+        if (uart_irq_tx_ready(device) > 0)
             fill_queue(uart);
     }
 }

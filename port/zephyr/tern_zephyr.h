@@ -13,7 +13,8 @@ extern "C" {
 #endif
 
 /* Fills `flash` in for a partition, as FIXED_PARTITION_ID(tern_partition): sector size and program unit are the driver's. 0, or a negative
- * errno: -ENOTSUP when the flash does not erase to FF, or its program unit is above 32. */
+ * errno: -ENOTSUP when the flash does not erase to FF, its program unit is above 32, its sectors differ in size, or the partition does not
+ * begin with one. */
 int tern_zephyr_flash(struct tern_flash *flash, uint8_t partition);
 
 struct tern_zephyr_uart {

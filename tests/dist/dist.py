@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Writes the device core as one pair of files: dist.py FOLDER makes FOLDER/tern.c and FOLDER/tern.h out of core/.
+"""Writes the device core as one pair of files: dist.py FOLDER makes FOLDER/tern.c and FOLDER/tern.h out of core/, and with the pair
+FOLDER/arduino/tern, a whole library for Arduino.
 
 Names that two files of the core use for things of their own get the file's name behind them, macros of a file end with it, and
 each internal header is there once. What only the core calls becomes static, so that the compiler sees all of its callers: the image is
@@ -8,6 +9,7 @@ import collections
 import glob
 import os
 import re
+import shutil
 import sys
 
 NOTE = "/* Made by `make dist` from the folder core/ of tern. Change it there. */\n"
@@ -73,6 +75,12 @@ def main():
     with open(os.path.join(folder, "tern.c"), "w") as file:
         file.write("/* SPDX-License-Identifier: MIT */\n" + NOTE + '#include "tern.h"\n\n')
         file.write("".join("#include <%s>\n" % name for name in sorted(system)) + "\n" + INTERNAL + "".join(parts))
+    library = os.path.join(folder, "arduino", "tern")
+    shutil.rmtree(library, ignore_errors=True)
+    shutil.copytree("port/arduino", library)
+    shutil.copy("core/LICENSE", library)
+    for name in ("tern.c", "tern.h"):
+        shutil.copy(os.path.join(folder, name), os.path.join(library, "src"))
 
 
 if __name__ == "__main__":

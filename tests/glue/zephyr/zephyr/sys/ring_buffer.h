@@ -5,6 +5,7 @@
 struct ring_buf {
     uint8_t *buffer;
     uint32_t size;
+    uint32_t head, tail; /* the true one has others, which are private too */
 };
 void ring_buf_init(struct ring_buf *buf, uint32_t size, uint8_t *data);
 bool ring_buf_is_empty(const struct ring_buf *buf);
