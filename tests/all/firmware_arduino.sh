@@ -1,13 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # The Arduino library that `make dist` writes, and its example, built with Arduino's own core for an ATmega2560 and run in simavr, over its UART
-# to a gateway, into SQLite; the chip is reset at 15 random moments. Every committed row is there, once. SEED=N repeats the moments
+# to a gateway, into SQLite; the chip is reset at 10 random moments. Every committed row is there, once. SEED=N repeats the moments
 # as far as time allows.
-CUTS=${CUTS:-15}
+CUTS=${CUTS:-10}
 . tests/e2e/common.sh
 . tests/firmware/common.sh
 
-rows=300
+rows=120
 mcu=atmega2560
 arduino=${ARDUINO:-/usr/share/arduino/hardware/arduino/avr}
 library=$WORK/dist/arduino/tern

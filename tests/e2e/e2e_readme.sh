@@ -23,6 +23,8 @@ verdict() { # status, name
 block 3 >"$out/gateway.c"
 [ -s "$out/firmware.c" ] && "${CC:-cc}" -std=c99 -Wall -Wextra -Werror -ffreestanding -I. -c "$out/firmware.c" -o "$out/firmware.o"
 verdict $? "the README's firmware compiles"
+"${CC:-cc}" -std=c11 -Wall -Wextra -Werror -I. tests/firmware/readme.c tests/nor.c build/libtern.a -o "$out/run" && "$out/run"
+verdict $? "the README's firmware, run over a slow flash, records each sample once"
 [ -s "$out/gateway.c" ] && "${CC:-cc}" -std=c11 -Wall -Wextra -Werror -I. "$out/gateway.c" build/libtern_host.a -pthread -ldl -lm -o "$out/gateway"
 verdict $? "the README's gateway compiles and links"
 if command -v "${CXX:-c++}" >/dev/null 2>&1; then

@@ -19,11 +19,13 @@ void setup()
 
 void loop()
 {
+    static bool isPut;
     device.poll();
-    if (static_cast<int32_t>(millis() - due) < 0)
-        return;
-    due = millis() + 1000;
-    tern_value row[] = {tern_int(device.recorded()), tern_int(analogRead(A1))};
-    if (device.put(readings, row) == TERN_OK)
-        device.commit(); /* durable when this returns TERN_OK */
+    if (!isPut && static_cast<int32_t>(millis() - due) >= 0) {
+        due = millis() + 1000;
+        tern_value row[] = {tern_int(device.recorded()), tern_int(analogRead(A1))};
+        isPut = device.put(readings, row) == TERN_OK;
+    }
+    if (isPut) /* durable with TERN_OK; TERN_AGAIN: poll() makes room first, and the reading must not be put again */
+        isPut = device.commit() == TERN_AGAIN;
 }
