@@ -163,7 +163,7 @@ dist:
 sanitize:
 	$(MAKE) B=$(B)/asan CFLAGS="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer" sanitize-run
 sanitize-run: $(units) $(props)
-	@sh tests/run.sh $(units)
+	@BUILD=$(B) sh tests/run.sh $(units) tests/property/short.sh
 
 # make threads                the tests that have threads, and a gateway with its threads, under ThreadSanitizer
 .PHONY: threads threads-run memcheck
@@ -172,12 +172,14 @@ threadless = answers bloom bytes chunk config contract csv dedup frame golden lo
 	fail_commands fail_store
 threads:
 	$(MAKE) B=$(B)/tsan CFLAGS="-O1 -g -fsanitize=thread -fno-omit-frame-pointer" threads-run
-threads-run: all $(units) $(e2e_tools)
-	@FAIL_STRIDE=397 TSAN_OPTIONS=halt_on_error=1 BUILD=$(B) sh tests/run.sh $(filter-out $(threadless:%=\%/test_%),$(units)) tests/e2e/e2e_occupancy.sh tests/e2e/e2e_gateway.sh
+threads-run: all $(units) $(props) $(e2e_tools)
+	@FAIL_STRIDE=397 TSAN_OPTIONS=halt_on_error=1 BUILD=$(B) sh tests/run.sh $(filter-out $(threadless:%=\%/test_%),$(units)) tests/e2e/e2e_occupancy.sh tests/e2e/e2e_gateway.sh \
+	    tests/property/short.sh
 
 # make memcheck               the tests under valgrind, but for the longest
-memcheck: $(units)
-	@FAIL_STRIDE=397 UNDER="valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite" sh tests/run.sh $(filter-out %/test_bloom %/test_fail_commands %/test_fail_host %/test_log,$(units))
+memcheck: $(units) $(props)
+	@FAIL_STRIDE=397 UNDER="valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite" BUILD=$(B) sh tests/run.sh \
+	    $(filter-out %/test_bloom %/test_fail_commands %/test_fail_host %/test_log,$(units)) tests/property/short.sh
 
 # make lint                   clang-tidy, cppcheck and gcc's analyzer over core/, host/ and port/
 .PHONY: lint
