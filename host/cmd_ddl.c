@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* tern-gateway ddl and check: what a database needs, and whether it has it. Both connect and make nothing that stays. */
+/* tern-gateway ddl and check: what a database needs, and whether it has it. Both connect and make nothing that stays, but for an SQLite file. */
 #include "cmd.h"
 
 #include <stdio.h>

@@ -31,7 +31,8 @@ static const struct option {
                             URL, true, 0, 0, 0},
     [TERN_OPTION_STAGE] = {"stage", "DIR", "the staging folder, made if missing", TEXT, false, 0, 0, ALL},
     [TERN_OPTION_SINK] = {"sink", "URL",
-                          "a destination: sqlite:FILE or csv:DIR; may be given several times;\n"
+                          "a destination: sqlite:FILE, postgresql://USER@HOST/DATABASE,\n"
+                          "mysql://USER@HOST/DATABASE or csv:DIR; may be given several times;\n"
                           "without one, records are staged only",
                           URL, true, 0, 0, WRITERS | BIT(TERN_COMMAND_AUDIT)},
     [TERN_OPTION_CONFIG] = {"config", "FILE", "lines `name = value` with the names of these options", TEXT,

@@ -61,5 +61,6 @@ int tern_sink_open(struct tern_sink **sink, const struct tern_sink_config *confi
         return TERN_HOST_OK;
     }
     return refuse(config, TERN_HOST_E_ARGUMENT,
-                  "no destination of this kind: use sqlite:FILE, postgresql://USER@HOST/DATABASE or csv:DIR");
+                  "no destination of this kind: use sqlite:FILE, postgresql://USER@HOST/DATABASE, "
+                  "mysql://USER@HOST/DATABASE or csv:DIR");
 }
