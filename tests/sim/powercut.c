@@ -2,7 +2,8 @@
 /* Power cuts: every operation of a life, cut at every byte and in every way, and after each the log is mounted and compared with what it
  * must hold. Prints how many distinct torn states were seen, how often each way of recovering was taken, and what went
  * wrong. `powercut [seconds]` stops opening new lives after so many seconds (default 240). `powercut quick` takes some of the cuts
- * alone: for coverage, under valgrind and while something is being changed. Without either, fewer than a million states are a failure. A second number is the one life to go through. */
+ * alone: for coverage, under valgrind and while something is being changed. Without either, fewer than a million states are a failure. A
+ * second number is the one life to go through. */
 #define _DEFAULT_SOURCE
 
 #include "../log_rig.h"
