@@ -196,7 +196,7 @@ SEED ?= 1
 mutants:
 	@python3 tests/mutants/mutants.py --build $(B)/mutants --seed $(SEED) $(SAMPLE:%=--sample %) $(MUTANTS)
 
-# make fuzz SECONDS=60        each target with libFuzzer
+# make fuzz SECONDS=60        each target with libFuzzer, or with FUZZER=afl by AFL++ (package afl++)
 SECONDS ?= 60
 fuzz: $(replays)
 	@sh tests/fuzz.sh $(SECONDS)

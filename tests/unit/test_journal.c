@@ -407,6 +407,46 @@ static void damage_before_durable_entries_is_reported_and_never_cut(void)
     }
 }
 
+/* Three entries, each with a sync of its own: where they stand is the same in each store. */
+static void make_alike(uint64_t places[3])
+{
+    fresh();
+    for (unsigned i = 0; i < 3; i++) {
+        places[i] = append(40);
+        CHECK_EQ(tern_journal_sync(journal), TERN_HOST_OK);
+    }
+    tern_journal_close(journal);
+    load_image();
+}
+
+static void check_second_is_damaged(uint8_t bad[sizeof image])
+{
+    store_image(bad, image_size);
+    alarms = 0;
+    CHECK_EQ(open_journal(0), TERN_HOST_OK);
+    CHECK(alarms != 0 && strcmp(last_event, "journal-corrupt") == 0);
+    CHECK_EQ(replayed_last, 3);
+    CHECK_EQ(replayed_count, 2);
+    tern_journal_close(journal);
+}
+
+/* A disk that writes to a wrong place, and blocks that a file had before: entries that are sound, and not these. */
+static void an_entry_from_elsewhere_or_of_another_store_is_damage(void)
+{
+    uint8_t bad[sizeof image], other[sizeof image];
+    uint64_t places[3];
+    make_alike(places);
+    memcpy(other, image, sizeof other);
+    make_alike(places);
+    memcpy(bad, image, sizeof bad);
+    memcpy(bad + places[1], image + places[0], tern_journal_entry_size(40));
+    check_second_is_damaged(bad);
+    make_alike(places);
+    memcpy(bad, image, sizeof bad);
+    memcpy(bad + places[1], other + places[1], tern_journal_entry_size(40));
+    check_second_is_damaged(bad);
+}
+
 static void damaged_state_is_recovered_from_the_file_before(void)
 {
     folder_fresh();
@@ -597,6 +637,24 @@ static void what_is_no_position_of_an_entry_holds_none(void)
     tern_journal_close(journal);
 }
 
+static void the_file_before_the_one_that_is_read_stays(void)
+{
+    make_three();
+    const struct {
+        uint64_t position;
+        size_t spare;
+    } cases[] = {{journal->files[1].base, 0},
+                 {journal->files[2].base - 1, 0},
+                 {journal->files[2].base, 1},
+                 {tern_journal_end(journal), 1}};
+    CHECK_EQ(journal->file_count, 3);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct tern_journal_limits limits = {.position = cases[i].position, .bytes = 1};
+        CHECK_EQ(tern_journal_spare(journal, &limits), cases[i].spare);
+    }
+    tern_journal_close(journal);
+}
+
 static void a_reader_whose_file_is_removed_is_told(void)
 {
     struct tern_journal_reader *reader;
@@ -719,12 +777,14 @@ int main(void)
     RUN(a_write_torn_at_any_byte_is_cut_off);
     RUN(a_write_torn_in_its_middle_is_no_corruption);
     RUN(damage_before_durable_entries_is_reported_and_never_cut);
+    RUN(an_entry_from_elsewhere_or_of_another_store_is_damage);
     RUN(damaged_state_is_recovered_from_the_file_before);
     RUN(a_file_that_became_shorter_is_passed_over_with_an_alarm);
     RUN(a_header_that_cannot_be_leaves_its_file_out_and_as_it_is);
     RUN(behind_a_newest_file_without_a_header_a_new_one_is_begun);
     RUN(a_body_that_cannot_be_is_damage);
     RUN(what_is_no_position_of_an_entry_holds_none);
+    RUN(the_file_before_the_one_that_is_read_stays);
     RUN(a_reader_whose_file_is_removed_is_told);
     RUN(what_is_too_large_for_an_entry_is_not_taken);
     RUN(folders_that_are_not_ours_are_left_alone);
