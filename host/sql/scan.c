@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Rows of a table read back. Each database says numbers and times in its own way; here they become what the schema declares. */
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,6 +61,14 @@ static bool read_text(const struct tern_sql_value *value, uint16_t type, int64_t
         *number = text[0] == 't';
         return true;
     }
+    /* Another version of the schema may have declared a wider one. */
+    if (kind <= TERN_KIND_SIGNED)
+        return tern_csv_parse_number(text, value->size, TERN_I64, false, number) == TERN_OK ||
+               tern_csv_parse_number(text, value->size, TERN_U64, false, number) == TERN_OK;
+    if (kind == TERN_KIND_FLOAT) {
+        *number = (int64_t)llround(strtod(text, NULL) * (double)scale(type));
+        return true;
+    }
     return tern_csv_parse_number(text, value->size, type, false, number) == TERN_OK ||
            ((kind == TERN_KIND_TIME_S || kind == TERN_KIND_TIME_MS) && read_time(text, type, number));
 }
@@ -81,14 +90,42 @@ static bool read_number(const struct tern_sql_value *value, uint16_t type, int64
     }
 }
 
+/* A decimal without zeros at its end: a database may keep more digits than a version of the schema declared. False: it is none. */
+static bool write_decimal(const struct tern_sql_value *value, char text[64])
+{
+    if (value->kind == TERN_SQL_INTEGER) {
+        snprintf(text, 64, "%" PRId64, value->integer);
+    } else if (value->kind == TERN_SQL_REAL) { /* which holds 15 digits */
+        snprintf(text, 64, "%.14e", value->real);
+        const char *mark = strchr(text, 'e');
+        long places = mark == NULL ? 0 : 14 - strtol(mark + 1, NULL, 10);
+        snprintf(text, 64, "%.*f", (int)(places < 0 ? 0 : places > 30 ? 30 : places), value->real);
+    } else if (value->kind == TERN_SQL_TEXT && value->size < 64) {
+        memcpy(text, value->data, value->size);
+        text[value->size] = '\0';
+    } else {
+        return false;
+    }
+    size_t size = strlen(text);
+    if (strchr(text, '.') == NULL)
+        return true;
+    while (text[size - 1] == '0')
+        size--;
+    text[text[size - 1] == '.' ? size - 1 : size] = '\0';
+    return true;
+}
+
 /* A tag says what follows, so that NULL, "" and 0 differ. */
 static uint64_t digest_value(uint64_t digest, const struct tern_sql_value *value,
                              const struct tern_column *column)
 {
     int64_t number;
     uint64_t size = value->size;
+    char decimal[64];
     if (value->kind == TERN_SQL_NULL)
         return tern_digest(digest, "N", 1);
+    if (TERN_TYPE_KIND(column->type) == TERN_KIND_DECIMAL && write_decimal(value, decimal))
+        return tern_digest(tern_digest(digest, "D", 1), decimal, strlen(decimal) + 1);
     if (TERN_TYPE_KIND(column->type) < TERN_KIND_TEXT && read_number(value, column->type, &number))
         return tern_digest(tern_digest(digest, "I", 1), &number, sizeof number);
     digest = tern_digest(tern_digest(digest, "T", 1), &size, sizeof size);
