@@ -17,7 +17,6 @@ static void begin(struct tern_log *log, struct tern_log_cursor *cursor, uint32_t
     }
     log->settled = 0;
     tern_log_enter(cursor, start);
-    cursor->headed = 0;
 }
 
 /* How far the records of the chunk at the cursor count, and what is known of those behind it in log->settled. What is programmed later
@@ -62,6 +61,7 @@ static void review(struct tern_log *log, struct tern_log_cursor *cursor)
     bool damaged = cursor->damaged;
     uint32_t good = settle(log, cursor, &damaged);
     tern_log_enter(cursor, sector);
+    cursor->headed = true;
     cursor->at = entry;
     cursor->ceiling = good;
     (void)tern_log_scan(cursor);
@@ -75,6 +75,7 @@ static int seek(struct tern_log *log, struct tern_log_cursor *cursor, uint32_t s
     uint8_t kind;
     if (hint != TERN_NO_ADDRESS) {
         tern_log_enter(cursor, log->found_sector);
+        cursor->headed = true;
         cursor->at = hint;
     } else {
         begin(log, cursor, sequence);

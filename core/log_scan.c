@@ -144,8 +144,7 @@ void tern_log_look(struct tern_log_cursor *cursor, const struct tern_log *log)
 void tern_log_enter(struct tern_log_cursor *cursor, uint32_t sector)
 {
     const struct tern_log *log = cursor->log;
-    cursor->headed = ENTRY_NOTE;
-    cursor->burnt = false;
+    cursor->headed = cursor->burnt = false;
     cursor->sector = cursor->at = sector;
     cursor->limit = sector == log->newest ? log->write : sector + log->flash->sector_size;
     cursor->settled = cursor->torn = 0;
@@ -160,15 +159,12 @@ void tern_log_enter_head(struct tern_log_cursor *cursor, uint32_t sector)
 }
 
 /* What half-done erases left in a sector that was given up is no part of the log: neither mark nor note stands before it. Nor is a sector
- * that could not be erased when its turn came: it has an older generation. A sector's generation is that of its first note: a later one may
- * have that of a sector given up, and a mark alone be that of one. */
+ * that could not be erased when its turn came: it has an older generation. */
 static bool is_left_over(struct tern_log_cursor *cursor, uint8_t kind)
 {
     if (kind < ENTRY_MARK)
-        return kind == ENTRY_CHUNK && cursor->headed == 0;
-    if (cursor->headed == ENTRY_NOTE)
-        return false;
-    cursor->headed = kind;
+        return kind == ENTRY_CHUNK && !cursor->headed;
+    cursor->headed = true;
     if (cursor->is.word[WORD_GENERATION] >= cursor->log->oldest_generation)
         return false;
     cursor->at = cursor->limit;
@@ -187,7 +183,6 @@ uint8_t tern_log_scan(struct tern_log_cursor *cursor)
             if (!cursor->goes_on || cursor->sector == log->newest)
                 return ENTRY_END;
             tern_log_enter(cursor, tern_log_after(log, cursor->sector));
-            cursor->headed = 0;
             continue;
         }
         /* A writer that went round a torn program left this much untouched. */
@@ -251,8 +246,7 @@ uint32_t tern_log_lost(struct tern_log_cursor *cursor, bool is_new)
     return 0;
 }
 
-/* The first note of a sector, without which it holds no records. One with a generation below that of the sectors before it could not be
- * erased when its turn came, and holds none either. */
+/* The first note of a sector, without which it holds no records. */
 bool tern_log_head(struct tern_log_cursor *cursor, uint32_t sector)
 {
     uint8_t kind;
@@ -260,5 +254,5 @@ bool tern_log_head(struct tern_log_cursor *cursor, uint32_t sector)
     do {
         kind = tern_log_scan(cursor);
     } while (kind == ENTRY_MARK);
-    return kind == ENTRY_NOTE && cursor->is.word[WORD_GENERATION] >= cursor->log->oldest_generation;
+    return kind == ENTRY_NOTE;
 }

@@ -67,8 +67,7 @@ enum tern_log_word {
 /* Goes through the entries of one sector, or of all. */
 struct tern_log_cursor {
     /* Small fields first: the nearer to the beginning, the shorter the code that reads them. */
-    uint8_t
-        headed; /* ENTRY_NOTE: the sector's head has been passed, or need not be; ENTRY_MARK: its mark alone; 0: neither */
+    bool headed;  /* a mark or note of the sector has been passed, or need not be */
     bool goes_on; /* to the next sector, up to the newest */
     bool damaged; /* bytes were skipped since the flag was last cleared */
     bool burnt;   /* the last thing before the entry is a burnt unit, or that and schemas */

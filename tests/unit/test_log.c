@@ -298,6 +298,50 @@ static void an_epoch_behind_a_head_that_failed_is_in_force_after_a_start(void)
     stop(&nor, &rig);
 }
 
+/* The sector before the one whose head failed could not be erased when its turn came: what stands in it is no part of the log. */
+static void an_epoch_is_found_beyond_a_sector_that_was_given_up(void)
+{
+    struct nor nor;
+    struct rig rig;
+    start(&nor, &rig, 512, 5, 1, 128);
+    put_one(&rig);
+    CHECK_EQ(rig_set_epoch(&rig), TERN_OK);
+    while (rig.log.newest != 2048)
+        put_one(&rig);
+    while (rig.log.newest != 512)
+        put_one(&rig);
+    nor.fault = NOR_ERROR;
+    nor.bad_sector = 3;
+    while (rig.log.ready_at == 0) {
+        (void)rig_service(&rig);
+        CHECK(rig_put(&rig, 0) == TERN_OK && rig_commit(&rig) == TERN_OK);
+    }
+    CHECK_EQ(rig.log.newest, 512);
+    CHECK_EQ(rig.log.ahead, 1536);
+    nor.bad_sector = 0;
+    rig.log.flags |= LOG_MOVE;
+    rig_close_chunk(&rig);
+    CHECK_EQ(rig_put(&rig, 0), TERN_OK);
+    rig.log.flags |= LOG_MOVE;
+    nor_start(&nor);
+    nor.fail_at[NOR_PROGRAM] = 3; /* the head's second copy */
+    nor.fail_count = 1;
+    nor.fault = NOR_ERROR;
+    CHECK_EQ(rig_commit(&rig), TERN_E_FULL);
+    rig_abort(&rig);
+    nor_start(&nor);
+    CHECK_EQ(rig.log.newest, 512);
+    CHECK_EQ(rig_set_epoch(&rig), TERN_OK);
+    CHECK_EQ(rig.log.newest, 512);
+    CHECK_EQ(rig_mount(&rig), TERN_OK);
+    CHECK_EQ(rig.log.newest, 1536);
+    CHECK_EQ(rig.log.epochs[0].epoch, 16);
+    check(&rig);
+    put_one(&rig);
+    check(&rig);
+    stop(&nor, &rig);
+}
+
 /* One of which only a first copy stands, before a sector that says otherwise, may be in force after a start. Then it stays. */
 static void an_epoch_that_one_start_finds_the_next_one_finds_too(void)
 {
@@ -1101,16 +1145,12 @@ int main(int argc, char **argv)
 {
     (void)test_seed(argc, argv);
     RUN(an_erased_flash_is_an_empty_log);
-    RUN(records_survive_clean_starts_in_every_geometry);
     RUN(a_thousand_starts_without_a_record_change_nothing);
     RUN(a_start_for_each_record_costs_one_unit);
-    RUN(a_torn_burn_is_no_sign_of_lost_records);
-    RUN(garbage_longer_than_a_chunk_takes_no_record_along);
     RUN(chunks_in_a_sector_without_a_head_are_told_as_lost);
-    RUN(a_torn_note_is_passed_over_wherever_it_stands);
-    RUN(a_torn_copy_of_a_chunk_takes_no_committed_record_along);
     RUN(a_sector_whose_head_was_torn_takes_a_smaller_chunk);
     RUN(an_epoch_behind_a_head_that_failed_is_in_force_after_a_start);
+    RUN(an_epoch_is_found_beyond_a_sector_that_was_given_up);
     RUN(an_epoch_that_one_start_finds_the_next_one_finds_too);
     RUN(nothing_stands_behind_a_program_that_left_nothing);
     RUN(mount_reads_no_more_than_is_documented);
@@ -1127,18 +1167,23 @@ int main(int argc, char **argv)
     RUN(a_bad_sector_is_gone_round);
     RUN(a_segment_is_known_by_its_crc);
     RUN(a_log_at_the_end_of_its_sequences_waits_for_the_acknowledgement);
-    RUN(past_the_middle_of_its_numbers_the_count_begins_again_once_all_is_acknowledged);
     RUN(the_count_goes_on_where_it_cannot_begin_again);
     RUN(a_schema_that_fails_halfway_is_written_again);
-    RUN(a_sector_that_begins_within_a_void_batch_is_released_like_any_other);
     RUN(a_newest_chunk_that_is_damaged_is_a_gap);
     RUN(a_newest_sector_without_a_head_keeps_its_records);
     RUN(an_epoch_finds_its_place_behind_a_sector_that_fails);
     RUN(a_unit_that_cannot_be_burnt_sends_the_chunk_on);
-    RUN(a_mount_ends_when_reads_fail);
     RUN(what_was_found_is_read_until_another_is_found);
     RUN(images_of_the_first_format_are_read);
     RUN(the_end_of_a_batch_that_has_moved_is_told_as_an_end);
     RUN(a_commit_without_a_record_is_found_before_records_that_are_void);
+    RUN(past_the_middle_of_its_numbers_the_count_begins_again_once_all_is_acknowledged);
+    RUN(a_sector_that_begins_within_a_void_batch_is_released_like_any_other);
+    RUN(garbage_longer_than_a_chunk_takes_no_record_along);
+    RUN(a_mount_ends_when_reads_fail);
+    RUN(a_torn_copy_of_a_chunk_takes_no_committed_record_along);
+    RUN(a_torn_burn_is_no_sign_of_lost_records);
+    RUN(a_torn_note_is_passed_over_wherever_it_stands);
+    RUN(records_survive_clean_starts_in_every_geometry);
     return test_report();
 }
