@@ -19,6 +19,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import threading
 import time
 
 import source
@@ -61,10 +62,9 @@ SLOW = {
     "unit/test_log_find": "log log_mount log_read log_scan",
     "property/device_random": "log log_mount log_read log_scan chunk tern push push_in push_out schema frame",
     "unit/test_bloom": "bloom",
+    "property/dedup_random": "dedup bloom chunk unpack schema bytes",
     "sim/powercut": "log log_mount log_read log_scan",
 }
-
-
 
 
 def run(command, **more):
@@ -168,14 +168,39 @@ class Bench:
         except subprocess.TimeoutExpired:
             return -1
 
-    def judge(self, number, mutant):
-        """The test that notices this one, or None."""
-        for test, arguments, _ in self.order(mutant.path):
+    def judge(self, number, mutant, first):
+        """The test that notices this one, or None. `first` is run first: it noticed it the last time."""
+        for test, arguments, _ in sorted(self.order(mutant.path), key=lambda test: test[0] != first):
             if self.run_test(number, test, arguments, self.limits[test]) != 0:
                 return test
-        if "PROGRESS" in os.environ:
-            print(f"alive {described(mutant)}", file=sys.stderr, flush=True)
         return None
+
+
+class Memory:
+    """A file of what each mutant came to, line by line as it did: so the next run begins with the test that noticed it. Says how far a run is."""
+
+    def __init__(self, path, count):
+        self.found, self.left, self.next, self.lock = {}, count, time.time() + 60, threading.Lock()
+        if os.path.exists(path):
+            with open(path, encoding="utf-8") as file:
+                lines = [line.rstrip("\n").split("\t") for line in file]
+            self.found = {tuple(line[:3]): line[3] for line in lines if len(line) == 4}
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        self.file = open(path, "w", encoding="utf-8")  # pylint: disable=consider-using-with
+        for entry, test in self.found.items():
+            self.write(entry, test)
+
+    def write(self, entry, test):
+        print(*entry, test, sep="\t", file=self.file, flush=True)
+
+    def keep(self, mutant, verdict):
+        with self.lock:
+            self.write(key(mutant), verdict or "-")
+            self.left -= 1
+            if time.time() > self.next:
+                print(f"mutants: {self.left} left", file=sys.stderr, flush=True)
+                self.next += 60
+        return verdict
 
 
 def codes(path, listing):
@@ -236,13 +261,18 @@ def hunt(build, jobs, files, mutants, is_plain):
             verdicts[number] = "same"
         seen.add(plain.code[number])
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        def judge(bench, which):
-            return zip(which, pool.map(lambda number: bench.judge(number, numbers[number]), which))
-        verdicts.update(judge(plain, [number for number in numbers if number not in verdicts]))
+        todo = [number for number in numbers if number not in verdicts]
+        memory = Memory(build + "/noticed", len(todo))
+
+        def try_one(number):
+            mutant = numbers[number]
+            return memory.keep(mutant, plain.judge(number, mutant, memory.found.get(key(mutant))))
+        verdicts.update(zip(todo, pool.map(try_one, todo)))
         alive = [number for number, verdict in verdicts.items() if verdict is None]
         if alive and not is_plain:
             strict = Bench(build + "/strict", SANITIZE, files, {number: numbers[number] for number in alive})
-            verdicts.update((number, verdict and "sanitizer: " + verdict) for number, verdict in judge(strict, alive))
+            found = pool.map(lambda number: strict.judge(number, numbers[number], None), alive)
+            verdicts.update((number, verdict and "sanitizer: " + verdict) for number, verdict in zip(alive, found))
     return [(numbers[number], verdict) for number, verdict in sorted(verdicts.items())]
 
 
