@@ -17,13 +17,14 @@
 #define ERASE_MS    30000u
 #define CLOCK_TURNS 200u
 #define LOOP_SIZE   512u
-#define LOOP_MS     500u
+#define SILENCE_MS  500u /* a slow link's bytes come, one by one; none come for so long behind the last */
 
 struct check {
     const struct tern_flash *flash;
     const struct tern_clock *clock;
     struct tern_port_report *report;
     uint32_t unit;
+    bool is_between; /* the next TERN_AGAIN of erase() is the time to use sector 0 */
     uint8_t buffer[PIECE_MAX + 2 * GUARD];
 };
 
@@ -99,31 +100,6 @@ static enum tern_port_fault check_geometry(struct check *check)
     return TERN_PORT_GOOD;
 }
 
-static enum tern_port_fault erase(struct check *check, uint32_t sector)
-{
-    uint32_t begin = now(check);
-    for (uint32_t turn = 0; turn < TURNS_MAX && now(check) - begin < ERASE_MS; turn++) {
-        int status = check->flash->erase(check->flash->context, sector);
-        if (status == 0)
-            return expect(check, sector, check->flash->sector_size, true, PIECE_MAX,
-                          TERN_PORT_ERASE_LEAVES_BITS);
-        if (status != TERN_AGAIN)
-            return fault_at(check, sector, TERN_PORT_ERASE_FAILS);
-    }
-    return fault_at(check, sector, TERN_PORT_ERASE_NEVER_ENDS);
-}
-
-static enum tern_port_fault erase_all(struct check *check)
-{
-    enum tern_port_fault fault = TERN_PORT_GOOD;
-    uint32_t sector = 0;
-    for (uint32_t i = 0; i < check->flash->sector_count && fault == TERN_PORT_GOOD; i++) {
-        fault = erase(check, sector);
-        sector += check->flash->sector_size;
-    }
-    return fault;
-}
-
 /* Programs the pattern from an odd place in RAM, and looks at it and at what stands around it. */
 static enum tern_port_fault program(struct check *check, uint32_t sector, uint32_t offset, uint32_t size,
                                     uint32_t ahead)
@@ -141,6 +117,41 @@ static enum tern_port_fault program(struct check *check, uint32_t sector, uint32
     if (fault == TERN_PORT_GOOD)
         fault = expect(check, address + size, behind < ahead ? behind : ahead, true, PIECE_MAX,
                        TERN_PORT_PROGRAM_ELSEWHERE);
+    return fault;
+}
+
+/* Sector 0 is erased, and takes its first unit while another is being erased. */
+static enum tern_port_fault use_between(struct check *check)
+{
+    check->is_between = false;
+    enum tern_port_fault fault = program(check, 0, 0, check->unit, PIECE_MAX);
+    return fault == TERN_PORT_GOOD ? fault : TERN_PORT_ERASE_BLOCKS;
+}
+
+static enum tern_port_fault erase(struct check *check, uint32_t sector)
+{
+    uint32_t begin = now(check);
+    for (uint32_t turn = 0; turn < TURNS_MAX && now(check) - begin < ERASE_MS; turn++) {
+        int status = check->flash->erase(check->flash->context, sector);
+        if (status == 0)
+            return expect(check, sector, check->flash->sector_size, true, PIECE_MAX,
+                          TERN_PORT_ERASE_LEAVES_BITS);
+        if (status != TERN_AGAIN)
+            return fault_at(check, sector, TERN_PORT_ERASE_FAILS);
+        if (check->is_between && use_between(check) != TERN_PORT_GOOD)
+            return TERN_PORT_ERASE_BLOCKS;
+    }
+    return fault_at(check, sector, TERN_PORT_ERASE_NEVER_ENDS);
+}
+
+static enum tern_port_fault erase_all(struct check *check)
+{
+    enum tern_port_fault fault = TERN_PORT_GOOD;
+    uint32_t sector = 0;
+    for (uint32_t i = 0; i < check->flash->sector_count && fault == TERN_PORT_GOOD; i++) {
+        fault = erase(check, sector);
+        sector += check->flash->sector_size;
+    }
     return fault;
 }
 
@@ -172,6 +183,27 @@ static enum tern_port_fault fill_all(struct check *check)
     return fault;
 }
 
+/* The first sector is erased, and used while the second one is; the others keep what they hold. */
+static enum tern_port_fault check_erases(struct check *check, uint32_t ring)
+{
+    uint32_t size = check->flash->sector_size;
+    enum tern_port_fault fault = erase(check, 0);
+    if (fault == TERN_PORT_GOOD)
+        fault = expect(check, size, ring - size, false, PIECE_MAX, TERN_PORT_ERASE_ELSEWHERE);
+    check->is_between = true;
+    if (fault == TERN_PORT_GOOD)
+        fault = erase(check, size);
+    if (fault == TERN_PORT_GOOD && check->is_between) /* it never said TERN_AGAIN */
+        fault = use_between(check);
+    if (fault == TERN_PORT_GOOD)
+        fault = expect(check, 0, check->unit, false, PIECE_MAX, TERN_PORT_ERASE_ELSEWHERE);
+    if (fault == TERN_PORT_GOOD)
+        fault = expect(check, check->unit, size - check->unit, true, PIECE_MAX, TERN_PORT_ERASE_ELSEWHERE);
+    if (fault == TERN_PORT_GOOD)
+        fault = expect(check, 2 * size, ring - 2 * size, false, PIECE_MAX, TERN_PORT_ERASE_ELSEWHERE);
+    return fault;
+}
+
 static enum tern_port_fault check_flash(struct check *check)
 {
     static const uint8_t steps[] = {PIECE_MAX, 1, 7, 33};
@@ -188,11 +220,7 @@ static enum tern_port_fault check_flash(struct check *check)
     for (uint32_t i = 1; i < sizeof(steps) && fault == TERN_PORT_GOOD; i++)
         fault = expect(check, 0, size, false, steps[i], TERN_PORT_READ_DIFFERS);
     if (fault == TERN_PORT_GOOD)
-        fault = erase(check, size);
-    if (fault == TERN_PORT_GOOD)
-        fault = expect(check, 0, size, false, PIECE_MAX, TERN_PORT_ERASE_ELSEWHERE);
-    if (fault == TERN_PORT_GOOD)
-        fault = expect(check, 2 * size, ring - 2 * size, false, PIECE_MAX, TERN_PORT_ERASE_ELSEWHERE);
+        fault = check_erases(check, ring);
     return fault != TERN_PORT_GOOD ? fault : erase_all(check);
 }
 
@@ -263,16 +291,19 @@ static enum tern_port_fault check_link(struct check *check, const struct tern_li
     struct loop loop = {0, 0};
     enum tern_port_fault fault = TERN_PORT_GOOD;
     uint32_t session = link->session(link->context);
-    uint32_t begin = now(check);
+    uint32_t heard = now(check);
     if (session == 0)
         return TERN_PORT_GOOD; /* not connected: nothing can be said */
-    for (uint32_t turn = 0; turn < TURNS_MAX && now(check) - begin < LOOP_MS && fault == TERN_PORT_GOOD;
+    for (uint32_t turn = 0; turn < TURNS_MAX && now(check) - heard < SILENCE_MS && fault == TERN_PORT_GOOD;
          turn++) {
+        uint32_t before = loop.received + loop.sent;
         if (link->session(link->context) != session)
             return TERN_PORT_LINK_SESSION;
         fault = send_some(check, link, &loop);
         if (fault == TERN_PORT_GOOD)
             fault = receive_some(check, link, &loop);
+        if (loop.received + loop.sent != before)
+            heard = now(check);
     }
     check->report->looped = loop.received;
     if (fault == TERN_PORT_GOOD && loop.received != 0 && loop.received != loop.sent)
@@ -283,7 +314,7 @@ static enum tern_port_fault check_link(struct check *check, const struct tern_li
 enum tern_port_fault tern_port_check(const struct tern_flash *flash, const struct tern_link *link,
                                      const struct tern_clock *clock, struct tern_port_report *report)
 {
-    struct check check = {flash, NULL, report, 1, {0}};
+    struct check check = {flash, NULL, report, 1, false, {0}};
     enum tern_port_fault fault = TERN_PORT_GOOD;
     memset(report, 0, sizeof(*report));
     check.clock = clock;
@@ -307,6 +338,8 @@ const char *tern_port_fault_text(enum tern_port_fault fault)
         "erase() goes on saying TERN_AGAIN: is the busy bit the right one?",
         "a sector is not all FF after its erase: is sector_size the chip's?",
         "erasing a sector changes another: is sector_size the chip's?",
+        "between two calls of erase() other sectors must read and program: let read() and program() wait for "
+        "its end",
         "program() returns an error: is program_unit the chip's, is the flash unlocked?",
         "what was programmed does not read back: program_unit, page borders, byte order?",
         "programming changes other bytes: program_unit, page borders, address lines?",

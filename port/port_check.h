@@ -7,11 +7,12 @@
 
 enum tern_port_fault {
     TERN_PORT_GOOD = 0,
-    TERN_PORT_GEOMETRY,            /* sector size, count or program unit are outside what tern.h allows */
-    TERN_PORT_ERASE_FAILS,         /* erase() returned an error */
-    TERN_PORT_ERASE_NEVER_ENDS,    /* erase() goes on saying TERN_AGAIN */
-    TERN_PORT_ERASE_LEAVES_BITS,   /* a sector is not all FF after its erase */
-    TERN_PORT_ERASE_ELSEWHERE,     /* erasing one sector changed another */
+    TERN_PORT_GEOMETRY,          /* sector size, count or program unit are outside what tern.h allows */
+    TERN_PORT_ERASE_FAILS,       /* erase() returned an error */
+    TERN_PORT_ERASE_NEVER_ENDS,  /* erase() goes on saying TERN_AGAIN */
+    TERN_PORT_ERASE_LEAVES_BITS, /* a sector is not all FF after its erase */
+    TERN_PORT_ERASE_ELSEWHERE,   /* erasing one sector changed another */
+    TERN_PORT_ERASE_BLOCKS, /* while erase() said TERN_AGAIN, another sector did not read or program as it should */
     TERN_PORT_PROGRAM_FAILS,       /* program() returned an error for erased units */
     TERN_PORT_PROGRAM_DIFFERS,     /* what was programmed does not read back */
     TERN_PORT_PROGRAM_ELSEWHERE,   /* programming changed bytes before or behind, or in another sector */
@@ -36,8 +37,8 @@ struct tern_port_report {
 };
 
 /* Checks what is given; any of the three may be NULL. The flash is erased, filled, and erased again: EVERYTHING IN IT IS LOST, and each
- * sector has aged by two erases. For the link, join its two wires (a loop), or leave it alone: it is sent 512 bytes, which a gateway takes
- * for noise. Blocks until it is done: as long as erasing the flash twice, and a second. Returns the first fault found. */
+ * sector has aged by two erases, the first two by three. For the link, join its two wires (a loop), or leave it alone: it is sent 512 bytes, which a gateway takes
+ * for noise. Blocks until it is done: as long as erasing the flash twice takes, and the link's 512 bytes, and a second. Returns the first fault found. */
 enum tern_port_fault tern_port_check(const struct tern_flash *flash, const struct tern_link *link,
                                      const struct tern_clock *clock, struct tern_port_report *report);
 

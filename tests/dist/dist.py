@@ -20,7 +20,12 @@ DEFINITIONS = [
     re.compile(r"^typedef [^;{]*?\b(\w+)(?:\[[^;]*\])?;", re.M),
 ]
 FUNCTION = re.compile(r"^(?!static |typedef |extern |return |else )(\w[\w ]*[ *]+(tern_\w+)\()", re.M)
-INTERNAL = """#ifdef __AVR__
+INTERNAL = """#ifdef __GNUC__
+#define TERN_INLINE static inline __attribute__((unused))
+#else
+#define TERN_INLINE static inline
+#endif
+#ifdef __AVR__
 #define TERN_INTERNAL /* what its compiler makes of static functions is larger */
 #elif defined(__GNUC__)
 #define TERN_INTERNAL static __attribute__((unused))
@@ -58,7 +63,7 @@ def main():
             elif name not in seen:
                 seen.add(name)
                 before += inline(open(os.path.join("core", name)).read())
-        return before + LICENCE.sub("", INCLUDE.sub("", text))
+        return before + LICENCE.sub("", INCLUDE.sub("", text)).replace("\nstatic inline ", "\nTERN_INLINE ")
 
     parts = []
     for name, text in sources.items():

@@ -6,6 +6,9 @@
  * avr_run IMAGE MCU PORT CUTS SEED ROWS KEPT RECORDED END: the last three are the addresses in RAM of what the firmware found at its
  * start, of what it believes to be durable, and of the end of its variables. After each reset the former must reach what the latter was. When `recorded` is ROWS,
  * reads its standard input to the end, and ends. Status 0: everything held.
+ *
+ * avr_run IMAGE MCU FINISHED FAULT LOOPED: runs the port's self-test, the UART's two wires joined, until the word at the first of three
+ * addresses is not 0. Status 0: no fault, and all of the bytes came back.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -42,6 +45,7 @@
 static avr_t *avr;
 static avr_irq_t *input;
 static int gateway;
+static int outward; /* where the UART's bytes go: to the gateway, or back */
 static bool may_send = true;
 static bool is_linked; /* not at first, so that the log is full before anything can be sent */
 static uint64_t chance;
@@ -61,7 +65,7 @@ static void on_output(struct avr_irq_t *irq, uint32_t value, void *context)
     uint8_t byte = (uint8_t)value;
     (void)irq;
     (void)context;
-    while (is_linked && write(gateway, &byte, 1) < 0 && (errno == EAGAIN || errno == EINTR))
+    while (is_linked && write(outward, &byte, 1) < 0 && (errno == EAGAIN || errno == EINTR))
         ;
 }
 
@@ -105,7 +109,7 @@ static int connect_gateway(uint16_t port)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    gateway = socket(AF_INET, SOCK_STREAM, 0);
+    gateway = outward = socket(AF_INET, SOCK_STREAM, 0);
     return connect(gateway, (struct sockaddr *)&address, sizeof address);
 }
 
@@ -264,39 +268,71 @@ static int cut_again_and_again(uint32_t cuts, uint32_t kept, uint32_t recorded)
     return most == 0 || torn == 0 || overwrites != 0 ? -1 : 0;
 }
 
+static uint32_t address_of(const char *text)
+{
+    return (uint32_t)strtoul(text, NULL, 16) & 0xFFFF;
+}
+
+static void start_chip(elf_firmware_t *firmware)
+{
+    avr_init(avr);
+    avr->frequency = FREQUENCY;
+    avr->sleep = no_sleep;
+    avr->log = LOG_ERROR;
+    avr_load_firmware(avr, firmware);
+    avr->frequency = FREQUENCY;
+    connect_uart();
+    watch_eeprom();
+}
+
+static int self_test(char **argv)
+{
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0)
+        return 1;
+    gateway = ends[0];
+    outward = ends[1];
+    is_linked = true;
+    if (!run_until(address_of(argv[3]), 1))
+        printf("the self-test does not end\n");
+    uint32_t fault = word(address_of(argv[4]));
+    uint32_t looped = word(address_of(argv[5]));
+    printf("     fault %u, %u bytes came back, %u writes wanted to set a bit\n", fault, looped, overwrites);
+    return fault == 0 && looped == 512 && overwrites == 0 ? 0 : 1;
+}
+
 int main(int argc, char **argv)
 {
     elf_firmware_t firmware = {0};
     struct pollfd end = {.fd = 0, .events = POLLIN};
     char byte;
-    if (argc != 10) {
-        fprintf(stderr, "usage: avr_run IMAGE MCU PORT CUTS SEED ROWS KEPT RECORDED END\n");
+    if (argc != 10 && argc != 6) {
+        fprintf(stderr, "usage: avr_run IMAGE MCU PORT CUTS SEED ROWS KEPT RECORDED END, or IMAGE MCU "
+                        "FINISHED FAULT LOOPED\n");
         return 2;
     }
-    uint32_t rows = (uint32_t)atol(argv[6]);
-    uint32_t kept = (uint32_t)strtoul(argv[7], NULL, 16) & 0xFFFF;
-    uint32_t recorded = (uint32_t)strtoul(argv[8], NULL, 16) & 0xFFFF;
-    chance = strtoull(argv[5], NULL, 10);
-    if (elf_read_firmware(argv[1], &firmware) != 0 || (avr = avr_make_mcu_by_name(argv[2])) == NULL ||
-        connect_gateway((uint16_t)atoi(argv[3])) != 0) {
-        fprintf(stderr, "avr_run: image, chip or gateway is not there\n");
+    if (elf_read_firmware(argv[1], &firmware) != 0 || (avr = avr_make_mcu_by_name(argv[2])) == NULL) {
+        fprintf(stderr, "avr_run: image or chip is not there\n");
         return 1;
     }
-    avr_init(avr);
-    avr->frequency = FREQUENCY;
-    avr->sleep = no_sleep;
-    avr->log = LOG_ERROR;
-    avr_load_firmware(avr, &firmware);
-    avr->frequency = FREQUENCY;
-    connect_uart();
-    watch_eeprom();
+    start_chip(&firmware);
+    if (argc == 6)
+        return self_test(argv);
+    if (connect_gateway((uint16_t)atoi(argv[3])) != 0) {
+        fprintf(stderr, "avr_run: the gateway is not there\n");
+        return 1;
+    }
+    uint32_t rows = (uint32_t)atol(argv[6]);
+    uint32_t kept = address_of(argv[7]);
+    uint32_t recorded = address_of(argv[8]);
+    chance = strtoull(argv[5], NULL, 10);
     if (cut_again_and_again((uint32_t)atol(argv[4]), kept, recorded) != 0)
         return 1;
     if (!run_until(recorded, rows)) {
         printf("after the cuts the firmware stands still at %u of %u records\n", word(recorded), rows);
         return 1;
     }
-    uint32_t unused = unused_ram((uint32_t)strtoul(argv[9], NULL, 16) & 0xFFFF);
+    uint32_t unused = unused_ram(address_of(argv[9]));
     printf("     %u of %u bytes of RAM were never used\n", unused, avr->ramend - avr->ioend);
     if (unused == 0)
         return 1; /* the stack may have run into the variables */

@@ -10,8 +10,10 @@ static struct tern_port_report report;
 
 int main(void)
 {
-#ifdef __riscv
+#if defined(__riscv)
     board_uart_start();
+#elif defined(__AVR__)
+    board_start();
 #else
     board_clock_start();
     board_uart_start();

@@ -12,6 +12,8 @@ enum lie {
     ERASES_TWO,
     ERASE_STAYS_BUSY,
     ERASE_IS_AN_ERROR,
+    READS_STATUS_WHILE_BUSY,
+    PROGRAMS_NOTHING_WHILE_BUSY,
     PROGRAMS_NOTHING,
     PROGRAMS_WIDER_UNITS,
     WRAPS_AT_PAGE,
@@ -43,6 +45,7 @@ static struct {
     uint8_t wire[2048];
     uint32_t head, tail;
     bool loop;
+    uint32_t pause, heard; /* milliseconds that a byte takes; when the last one came */
 } device;
 
 /* ---- A port ------------------------------------------------------------------------------------------------------------------ */
@@ -56,6 +59,8 @@ static int read_cells(void *context, uint32_t address, void *data, uint32_t size
     if (device.lie == READS_WORDS && (address & 3u) != 0)
         address &= ~3u;
     memcpy(data, device.cells + address, size);
+    if (device.lie == READS_STATUS_WHILE_BUSY && device.busy % 3 != 0)
+        memset(data, 0x80, size);
     if (device.lie == READS_PAST && (size & 3u) != 0)
         memset((uint8_t *)data + size, 0, 4 - (size & 3u));
     return 0;
@@ -69,6 +74,8 @@ static int program_cells(void *context, uint32_t address, const void *data, uint
     CHECK((address & (device.sector - 1)) + size <= device.sector);
     if (device.lie == PROGRAM_IS_AN_ERROR)
         return -5;
+    if (device.lie == PROGRAMS_NOTHING_WHILE_BUSY && device.busy % 3 != 0)
+        return 0;
     if (device.lie == ROUNDS_SOURCE_DOWN)
         from = (const uint8_t *)((uintptr_t)from & ~(uintptr_t)3);
     for (uint32_t i = 0; i < size; i++) {
@@ -143,6 +150,10 @@ static int32_t receive_bytes(void *context, uint8_t *data, uint32_t size)
 {
     uint32_t given = device.head - device.tail < size ? device.head - device.tail : size;
     (void)context;
+    if (device.pause != 0 && given != 0) {
+        given = device.now / 3 - device.heard >= device.pause;
+        device.heard = given != 0 ? device.now / 3 : device.heard;
+    }
     if (device.lie == GIVES_MORE_THAN_ASKED)
         return (int32_t)size + 3;
     memcpy(data, device.wire + device.tail, given);
@@ -155,6 +166,7 @@ static int32_t receive_bytes(void *context, uint8_t *data, uint32_t size)
 /* ---- Tests ------------------------------------------------------------------------------------------------------------------- */
 
 static struct tern_port_report report;
+static uint32_t pause; /* for struct device */
 
 static enum tern_port_fault examine(enum lie lie, uint8_t unit, uint32_t sector, bool loop)
 {
@@ -169,6 +181,7 @@ static enum tern_port_fault examine(enum lie lie, uint8_t unit, uint32_t sector,
     device.unit = unit;
     device.sector = sector;
     device.loop = loop;
+    device.pause = pause;
     return tern_port_check(&flash, &link, &clock, &report);
 }
 
@@ -197,6 +210,15 @@ static void without_a_loop_the_link_passes_and_the_report_says_so(void)
     CHECK_EQ(report.looped, 0);
 }
 
+static void a_slow_link_has_time_to_bring_all_of_it(void)
+{
+    pause = 8; /* 1,200 baud */
+    CHECK_EQ(examine(NO_LIE, 4, 1024, true), TERN_PORT_GOOD);
+    CHECK_EQ(report.looped, 512);
+    CHECK_EQ(found(LOSES_A_BYTE), TERN_PORT_LINK_DIFFERS);
+    pause = 0;
+}
+
 static void an_impossible_geometry_is_found(void)
 {
     CHECK_EQ(examine(NO_LIE, 3, 1024, true), TERN_PORT_GEOMETRY);
@@ -213,6 +235,8 @@ static void an_erase_that_lies_is_found(void)
     CHECK_EQ(found(ERASES_TWO), TERN_PORT_ERASE_ELSEWHERE);
     CHECK_EQ(found(ERASE_STAYS_BUSY), TERN_PORT_ERASE_NEVER_ENDS);
     CHECK_EQ(found(ERASE_IS_AN_ERROR), TERN_PORT_ERASE_FAILS);
+    CHECK_EQ(found(READS_STATUS_WHILE_BUSY), TERN_PORT_ERASE_BLOCKS);
+    CHECK_EQ(found(PROGRAMS_NOTHING_WHILE_BUSY), TERN_PORT_ERASE_BLOCKS);
 }
 
 static void a_program_that_lies_is_found(void)
@@ -261,6 +285,7 @@ int main(void)
 {
     RUN(a_true_port_passes_whatever_its_units_and_sectors);
     RUN(without_a_loop_the_link_passes_and_the_report_says_so);
+    RUN(a_slow_link_has_time_to_bring_all_of_it);
     RUN(an_impossible_geometry_is_found);
     RUN(an_erase_that_lies_is_found);
     RUN(a_program_that_lies_is_found);
