@@ -432,6 +432,8 @@ static int run(struct device *device, const struct options *options)
 {
     uint32_t now = tern_posix_clock.milliseconds(NULL);
     struct watch watch = {now, now, device->lane.log.acked};
+    if (device->put != 0 && !options->quiet)
+        fprintf(stderr, "%s: goes on behind row %lu\n", options->id, device->put);
     while (device->put < device->table.rows || tern_backlog(&device->tern) != 0) {
         int put = device->put < device->table.rows ? put_some(device, options->commit) : 0;
         if (put < 0)
