@@ -493,6 +493,38 @@ static void an_ack_never_comes_before_the_sync(void)
     teardown();
 }
 
+/* An answer that is due for another reason, while records wait for the disk: a repetition of what is there, and a WELCOME that had to wait. */
+static void what_waits_for_the_disk_is_in_no_answer(void)
+{
+    setup();
+    greet_with_schema("dev1");
+    client_put_chunk(&rig.out, 2, 4, 512);
+    send_and_hear();
+    CHECK_EQ(rig.answers.next, 6);
+    unsigned acks = rig.answers.acks;
+    client_put_chunk(&rig.out, 6, 4, 512);
+    client_put_chunk(&rig.out, 2, 4, 512);
+    send_out();
+    hear();
+    CHECK_EQ(rig.answers.acks, acks + 1);
+    CHECK_EQ(rig.answers.next, 6);
+    connect_peer();
+    struct client_hello hello = client_good_hello;
+    hello.id = "dev1";
+    client_put_hello(&rig.out, &hello);
+    send_out();
+    CHECK_EQ(tern_stage_sync(rig.stage), TERN_HOST_OK);
+    tern_peer_synced(&rig.peer);
+    client_put_chunk(&rig.out, 10, 4, 512);
+    send_out();
+    hear();
+    CHECK_EQ(rig.answers.welcomes, 1);
+    CHECK_EQ(rig.answers.next, 10);
+    CHECK(sync_and_hear());
+    CHECK_EQ(rig.answers.next, 14);
+    teardown();
+}
+
 static void a_welcome_never_comes_before_the_sync(void)
 {
     setup();
@@ -883,6 +915,7 @@ int main(void)
     RUN(a_schema_that_nobody_asked_for_is_dropped);
     RUN(a_wrong_schema_ends_the_session);
     RUN(an_ack_never_comes_before_the_sync);
+    RUN(what_waits_for_the_disk_is_in_no_answer);
     RUN(a_welcome_never_comes_before_the_sync);
     RUN(what_was_acknowledged_is_there_after_a_restart);
     RUN(promise_4_a_device_is_asked_back_only_when_it_is_welcomed);
