@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "fanout.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -37,6 +38,38 @@ static int fail(const struct tern_report *report, const char *directory, int sta
 
 /* ---- Passwords ------------------------------------------------------------------------------------------------------------ */
 
+/* The character that the text begins with, perhaps as %XX. Returns its bytes. */
+static size_t read_character(const char *text, char *c)
+{
+    *c = *text;
+    if (*text != '%' || !isxdigit((unsigned char)text[1]) || !isxdigit((unsigned char)text[2]))
+        return 1;
+    const char digits[3] = {text[1], text[2], '\0'};
+    *c = (char)strtoul(digits, NULL, 16);
+    return 3;
+}
+
+/* Bytes of `password=` that the text begins with. 0: it does not. */
+static size_t password_size(const char *text)
+{
+    size_t size = 0;
+    for (const char *word = "password="; *word != '\0'; word++) {
+        char c;
+        size_t step = read_character(text + size, &c);
+        if (c != *word)
+            return 0;
+        size += step;
+    }
+    return size;
+}
+
+const char *tern_fanout_password(const char *url)
+{
+    while (*url != '\0' && password_size(url) == 0)
+        url++;
+    return *url == '\0' ? NULL : url;
+}
+
 /* Copies what is before `end`, but for user:PASSWORD@ and password=WORD. */
 bool tern_fanout_plain(const char *url, char plain[TERN_FANOUT_URL_ROOM])
 {
@@ -49,7 +82,7 @@ bool tern_fanout_plain(const char *url, char plain[TERN_FANOUT_URL_ROOM])
     for (const char *from = url; *from != '\0'; from++) {
         if (at != NULL && from == colon)
             from = at;
-        if (strncmp(from, "password=", 9) == 0) {
+        if (password_size(from) != 0) {
             from += strcspn(from, "& ;");
             if (*from == '\0')
                 break;

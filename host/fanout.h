@@ -49,6 +49,10 @@ struct tern_fanout_entry *tern_fanout_add(struct tern_fanout *fanout, const char
 
 void tern_fanout_remove(struct tern_fanout *fanout, struct tern_fanout_entry *entry);
 
+/* The first place where the URL, or what is left of it, says `password=`, also at the end of a longer word, and with characters as
+ * %XX. NULL: nowhere. */
+const char *tern_fanout_password(const char *url);
+
 /* The URL without its password. False: it does not fit. */
 bool tern_fanout_plain(const char *url, char plain[TERN_FANOUT_URL_ROOM]);
 

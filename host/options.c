@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fanout.h"
 #include "log.h"
 
 #define LINE_SIZE 4096
@@ -196,12 +197,12 @@ static bool has_password(const char *url)
 {
     const char *authority = strstr(url, "://");
     if (authority == NULL)
-        return strstr(url, "password=") != NULL;
+        return tern_fanout_password(url) != NULL;
     authority += 3;
     size_t size = strcspn(authority, "/?#");
     const char *at = memchr(authority, '@', size);
     const char *colon = memchr(authority, ':', size);
-    return (at != NULL && colon != NULL && colon < at) || strstr(authority + size, "password=") != NULL;
+    return (at != NULL && colon != NULL && colon < at) || tern_fanout_password(authority + size) != NULL;
 }
 
 static bool check_value(struct tern_options *options, const struct option *option, const char *value)

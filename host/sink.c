@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "fanout.h"
 #include "log.h"
 
 static const struct tern_sink_ops *const sinks[] = {&tern_sink_sqlite,   &tern_sink_postgresql,
@@ -25,7 +26,7 @@ int tern_sink_fail(struct tern_sink *sink, int status, const char *format, ...)
 /* How much of the URL may be logged: one that is refused may hold a password. */
 static int open_size(const char *url)
 {
-    const char *user = strstr(url, "://"), *password = strstr(url, "password=");
+    const char *user = strstr(url, "://"), *password = tern_fanout_password(url);
     user = user == NULL ? url : user + 3;
     const char *end = user + strcspn(user, ":/?"), *at = strchr(end, '@');
     if (*end != ':' || at == NULL)

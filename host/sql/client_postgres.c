@@ -570,7 +570,7 @@ static int read_url(struct postgres_client *client, const char *url, char error[
     struct tern_postgres_option *options = client->api->conninfoParse(url, &why);
     if (options == NULL) {
         /* Its words repeat a part of the URL. */
-        bool hides = strstr(url, "pass") != NULL || strchr(url, '@') != NULL;
+        bool hides = strstr(url, "pass") != NULL || strpbrk(url, "@%") != NULL;
         snprintf(error, 256, "not an URL as psql takes them, as postgresql://user@host/database%s%s",
                  hides ? "" : ": ",
                  hides         ? ""

@@ -352,6 +352,7 @@ static void passwords_are_not_written_down(void)
         {"mysql://host:3306/db", "mysql://host:3306/db"},
         {"postgresql://me@host/db?password=secret&a=b", "postgresql://me@host/db?&a=b"},
         {"postgresql:host=a password=secret", "postgresql:host=a "},
+        {"postgresql://me@host/db?pass%77ord=secret&a=b", "postgresql://me@host/db?&a=b"},
         {"csv:/a:b@c", "csv:/a:b@c"}};
     for (unsigned i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
         CHECK(tern_fanout_plain(pairs[i][0], plain));

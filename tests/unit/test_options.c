@@ -77,15 +77,22 @@ static void numbers_are_checked(void)
 
 static void passwords_are_refused_and_not_repeated(void)
 {
-    static const char *const bad[] = {"postgresql://me:secret@host/db", "mysql://:secret@host",
-                                      "postgresql://host/db?password=secret"};
-    static const char *const good[] = {"postgresql://me@host:5432/db", "postgresql://host:5432/db@x:y",
-                                       "sqlite:a:b@c"};
-    for (size_t i = 0; i < 3; i++) {
+    static const char *const bad[] = {"postgresql://me:secret@host/db",
+                                      "mysql://:secret@host",
+                                      "postgresql://host/db?password=secret",
+                                      "postgresql://host/db?pass%77ord=secret",
+                                      "postgresql://host/db?a=b&%70%61ssword%3Dsecret",
+                                      "postgresql://host/db?sslpasswor%64=secret",
+                                      "postgresql:host=a pass%77ord=secret"};
+    static const char *const good[] = {
+        "postgresql://me@host:5432/db",  "postgresql://host:5432/db@x:y", "sqlite:a:b@c", "sqlite:pass%77ord",
+        "postgresql://h/d?a=pass%77ord", "postgresql://h/d?pass%7=a",     "csv:100%"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         CHECK(!parse("--sink", bad[i], NULL, NULL));
         CHECK(strstr(options.error, "secret") == NULL);
-        CHECK(parse("--sink", good[i], NULL, NULL));
     }
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+        CHECK(parse("--sink", good[i], NULL, NULL));
 }
 
 static void the_command_line_wins_over_the_file(void)

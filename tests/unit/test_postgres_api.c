@@ -111,7 +111,8 @@ static void urls_are_read_or_refused_with_a_reason_that_holds_no_secret(void)
                                             "postgresql://host/db?sslpassword=hidden"};
     static const char *const bad[] = {
         "postgresql://us%zzer@host/hidden", "postgresql://user@host/db?pass=hidden",
-        "postgresql://[::1/hidden?pass", "postgresql://user:hidden@host/db?nothing=1"};
+        "postgresql://[::1/hidden?pass", "postgresql://host/db?%70assword=%zzhidden",
+        "postgresql://user:hidden@host/db?nothing=1"};
     char error[256];
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
         if (!CHECK_EQ(open_url(good[i], error), TERN_HOST_OK))
