@@ -4,9 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../core/tern.h"
 #include "log.h"
 
-#define LENGTH_MAX 63 /* of a name in a database: what the strictest takes */
+#define LENGTH_MAX TERN_NAME_MAX /* of a name in a database: what the strictest takes */
 
 static int refuse(const struct tern_import_config *config, const char *name, const char *message)
 {
@@ -26,6 +27,26 @@ static bool is_allowed(const char *name)
         if ((unsigned char)*c < ' ' || *c == 127)
             return false;
     return size >= 1 && size <= LENGTH_MAX && strncmp(name, "tern_", 5) != 0 && strcmp(name, "device") != 0;
+}
+
+/* A device's name of a table or column, as tern_schema_check() takes it. */
+static bool is_declared(const char *name, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if (!((name[i] >= 'a' && name[i] <= 'z') ||
+              (i != 0 && ((name[i] >= '0' && name[i] <= '9') || name[i] == '_'))))
+            return false;
+    return size >= 1 && size <= TERN_NAME_MAX && (size < 5 || memcmp(name, "tern_", 5) != 0);
+}
+
+/* Whether a device may have what is renamed: `table` or `table.column`. */
+static bool can_match(const char *from)
+{
+    size_t size = strcspn(from, ".");
+    if (!is_declared(from, size))
+        return false;
+    const char *column = from + size + 1;
+    return from[size] == '\0' || (is_declared(column, strlen(column)) && strcmp(column, "device") != 0);
 }
 
 static bool is_taken(const struct tern_import_config *config, size_t index)
@@ -57,6 +78,12 @@ int tern_style_apply(const struct tern_host_style *style, struct tern_import_con
                           "and not beginning with tern_");
         *equals = '\0';
         names[i].to = equals + 1;
+        if (!can_match(from))
+            return refuse(
+                config, style->names[i],
+                "no device can have this table or column: their names begin with a to z, go on with a to "
+                "z, 0 to 9 and _, have at most 63 characters, do not begin with tern_, and no column is "
+                "called device");
         if (is_taken(config, i))
             return refuse(config, style->names[i], "it has two names");
     }

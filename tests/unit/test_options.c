@@ -295,6 +295,8 @@ static void a_name_in_a_file_may_be_of_any_length(void)
 
 /* ---- Names --------------------------------------------------------------------------------------------------------------------- */
 
+#define LONG "a23456789012345678901234567890123456789012345678901234567890123" /* the longest */
+
 static int apply(const char *const *names, size_t count)
 {
     struct tern_import_config config = {.rows = 0};
@@ -306,16 +308,41 @@ static int apply(const char *const *names, size_t count)
 
 static void names_that_a_database_or_tern_would_mistake_are_refused(void)
 {
-    static const char *const good[] = {"room=rooms", "room.v=value", "a=b c"};
+    static const char *const good[] = {"room=rooms", "room.v=value", "a=b c",           "a_1.b_2=C",
+                                       "device=d",   LONG "=a",      LONG "." LONG "=b"};
     static const char *const bad[] = {
         "",          "room",        "=rooms",
         "room=",     "room=device", "room=tern_id",
         "room=a\nb", "room=a\x7F",  "room=1234567890123456789012345678901234567890123456789012345678901234"};
     static const char *const twice[] = {"room=a", "hall=b", "room=c"};
-    CHECK_EQ(apply(good, 3), TERN_HOST_OK);
+    CHECK_EQ(apply(good, sizeof good / sizeof good[0]), TERN_HOST_OK);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         CHECK_EQ(apply(&bad[i], 1), TERN_HOST_E_ARGUMENT);
     CHECK_EQ(apply(twice, 3), TERN_HOST_E_ARGUMENT);
+}
+
+static void keep_fields(void *context, enum tern_level level, const char *event, const char *fields)
+{
+    (void)level, (void)event;
+    snprintf(context, 600, "%s", fields);
+}
+
+static void names_that_no_device_can_have_are_refused_with_the_rule(void)
+{
+    static const char *const bad[] = {"A=b",           "rOom=b",   "room.V=b",        "a.b.c=d",
+                                      "1a=b",          "_a=b",     "a-b=c",           ".=b",
+                                      ".v=b",          "room.=b",  "room..v=b",       "room .v=b",
+                                      "r\xC3\xA4um=b", "*=b",      "tern_gap=b",      "room.tern_id=b",
+                                      "room.device=b", LONG "x=b", "room." LONG "x=b"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        char said[600] = "";
+        struct tern_import_config config = {.report = {keep_fields, said}};
+        struct tern_host_style style = {.names = &bad[i], .name_count = 1};
+        if (!CHECK_EQ(tern_style_apply(&style, &config), TERN_HOST_E_ARGUMENT))
+            printf("    %s\n", bad[i]);
+        CHECK(strstr(said, "begin with a to z") != NULL);
+        tern_style_free(&config);
+    }
 }
 
 static void fields_that_do_not_fit_are_left_out_whole(void)
@@ -363,6 +390,7 @@ int main(void)
     RUN(an_option_of_another_command_is_none);
     RUN(a_name_in_a_file_may_be_of_any_length);
     RUN(names_that_a_database_or_tern_would_mistake_are_refused);
+    RUN(names_that_no_device_can_have_are_refused_with_the_rule);
     RUN(fields_that_do_not_fit_are_left_out_whole);
     RUN(a_line_has_time_level_and_event);
     return test_report();
