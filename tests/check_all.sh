@@ -43,7 +43,7 @@ need() {
 }
 
 need gcc clang clang-format clang-tidy cppcheck valgrind arm-none-eabi-gcc riscv64-unknown-elf-gcc avr-gcc simavr python3 qemu-system-arm qemu-system-riscv32 qemu-ppc powerpc-linux-gnu-gcc
-need gzip zstd
+need gzip zstd afl-fuzz
 export TERN_NO_SKIP=1
 
 # CI has just run it.
@@ -65,6 +65,7 @@ step "property tests" sh tests/run.sh $(find build/tests/property -type f -perm 
 step "power cuts" $make -s powercut
 step "scripts" sh tests/run.sh tests/all/*.sh
 step "fuzz smoke" $make -s fuzz SECONDS=6
+step "fuzz smoke with AFL++, one target" env FUZZER=afl sh tests/fuzz.sh 5 fuzz_frame
 step "size" python3 tests/size/size.py
 step "demo" $make -s demo
 if [ "$skipped" -ne 0 ]; then

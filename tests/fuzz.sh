@@ -35,7 +35,7 @@ replay() { # name: what once broke it
 }
 
 run_afl() { # name
-    AFL_SKIP_CPUFREQ=1 AFL_NO_UI=1 AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1 AFL_NO_AFFINITY=1 \
+    AFL_SKIP_CPUFREQ=1 AFL_AUTORESUME=1 AFL_NO_UI=1 AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1 AFL_NO_AFFINITY=1 \
         timeout $((seconds + 30)) afl-fuzz -V "$seconds" -i "$out/corpus/$1" -o "$out/found/$1" "$out/$1" >"$out/$1.log" 2>&1
     stats=$out/found/$1/default/fuzzer_stats
     awk -v name="$1" '/^execs_per_sec/ { printf "%s %d executions/s\n", name, $3 }' "$stats"
@@ -50,7 +50,7 @@ run_libfuzzer() { # name
     awk -v name="$1" '/average_exec_per_sec/ { printf "%s %d executions/s\n", name, $2 }' "$out/$1.log"
 }
 
-mkdir -p "$out" fuzz/regressions
+mkdir -p "$out/found" fuzz/regressions
 if [ $# -gt 1 ]; then
     { [ -n "${LIBRARIES:-}" ] || libraries; } && build "$2" && seed "$2" && replay "$2" && "run_$fuzzer" "$2" && exit 0
     echo "FAIL $2"
