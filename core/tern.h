@@ -404,7 +404,7 @@ struct tern_lane {
     void *models;                   /* for packed chunks: TERN_MODELS_SIZE() bytes */
     struct tern_dedup *dedup;       /* NULL: every record is stored */
     uint8_t overflow;               /* enum tern_overflow */
-    /* Private. */
+    /* Private, but for log.stats and log.minimum, which are to be read. */
     uint8_t batch; /* an explicit batch is open */
     uint8_t due;   /* a finished segment of the chunk waits for a sector: 1, or 2 for one that commits */
     struct tern_sender sender;

@@ -236,7 +236,8 @@ static int find_start(struct device *device, const struct options *options, unsi
 {
     char path[4096];
     struct job job;
-    struct job now = {device->lane.log.next, device->file.size, device->file.crc, device->table.rows, ""};
+    struct job now = {tern_committed(&device->tern, 0) + 1, device->file.size, device->file.crc,
+                      device->table.rows, ""};
     snprintf(now.table, sizeof(now.table), "%s", options->csv.table);
     if (snprintf(path, sizeof(path), "%s.job", options->flash) >= (int)sizeof(path)) {
         snprintf(message, CSV_MESSAGE_SIZE, "%s: the path is too long", options->flash);
@@ -331,11 +332,11 @@ static int complain_of_flash(int status)
 
 static void complain_of_row(const struct device *device)
 {
-    const struct tern_log *log = &device->lane.log;
+    uint32_t minimum = device->lane.log.minimum;
     fprintf(stderr, "tern-device: %s:%lu: the row is larger than a ", device->file.path, device->file.line);
-    if (log->minimum > log->flash->sector_size)
+    if (minimum > device->lane.flash->sector_size)
         fprintf(stderr, "sector with its schema has room for; give --sector of more than %" PRIu32 " bytes\n",
-                log->minimum - 1);
+                minimum - 1);
     else
         fprintf(stderr, "chunk; give a larger --chunk or shorter text\n");
 }
@@ -379,7 +380,7 @@ static int put_some(struct device *device, unsigned long rows)
 static void wait_for_link(const struct device *device, int32_t milliseconds)
 {
     struct pollfd watch = {.fd = device->link.socket, .events = POLLIN};
-    if (device->link.connecting || device->tern.frame_next < device->tern.frame_end)
+    if (device->link.connecting || device->link.is_full)
         watch.events |= POLLOUT;
     poll(&watch, watch.fd >= 0 ? 1 : 0, milliseconds > 1000 ? 1000 : milliseconds);
 }
@@ -392,7 +393,7 @@ static void show_progress(const struct device *device, const char *id)
     uint8_t refused = device->tern.refused;
     unsigned long backlog = tern_backlog(&device->tern); /* may hold rows of an earlier file, too */
     unsigned long acknowledged = device->put > backlog ? device->put - backlog : 0;
-    const char *state = device->tern.session == 0 ? ", not connected" : refused != 0 ? ", refused for " : "";
+    const char *state = device->link.session == 0 ? ", not connected" : refused != 0 ? ", refused for " : "";
     fprintf(stderr, "%s: %lu of %lu rows in flash, %lu acknowledged%s%s\n", id, device->put,
             device->table.rows, acknowledged, state,
             refused < sizeof(refusals) / sizeof(refusals[0]) ? refusals[refused] : "");
@@ -407,7 +408,7 @@ struct watch {
 static bool keep_watch(const struct device *device, const struct options *options, struct watch *watch)
 {
     uint32_t now = tern_posix_clock.milliseconds(NULL);
-    uint32_t acked = device->lane.log.acked;
+    uint32_t acked = tern_acknowledged(&device->tern, 0);
     if (acked != watch->acked) {
         watch->acked = acked;
         watch->progressed = now;
@@ -431,7 +432,7 @@ static int32_t poll_device(struct device *device)
 static int run(struct device *device, const struct options *options)
 {
     uint32_t now = tern_posix_clock.milliseconds(NULL);
-    struct watch watch = {now, now, device->lane.log.acked};
+    struct watch watch = {now, now, tern_acknowledged(&device->tern, 0)};
     if (device->put != 0 && !options->quiet)
         fprintf(stderr, "%s: goes on behind row %lu\n", options->id, device->put);
     while (device->put < device->table.rows || tern_backlog(&device->tern) != 0) {

@@ -30,6 +30,7 @@ static void disconnect(struct tern_posix_link *link)
         close(link->socket);
     link->socket = -1;
     link->connecting = false;
+    link->is_full = false;
     link->session = 0;
     link->retry_at = now_ms() + link->retry_ms;
     link->retry_ms = link->retry_ms * 2 > RETRY_MOST_MS ? RETRY_MOST_MS : link->retry_ms * 2;
@@ -145,9 +146,11 @@ static int32_t send_bytes(void *context, const uint8_t *data, uint32_t size)
     struct tern_posix_link *link = context;
     if (link->session == 0)
         return -1;
-    if (link->is_serial)
-        return outcome(link, write(link->socket, data, size), false);
-    return outcome(link, send(link->socket, data, size, MSG_NOSIGNAL), false);
+    ssize_t result =
+        link->is_serial ? write(link->socket, data, size) : send(link->socket, data, size, MSG_NOSIGNAL);
+    int32_t taken = outcome(link, result, false);
+    link->is_full = taken >= 0 && (uint32_t)taken < size;
+    return taken;
 }
 
 static int32_t receive_bytes(void *context, uint8_t *data, uint32_t size)

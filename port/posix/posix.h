@@ -30,6 +30,7 @@ struct tern_posix_link {
     struct tern_link link; /* for struct tern_config */
     int socket;            /* -1: not connected; to be watched by poll(2) */
     bool connecting;
+    bool is_full; /* the last send() left something over: to be watched for room */
     bool is_serial;
     uint32_t session;
     uint32_t sessions; /* connections so far */
