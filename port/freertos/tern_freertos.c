@@ -50,6 +50,9 @@ static void run(void *context)
     for (;;) {
         int32_t wait = tern_poll(device->tern);
         TickType_t ticks = pdMS_TO_TICKS(wait < 0 || wait > WAIT_MAX_MS ? WAIT_MAX_MS : wait);
+        if (ticks ==
+            0) /* there is more to do, an erase to wait for perhaps: tasks of lower priority run meanwhile */
+            ticks = 1;
         if (!has_row)
             has_row = xQueueReceive(device->rows, &row, ticks) == pdPASS;
         else

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The task on a PC, with a queue made of an array: rows are committed together, all of them; one that does not fit is counted. */
 #include <setjmp.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,6 +13,7 @@ static UBaseType_t head, tail;
 static TickType_t ticks;
 static jmp_buf idle;
 static int idles;
+static bool starves; /* the task gave nobody else a turn */
 static TaskFunction_t task;
 static void *task_context;
 
@@ -36,6 +38,7 @@ BaseType_t xQueueReceive(QueueHandle_t queue, void *row, TickType_t wait)
 {
     (void)queue;
     ticks += wait;
+    starves = starves || wait == 0;
     if (tail == head && ++idles > 100)
         longjmp(idle, 1);
     if (tail == head)
@@ -89,7 +92,8 @@ int main(void)
     }
     if (good && setjmp(idle) == 0)
         task(task_context);
-    good = good && device.committed == 49 && device.refused == 1 && tern_committed(&tern, 0) == 49;
+    good =
+        good && !starves && device.committed == 49 && device.refused == 1 && tern_committed(&tern, 0) == 49;
     printf("%s the FreeRTOS task: %u rows committed, %u refused, %u in the log\n", good ? "ok  " : "FAIL",
            device.committed, device.refused, tern_committed(&tern, 0));
     return good ? 0 : 1;
