@@ -6,7 +6,6 @@
 #define DIGITS_MAX 20 /* of 2^64 - 1 */
 
 static const char op_sign[] = {'+', '-', '[', ']'};
-static const char hex_digit[] = "0123456789abcdef";
 
 /* ---- Numbers ------------------------------------------------------------------------------------------------------------ */
 
@@ -152,13 +151,18 @@ static void write_text(struct tern_output *output, const uint8_t *text, size_t s
         tern_write8(output, '"');
 }
 
+static void write_digit(struct tern_output *output, unsigned digit)
+{
+    tern_write8(output, (uint8_t)(digit < 10 ? '0' + digit : 'a' - 10 + digit));
+}
+
 static void write_hex(struct tern_output *output, const uint8_t *bytes, size_t size)
 {
     if (size == 0)
         write_text(output, bytes, 0);
     for (; size != 0; size--, bytes++) {
-        tern_write8(output, (uint8_t)hex_digit[*bytes >> 4]);
-        tern_write8(output, (uint8_t)hex_digit[*bytes & 15]);
+        write_digit(output, *bytes >> 4);
+        write_digit(output, *bytes & 15u);
     }
 }
 

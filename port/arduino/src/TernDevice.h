@@ -10,7 +10,10 @@
 /* `CHUNK` bytes of chunk, and packed columns for `COLUMNS` columns (0: plain CSV only). */
 template <uint16_t CHUNK, uint8_t COLUMNS> struct TernMemory {
     uint8_t chunk[CHUNK];
-    uint8_t frame[CHUNK < 80 ? 100 : CHUNK + 20];
+    /* A HELLO with the longest id fits, and a chunk as a whole. */
+    uint8_t frame[CHUNK + 20u < TERN_HELLO_SIZE(TERN_ID_MAX, 1) + TERN_FRAME_EXTRA
+                      ? TERN_HELLO_SIZE(TERN_ID_MAX, 1) + TERN_FRAME_EXTRA
+                      : CHUNK + 20u];
     uint64_t models[COLUMNS == 0 ? 1 : (TERN_MODELS_SIZE(COLUMNS) + 7) / 8];
 };
 
@@ -48,6 +51,12 @@ class TernDevice
     uint32_t backlog() const
     {
         return tern_backlog(&_tern);
+    }
+
+    /* For the functions of tern.h that have no method here: deletes, batches, snapshots. */
+    struct tern *core()
+    {
+        return &_tern;
     }
 
     /* How many records have been committed since the EEPROM was new: where a counter goes on after a reset. */
