@@ -2,8 +2,12 @@
 /* tern-gateway ddl and check: what a database needs, and whether it has it. Both connect and make nothing that stays, but for an SQLite file. */
 #include "cmd.h"
 
+#include <dirent.h>
+#include <errno.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "sink.h"
 #include "style.h"
@@ -32,6 +36,12 @@ static int complain(const char *url, const char *message)
     return TERN_EXIT_FAILED;
 }
 
+/* Without a store no device's table is known. */
+static const struct tern_schema *schema_at(struct tern_stage *stage, size_t index)
+{
+    return stage == NULL ? NULL : tern_stage_schema_at(stage, index);
+}
+
 /* ---- ddl -------------------------------------------------------------------------------------------------------------------------- */
 
 /* A table that cannot be is told of, and the others are printed. */
@@ -39,7 +49,7 @@ static int print_tables(struct tern_sink *sink, struct tern_stage *stage, const 
 {
     const struct tern_schema *schema;
     int error = sink->ops->describe(sink, NULL, offline, true, print), status = TERN_EXIT_OK;
-    for (size_t i = 0; error == TERN_HOST_OK && (schema = tern_stage_schema_at(stage, i)) != NULL; i++) {
+    for (size_t i = 0; error == TERN_HOST_OK && (schema = schema_at(stage, i)) != NULL; i++) {
         error = sink->ops->describe(sink, &schema->table, offline, true, print);
         if (error == TERN_HOST_E_ARGUMENT)
             status = complain(url, sink->error);
@@ -64,6 +74,12 @@ static int ddl(struct tern_stage *stage, const struct tern_import_config *style,
             print("-- without a look at the database: what the schemas of the staging folder lead to, one "
                   "after the other\n");
         }
+        if (stage == NULL)
+            print("-- the staging folder holds no store yet, so that these are tern's own tables alone: a "
+                  "device "
+                  "brings its tables' schemas\n-- when it connects. Start the gateway with --ddl=off, let "
+                  "devices "
+                  "connect, and run this again\n");
         print(begin == NULL ? "" : begin);
         status = print_tables(sink, stage, url, offline);
         if (!offline)
@@ -110,7 +126,7 @@ static int check_connected(struct tern_sink *sink, struct tern_stage *stage, boo
     int status = sink->ops->check(sink, NULL, makes, print) == TERN_HOST_OK ? TERN_EXIT_OK : TERN_EXIT_FAILED;
     if (check_table(sink, NULL, makes) != TERN_EXIT_OK)
         status = TERN_EXIT_FAILED;
-    for (size_t i = 0; (schema = tern_stage_schema_at(stage, i)) != NULL; i++)
+    for (size_t i = 0; (schema = schema_at(stage, i)) != NULL; i++)
         if (check_table(sink, &schema->table, makes) != TERN_EXIT_OK)
             status = TERN_EXIT_FAILED;
     return status;
@@ -136,6 +152,38 @@ static int check(struct tern_stage *stage, const struct tern_import_config *styl
     return status;
 }
 
+/* ---- The folder before the first start -------------------------------------------------------------------------------------------- */
+
+/* Whether a gateway would begin a store there: nothing is made here, and a folder that is missing is as good as an empty one. */
+static bool is_unused(const char *directory)
+{
+    DIR *folder = opendir(directory);
+    bool unused = true;
+    if (folder == NULL)
+        return errno == ENOENT;
+    for (const struct dirent *entry; unused && (errno = 0, entry = readdir(folder)) != NULL;)
+        unused = strcmp(entry->d_name, "store") != 0 && strncmp(entry->d_name, "journal-", 8) != 0;
+    unused = unused && errno == 0;
+    closedir(folder);
+    return unused;
+}
+
+/* A gateway makes the folder, but no parent of it. */
+static int check_unused(const char *directory)
+{
+    char copy[4096]; /* a longer path is none to the system either */
+    bool there = access(directory, F_OK) == 0;
+    snprintf(copy, sizeof copy, "%s", directory);
+    bool good = access(there ? directory : dirname(copy), W_OK | X_OK) == 0;
+    if (good)
+        printf("good staging folder %s: %s, so that no device's table is known yet\n", directory,
+               there ? "holds no store" : "will be made");
+    else
+        printf("bad  staging folder %s: %s\n", directory,
+               there ? "cannot be written to" : "its parent must exist and be writable");
+    return good ? TERN_EXIT_OK : TERN_EXIT_FAILED;
+}
+
 /* ---- Both ------------------------------------------------------------------------------------------------------------------------- */
 
 static int for_all(struct tern_options *options,
@@ -149,17 +197,20 @@ static int for_all(struct tern_options *options,
                                         .report = config.report,
                                         .read_only = true};
     struct tern_stage *stage = NULL;
+    bool known = false; /* what is in the folder */
     int status = TERN_EXIT_OK;
     if (urls->count == 0)
         status = tern_cmd_complain(TERN_EXIT_USAGE, "--sink URL is missing: which database");
     else if (tern_style_apply(&style, &config) != TERN_HOST_OK)
         status = TERN_EXIT_USAGE;
-    else if (tern_stage_open(&stage, &staging) != TERN_HOST_OK)
-        status = TERN_EXIT_FAILED;
-    for (size_t i = 0; stage != NULL && i < urls->count; i++)
+    else
+        known = is_unused(staging.directory) || tern_stage_open(&stage, &staging) == TERN_HOST_OK;
+    if (status == TERN_EXIT_OK && (!known || (stage == NULL && call == check)))
+        status = known ? check_unused(staging.directory) : TERN_EXIT_FAILED;
+    for (size_t i = 0; known && i < urls->count; i++)
         if (call(stage, &config, urls->values[i]) != TERN_EXIT_OK)
             status = TERN_EXIT_FAILED;
-    tern_stage_close(stage);
+    tern_stage_close(stage); /* NULL too */
     tern_style_free(&config);
     tern_options_free(options);
     return status;

@@ -84,6 +84,29 @@ static void what_is_missing_is_said(void)
     EXPECT("rejects --stage @/nothing --retry --sink sqlite:@/out.db", 1, "staging folder");
 }
 
+/* The folder is not made, and a table that somebody has made by hand is none of tern's. */
+static void ddl_and_check_need_no_staging_folder_yet(void)
+{
+    static const char with_folder[] = "check --stage @ --sink sqlite:@/out.db";
+    folder_fresh();
+    EXPECT("check --stage @/none --sink sqlite:@/out.db --sink csv:@/out", 0, "/none: will be made");
+    CHECK(strstr(said, "good connection to sqlite:") != NULL &&
+          strstr(said, "good table tern's own") != NULL);
+    EXPECT("check --stage @/none --sink sqlite:@/out.db --ddl off", 1, "");
+    CHECK(strstr(said, "bad  table tern's own: is missing") != NULL);
+    EXPECT("check --stage @/none/stage --sink sqlite:@/out.db", 1, "");
+    CHECK(strstr(said, "bad  staging folder") != NULL && strstr(said, "its parent must exist") != NULL);
+    CHECK(strstr(said, "good connection to sqlite:") != NULL);
+    EXPECT("ddl --stage @/none --sink sqlite:@/out.db", 0, "-- the staging folder holds no store yet");
+    CHECK(strstr(said, "CREATE TABLE IF NOT EXISTS \"tern_checkpoint\"") != NULL && complained[0] == '\0');
+    execute(said);
+    EXPECT("check --stage @/none --sink sqlite:@/out.db --ddl off", 0, "good table tern's own");
+    CHECK(access(folder_path("none"), F_OK) != 0);
+    EXPECT(with_folder, 0, ": holds no store, so");
+    write_file("journal-00000001.tern", "");
+    EXPECT(with_folder, 1, "the store file is missing");
+}
+
 static void words_that_cannot_be_right_are_said(void)
 {
     prepare();
@@ -603,6 +626,7 @@ int main(void)
     (api != NULL ? (void)(RUN(test)) : (void)(SKIP(test, "SQLite's library is missing")))
     RUN(every_command_shows_its_options_and_needs_a_folder);
     RUN_OR_SKIP(what_is_missing_is_said);
+    RUN_OR_SKIP(ddl_and_check_need_no_staging_folder_yet);
     RUN_OR_SKIP(words_that_cannot_be_right_are_said);
     RUN_OR_SKIP(an_audit_tells_held_older_and_differing_rows);
     RUN_OR_SKIP(an_audit_knows_names_and_soft_deletes);
