@@ -218,10 +218,8 @@ static int open_sector(struct tern_log *log)
         return status;
     }
     memset(log->schemas, 0, sizeof(log->schemas));
-    if (before == TERN_NO_ADDRESS) {
+    if (before == TERN_NO_ADDRESS)
         log->oldest = log->newest;
-        log->oldest_generation = log->generation;
-    }
     return TERN_OK;
 }
 
@@ -297,7 +295,6 @@ static void begin_again(struct tern_log *log)
     log->write = sector_end(log);
     log->next = log->pending = 1;
     if (tern_log_set_epoch(log, log->epochs[0].epoch + TERN_EPOCH_STEP, 1) == TERN_OK) {
-        log->oldest = log->newest;
         log->oldest_generation = log->generation;
         log->found = TERN_NO_ADDRESS;
         next = log->floor = 1;
@@ -427,7 +424,6 @@ int tern_log_set_epoch(struct tern_log *log, uint32_t epoch, uint32_t base)
     int status = emit_somewhere(log, NOTE_COPIES);
     log->flags &= (uint8_t)~LOG_PLACED;
     if (status != TERN_OK) {
-        log->flags |= LOG_WANTED;
         log->epochs[0] = before[0];
         log->epochs[1] = before[1];
     }

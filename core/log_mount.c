@@ -45,7 +45,6 @@ static void take_ready(struct tern_log *log, const struct tern_log_cursor *curso
 /* What a sector's head says. One that has lost it and holds a commit all the same counts by its mark. */
 static int review(struct tern_log *log, struct tern_log_cursor *cursor, uint32_t sector, uint32_t *newest)
 {
-    log->write = sector + log->flash->sector_size;
     uint32_t generation = 0;
     tern_log_enter_head(cursor, sector);
     uint8_t kind = tern_log_scan(cursor);
@@ -159,8 +158,7 @@ static void read_newest(struct tern_log *log, struct tern_log_cursor *cursor)
             if (cursor->is.word[WORD_GENERATION] == log->generation)
                 tern_log_give_up(log);
         }
-        if (kind == ENTRY_SCHEMA)
-            hash = cursor->is.schema.hash;
+        hash = cursor->is.schema.hash; /* if it is one */
         if (kind == ENTRY_CHUNK) {
             log->pending = cursor->is.chunk.next;
             if (cursor->is.chunk.size != 0)
@@ -222,14 +220,12 @@ int tern_log_mount(struct tern_log *log, const struct tern_flash *flash, uint8_t
     if (status != TERN_OK)
         return status;
     log->flags = LOG_SUSPECT | LOG_READY_SUSPECT;
-    if (log->newest != TERN_NO_ADDRESS) {
-        read_newest(log, &cursor);
-        uint32_t epoch = log->epochs[0].epoch;
-        read_before(log, &cursor);
-        /* The next start looks no further than to the newest sector once there is a chunk in it. */
-        if (log->epochs[0].epoch != epoch)
-            log->flags |= LOG_NOTE_DUE;
-    }
+    read_newest(log, &cursor);
+    uint32_t epoch = log->epochs[0].epoch;
+    read_before(log, &cursor);
+    /* The next start looks no further than to the newest sector once there is a chunk in it. */
+    if (log->epochs[0].epoch != epoch)
+        log->flags |= LOG_NOTE_DUE;
     log->pending = log->next;
     if (log->floor > log->next) /* the oldest sector begins within a batch that is void */
         log->floor = log->next;

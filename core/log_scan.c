@@ -226,7 +226,6 @@ uint32_t tern_log_lost(struct tern_log_cursor *cursor, bool is_new)
     uint32_t end = cursor->at;
     uint32_t at = cursor->torn;
     uint8_t unit = cursor->log->unit;
-    cursor->limit = end;
     cursor->settled = 0;
     cursor->is.chunk.first = 0;
     cursor->at = cursor->entry = at;
