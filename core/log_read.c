@@ -82,7 +82,6 @@ static int seek(struct tern_log *log, struct tern_log_cursor *cursor, uint32_t s
     }
     cursor->goes_on = true;
     cursor->damaged = false;
-    cursor->border = 0;
     while ((kind = tern_log_scan(cursor)) != ENTRY_END) {
         if (kind == ENTRY_NOTE) {
             cursor->border = cursor->is.word[WORD_NEXT];
@@ -93,8 +92,6 @@ static int seek(struct tern_log *log, struct tern_log_cursor *cursor, uint32_t s
             /* The first chunk after a start: what had waited for a commit was void by then. */
             cursor->border = cursor->is.chunk.first;
         }
-        if (kind != ENTRY_SCHEMA)
-            cursor->burnt = false;
         if (kind != ENTRY_CHUNK)
             continue;
         if (cursor->is.chunk.next <= sequence) {
@@ -110,7 +107,6 @@ static int seek(struct tern_log *log, struct tern_log_cursor *cursor, uint32_t s
             cursor->entry != hint)
             return TERN_OK;
     }
-    log->settled = 0;
     return TERN_AGAIN;
 }
 
@@ -183,7 +179,6 @@ uint32_t tern_log_oldest(struct tern_log *log)
     tern_log_look(&cursor, log);
     cursor.ceiling = log->next;
     int status = seek(log, &cursor, 0, TERN_NO_ADDRESS);
-    log->settled = 0;
     return status == TERN_OK ? cursor.is.chunk.first : log->next;
 }
 

@@ -135,10 +135,9 @@ __attribute__((noinline)) static uint8_t scan_item(struct tern_log_cursor *curso
 /* At sectors one by one, and at all that they hold. */
 void tern_log_look(struct tern_log_cursor *cursor, const struct tern_log *log)
 {
+    memset(cursor, 0, sizeof(*cursor));
     cursor->log = log;
-    cursor->goes_on = false;
     cursor->ceiling = 0xFFFFFFFFu;
-    cursor->wanted = 0;
 }
 
 void tern_log_enter(struct tern_log_cursor *cursor, uint32_t sector)
