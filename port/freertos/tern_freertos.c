@@ -5,6 +5,10 @@
 
 #define WAIT_MAX_MS 20 /* the link's bytes wake nobody here: look so often */
 
+/* A tick of 16 bits would run back every minute, one above 1,000 Hz would count no milliseconds: take a timer of the chip's for them, and take
+ * this line out. */
+typedef char tick_is_fit[sizeof(TickType_t) >= 4 && portTICK_PERIOD_MS >= 1 ? 1 : -1];
+
 uint32_t tern_freertos_milliseconds(void *context)
 {
     (void)context;

@@ -44,6 +44,7 @@ drive() { # as tests/firmware/drive.py
     exec "$runner" "$2" "$mcu" "$3" "$4" "$5" "$6" "$(address kept)" "$(address recorded)" "$(address _end)"
 }
 
+[ -d "$arduino" ] || echo "$arduino is missing: .ci/run installs the package arduino-core-avr"
 python3 tests/dist/dist.py "$WORK/dist"
 for field in name version author maintainer sentence paragraph category architectures includes; do
     grep -q "^$field=." "$library/library.properties" || echo "$field"

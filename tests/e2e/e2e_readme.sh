@@ -5,8 +5,8 @@ passed=0 failed=0
 out=build/readme
 mkdir -p "$out"
 
-block() { # the nth block of C in the README
-    awk -v wanted="$1" '/^```c$/ { n++; inside = 1; next } /^```$/ { inside = 0 } inside && n == wanted' README.md
+block() { # the nth block of C in a README, that of the top if none is named
+    awk -v wanted="$1" '/^ *```c$/ { n++; inside = 1; next } /^ *```$/ { inside = 0 } inside && n == wanted' "${2:-README.md}"
 }
 
 verdict() { # status, name
@@ -25,6 +25,17 @@ block 3 >"$out/gateway.c"
 verdict $? "the README's firmware compiles"
 "${CC:-cc}" -std=c11 -Wall -Wextra -Werror -I. tests/firmware/readme.c tests/nor.c build/libtern.a -o "$out/run" && "$out/run"
 verdict $? "the README's firmware, run over a slow flash, records each sample once"
+{
+    printf '#include "port/memory.h"\n#include "port/port_check.h"\n'
+    printf 'extern const uint8_t LOG_BEGIN[];\nint chip_program(const uint8_t *to, const void *data, uint32_t size);\nint chip_erase(const uint8_t *sector);\n'
+    block 1 port/README.md
+    printf 'extern const struct tern_link board_link;\nextern const struct tern_clock board_clock;\nint check(void);\nint check(void)\n{\n'
+    block 2 port/README.md
+    printf 'return (int)fault;\n}\n'
+} >"$out/port.c"
+grep -q 'sector_size = ' "$out/port.c" && grep -q 'tern_port_check(' "$out/port.c" &&
+    "${CC:-cc}" -std=c99 -Wall -Wextra -Werror -Wno-unused-parameter -ffreestanding -I. -c "$out/port.c" -o "$out/port.o"
+verdict $? "the flash functions and the self-test of port/README.md compile"
 [ -s "$out/gateway.c" ] && "${CC:-cc}" -std=c11 -Wall -Wextra -Werror -I. "$out/gateway.c" build/libtern_host.a -pthread -ldl -lm -o "$out/gateway"
 verdict $? "the README's gateway compiles and links"
 if command -v "${CXX:-c++}" >/dev/null 2>&1; then
