@@ -3,6 +3,8 @@
 #include "../test.h"
 
 #include <fcntl.h>
+#include <semaphore.h>
+#include <stdatomic.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <time.h>
@@ -10,6 +12,7 @@
 #include "../../host/journal.h"
 #include "../../host/keeper.h"
 #include "../../host/sink.h"
+#include "../../host/sql/sqlite_api.h"
 #include "chunks.h"
 
 #define WAIT       20000
@@ -46,11 +49,19 @@ static uint32_t epoch; /* of the range */
 static char url[900];
 static char events[4096]; /* names of all that were reported */
 
+/* The worker stops behind its next transaction, until it may go on. */
+static atomic_bool stops_behind_batch;
+static sem_t worker_stopped, worker_goes_on;
+
 static void remember(void *context, enum tern_level level, const char *event, const char *fields)
 {
     (void)context, (void)level, (void)fields;
     size_t size = strlen(events);
     snprintf(events + size, sizeof events - size, "%s ", event);
+    if (strcmp(event, "batch") == 0 && atomic_exchange(&stops_behind_batch, false)) {
+        sem_post(&worker_stopped);
+        sem_wait(&worker_goes_on);
+    }
 }
 
 static const struct tern_report report = {remember, NULL};
@@ -85,15 +96,27 @@ static void open_keeper(const struct tern_keeper_config *like)
     CHECK_EQ(tern_keeper_open(&keeper, &config), TERN_HOST_OK);
 }
 
-/* A destination csv:NAME. */
-static void open_sink(const char *name)
+static void open_url(uint32_t rows)
 {
-    struct tern_import_config config = {.report = report};
-    snprintf(url, sizeof url, "csv:%s", folder_path(name));
+    struct tern_import_config config = {.report = report, .rows = rows};
     if (!tern_keeper_admits(keeper, url, &config))
         return;
     CHECK_EQ(tern_import_open(&import, stage, url, &config), TERN_HOST_OK);
     CHECK_EQ(tern_keeper_watch(keeper, url, config.from, import), TERN_HOST_OK);
+}
+
+/* A destination csv:NAME. */
+static void open_sink(const char *name)
+{
+    snprintf(url, sizeof url, "csv:%s", folder_path(name));
+    open_url(0);
+}
+
+/* A destination sqlite:NAME: one that can be set back. */
+static void open_database(const char *name)
+{
+    snprintf(url, sizeof url, "sqlite:%s", folder_path(name));
+    open_url(50);
 }
 
 static void fresh(const struct tern_keeper_config *config)
@@ -234,6 +257,99 @@ static void what_a_destination_has_not_got_stays(void)
     drain();
     tick(5);
     CHECK_EQ(files(), before);
+    close_all();
+}
+
+static void copy_to(const char *from, const char *to)
+{
+    char command[2000];
+    snprintf(command, sizeof command, "cp '%s' '%s'", folder_path(from), folder_path(to));
+    CHECK_EQ(system(command), 0);
+}
+
+/* A run in which the database gets all that one device sends. */
+static void run_with_database(const char *device, unsigned chunks)
+{
+    reopen_stage();
+    open_keeper(&(struct tern_keeper_config){0});
+    open_database("out.db");
+    range = chunks_device(stage, device);
+    send_rows(chunks);
+    drain();
+    close_all();
+}
+
+/* Its cursor falls back while the keeper remembers one far ahead: that one counts no more. */
+static void what_a_destination_that_was_set_back_needs_stays(void)
+{
+    folder_fresh();
+    events[0] = '\0';
+    run_with_database("dev1", 1);
+    copy_to("out.db", "backup");
+    run_with_database("dev2", 60);
+    copy_to("backup", "out.db");
+    reopen_stage();
+    open_keeper(&(struct tern_keeper_config){.keep_bytes = 1});
+    unsigned before = files();
+    CHECK(before > 4);
+    atomic_store(&stops_behind_batch, true);
+    open_database("out.db");
+    sem_wait(&worker_stopped); /* 50 of the 3,000 rows are in */
+    tick(5);
+    CHECK(saw("sink-restored"));
+    CHECK_EQ(files(), before);
+    sem_post(&worker_goes_on);
+    drain();
+    struct tern_import_status status;
+    tern_import_status(import, &status);
+    CHECK_EQ(status.restored, 1);
+    CHECK_EQ(status.rows, 3000);
+    tick(5);
+    CHECK_EQ(files(), 2);
+    close_all();
+}
+
+static void set_state(enum tern_fanout_state state)
+{
+    struct tern_fanout fanout;
+    CHECK_EQ(tern_fanout_read(&fanout, folder_path("stage"), &report), TERN_HOST_OK);
+    struct tern_fanout_entry *entry = tern_fanout_find(&fanout, url);
+    if (CHECK(entry != NULL))
+        entry->state = state;
+    CHECK_EQ(tern_fanout_write(&fanout, folder_path("stage"), &report), TERN_HOST_OK);
+}
+
+static void what_a_paused_destination_has_not_got_stays(void)
+{
+    fresh(&(struct tern_keeper_config){0});
+    send_rows(1);
+    drain();
+    close_all();
+    set_state(TERN_FANOUT_PAUSED);
+    reopen_stage();
+    open_keeper(&(struct tern_keeper_config){.keep_bytes = 1});
+    open_sink("out");
+    CHECK(import == NULL && saw("destination-paused"));
+    open_sink("second");
+    range = chunks_device(stage, "dev2");
+    send_rows(60);
+    drain();
+    unsigned before = files();
+    CHECK(before > 4);
+    tick(10);
+    CHECK_EQ(files(), before);
+    close_all();
+    snprintf(url, sizeof url, "csv:%s", folder_path("out"));
+    set_state(TERN_FANOUT_ACTIVE);
+    reopen_stage();
+    open_keeper(&(struct tern_keeper_config){.keep_bytes = 1});
+    open_sink("out");
+    drain();
+    struct tern_import_status status;
+    tern_import_status(import, &status);
+    CHECK_EQ(status.rows, 3000);
+    tick(5);
+    CHECK_EQ(files(), 2);
     close_all();
 }
 
@@ -540,9 +656,20 @@ static void a_rule_that_is_none_is_refused(void)
 
 int main(void)
 {
+    static struct tern_sqlite_api api;
+    char missing[256];
+    bool has_sqlite = tern_sqlite_load(&api, missing, sizeof missing) == 0;
+    tern_sqlite_library = has_sqlite ? &api : NULL;
+    sem_init(&worker_stopped, 0, 0);
+    sem_init(&worker_goes_on, 0, 0);
     RUN(young_files_stay_and_old_ones_go);
     RUN(a_size_limit_takes_the_oldest);
     RUN(what_a_destination_has_not_got_stays);
+    RUN(what_a_paused_destination_has_not_got_stays);
+    if (has_sqlite)
+        RUN(what_a_destination_that_was_set_back_needs_stays);
+    else
+        SKIP(what_a_destination_that_was_set_back_needs_stays, missing);
     RUN(an_open_batch_stays_whole);
     RUN(a_new_destination_says_what_the_store_no_longer_has);
     RUN(a_destination_from_now_on_gets_only_what_comes);
