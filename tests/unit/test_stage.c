@@ -260,6 +260,40 @@ static void an_unknown_schema_is_wanted_and_holds_its_records(void)
     tern_stage_close(stage);
 }
 
+/* The bytes of another table, whole and sound by themselves: records must not be read by a schema that is not theirs. */
+static void a_schema_under_another_ones_hash_is_refused_and_not_kept(void)
+{
+    static const struct tern_table other = TERN_TABLE("climatf", TERN_MERGE, chunks_columns);
+    uint8_t bytes[TERN_SCHEMA_MAX];
+    struct tern_output output = {bytes, 0, sizeof bytes, false};
+    struct chunk_bytes made;
+    uint32_t want = 0, hash = tern_schema_hash(&chunks_table);
+    bool done = true;
+    fresh();
+    struct tern_device *device = tern_stage_device(stage, "dev1");
+    struct tern_hello hello = {.id = "dev1", .range_count = 1};
+    struct tern_stage_range *range;
+    hello.ranges[0] = (struct tern_hello_range){.base = 1, .oldest = 1, .next = 1};
+    CHECK_EQ(tern_stage_hello(stage, device, &hello, &hello.ranges[0], 0, &range), TERN_HOST_OK);
+    chunks_fill(&made, 1, 5);
+    CHECK_EQ(tern_stage_part(stage, range, 1, 0, made.bytes, made.chunk.size, &want), TERN_HOST_OK);
+    CHECK_EQ(want, hash);
+    tern_schema_encode(&other, chunks_collect, &output);
+    CHECK_EQ(tern_stage_schema(stage, device, hash, 0, bytes, output.size, &done), TERN_HOST_E_PROTOCOL);
+    CHECK(!done);
+    CHECK_EQ(range->taken.next, 1);
+    CHECK(tern_stage_find_schema(stage, "dev1", hash) == NULL);
+    CHECK_EQ(tern_stage_sync(stage), TERN_HOST_OK);
+    uint32_t epoch = range->epoch;
+    reopen();
+    CHECK(tern_stage_find_schema(stage, "dev1", hash) == NULL);
+    range = again("dev1", epoch);
+    CHECK_EQ(chunks_schema(stage, range->device, &chunks_table), TERN_HOST_OK);
+    CHECK_EQ(chunks_send(stage, range, &made, 0), TERN_HOST_OK);
+    CHECK_EQ(range->taken.next, 6);
+    tern_stage_close(stage);
+}
+
 static void damaged_bytes_are_dropped_and_the_chunk_can_be_sent_again(void)
 {
     struct chunk_bytes made, bad;
@@ -821,6 +855,7 @@ int main(void)
     RUN(what_a_log_is_compared_with_outlives_a_new_file);
     RUN(a_new_file_begins_with_all_state);
     RUN(an_unknown_schema_is_wanted_and_holds_its_records);
+    RUN(a_schema_under_another_ones_hash_is_refused_and_not_kept);
     RUN(damaged_bytes_are_dropped_and_the_chunk_can_be_sent_again);
     RUN(gaps_take_their_place_in_the_sequence);
     RUN(a_long_batch_is_chained_from_its_commit);
