@@ -401,10 +401,11 @@ static bool write_again(int descriptor, uint64_t from, uint64_t to)
     return good && fdatasync(descriptor) == 0;
 }
 
-/* Goes on in the newest file, its torn tail cut. */
+/* Goes on in the newest file, its torn tail cut. Not where a part of its state is missing: what came behind would be taken for that. */
 static int take_up(struct tern_journal *journal, int descriptor, const struct tern_journal_header *header,
                    const struct replayed *replayed)
 {
+    bool is_corrupt = replayed->is_corrupt || replayed->end < header->state_end;
     journal->descriptor = descriptor;
     journal->base = header->base;
     journal->state_end = header->state_end;
@@ -413,17 +414,19 @@ static int take_up(struct tern_journal *journal, int descriptor, const struct te
     if (journal->config.read_only)
         return TERN_HOST_OK;
     bool torn = replayed->size > end;
-    if (torn && !replayed->is_corrupt)
+    if (torn && !is_corrupt)
         tern_journal_report(journal, TERN_INFO, "journal-tail-cut", "", 0,
                             "the last write before the stop was incomplete and had not been acknowledged");
-    bool whole = !replayed->is_corrupt && (!torn || ftruncate(descriptor, (off_t)end) == 0);
+    bool whole = !is_corrupt && (!torn || ftruncate(descriptor, (off_t)end) == 0);
     if (whole && write_again(descriptor, replayed->synced - header->base, end) && fsync(journal->folder) == 0)
         return TERN_HOST_OK; /* the file's name, too, may have been given just before the process before ended */
-    if (!replayed->is_corrupt)
+    if (!is_corrupt)
         tern_journal_report(journal, TERN_WARN, "journal-write-failed", "", errno,
                             "the newest journal file takes no writes; going on in a new one");
     /* Evidence stays as it is: nothing is cut off or appended. */
     journal->ceiling = header->base + ((whole ? end : replayed->size) + 7) / 8 * 8;
+    if (journal->ceiling < header->state_end)
+        journal->ceiling = header->state_end;
     journal->synced = journal->durable = journal->ceiling;
     journal->broken = true;
     return tern_journal_begin_file(journal);

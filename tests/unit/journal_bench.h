@@ -69,7 +69,9 @@ static inline int fake_renameat(int from, const char *name, int to, const char *
 #include "../../core/crc32c.h"
 #include "chunks.h"
 
-/* What the journal is made to hold: numbered entries, each with a reference to the one before. The state is the last number. */
+/* What the journal is made to hold: numbered entries, each with a reference to the one before. The state is the last number,
+ * in each of so many entries. */
+static unsigned state_entries = 1, replayed_states;
 static uint32_t replayed_state, replayed_last, replayed_count;
 static uint64_t last_position;
 static struct tern_journal *journal;
@@ -93,6 +95,7 @@ static inline int replay(void *context, uint64_t position, const uint8_t *body, 
 {
     (void)context;
     if (body[0] == STATE) {
+        replayed_states++;
         replayed_state = tern_load32(body + 2);
         replayed_last = replayed_state;
         return 0;
@@ -109,7 +112,10 @@ static inline int snapshot(void *context, struct tern_journal_state *state)
     uint8_t body[6] = {STATE, 0};
     (void)context;
     tern_store32(body + 2, newest);
-    return tern_journal_put_state(state, body, sizeof body) == 0 ? TERN_HOST_E_SYSTEM : 0;
+    for (unsigned i = 0; i < state_entries; i++)
+        if (tern_journal_put_state(state, body, sizeof body) == 0)
+            return TERN_HOST_E_SYSTEM;
+    return TERN_HOST_OK;
 }
 
 static inline void moved(void *context, uint64_t from, uint64_t delta)
@@ -127,7 +133,7 @@ static inline int open_journal(uint64_t limit)
                                          .replay = replay,
                                          .snapshot = snapshot,
                                          .moved = moved};
-    replayed_state = replayed_last = replayed_count = 0;
+    replayed_state = replayed_last = replayed_count = replayed_states = 0;
     last_position = 0;
     return tern_journal_open(&journal, &config);
 }

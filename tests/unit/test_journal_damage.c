@@ -125,16 +125,24 @@ static void an_entry_from_elsewhere_or_of_another_store_is_damage(void)
     check_second_is_damaged(bad);
 }
 
-static void damaged_state_is_recovered_from_the_file_before(void)
+/* Two files, the second with one entry, synced. */
+static void make_two(void)
 {
     folder_fresh();
     newest = 0;
     CHECK_EQ(open_journal(600), TERN_HOST_OK);
-    while (file_bytes(folder_path("journal-00000002.tern")) < 0) {
+    while (file_bytes(folder_path(second_file)) < 0) {
         append_some(1);
         CHECK_EQ(tern_journal_sync(journal), TERN_HOST_OK);
     }
-    append_some(2);
+    append_some(1);
+    CHECK_EQ(tern_journal_sync(journal), TERN_HOST_OK);
+}
+
+static void damaged_state_is_recovered_from_the_file_before(void)
+{
+    make_two();
+    append_some(1);
     CHECK_EQ(tern_journal_sync(journal), TERN_HOST_OK);
     tern_journal_close(journal);
     const long places[] = {TERN_JOURNAL_HEADER + 17, 20};
@@ -176,6 +184,40 @@ static void a_file_that_became_shorter_is_passed_over_with_an_alarm(void)
     tern_journal_close(journal);
 }
 /* ---- Files that a CRC calls good ---------------------------------------------------------------------------------------------------- */
+
+/* All that is there of the second file is sound, and half of its state is missing. */
+static void a_file_cut_between_two_entries_of_its_state_is_not_gone_on_with(void)
+{
+    state_entries = 2;
+    make_two();
+    uint32_t in_first = newest - 1;
+    struct tern_journal_header header = read_header(second_file);
+    long cut = (long)(header.state - header.base + tern_journal_entry_size(6));
+    CHECK_EQ(header.state_end - header.state, 2 * tern_journal_entry_size(6));
+    tern_journal_close(journal);
+    CHECK_EQ(truncate(folder_path(second_file), cut), 0);
+    alarms = 0;
+    CHECK_EQ(open_journal(600), TERN_HOST_OK);
+    CHECK(alarms != 0 && strcmp(last_event, "journal-corrupt") == 0);
+    CHECK_EQ(replayed_count, in_first);
+    CHECK_EQ(replayed_last, in_first);
+    /* What comes now must not stand where the state's other half was: it would be taken for that. */
+    CHECK_EQ(file_bytes(folder_path(second_file)), cut);
+    if (CHECK(file_bytes(folder_path(third_file)) > 0))
+        CHECK(read_header(third_file).base >= header.state_end);
+    newest = in_first;
+    append_some(1);
+    CHECK_EQ(tern_journal_sync(journal), TERN_HOST_OK);
+    tern_journal_close(journal);
+    alarms = 0;
+    CHECK_EQ(open_journal(600), TERN_HOST_OK);
+    CHECK_EQ(alarms, 0);
+    CHECK_EQ(replayed_states, 2);
+    CHECK_EQ(replayed_last, newest);
+    CHECK_EQ(read_all(0), newest);
+    tern_journal_close(journal);
+    state_entries = 1;
+}
 
 static void a_header_that_cannot_be_leaves_its_file_out_and_as_it_is(void)
 {
@@ -266,6 +308,7 @@ int main(void)
     RUN(an_entry_from_elsewhere_or_of_another_store_is_damage);
     RUN(damaged_state_is_recovered_from_the_file_before);
     RUN(a_file_that_became_shorter_is_passed_over_with_an_alarm);
+    RUN(a_file_cut_between_two_entries_of_its_state_is_not_gone_on_with);
     RUN(a_header_that_cannot_be_leaves_its_file_out_and_as_it_is);
     RUN(behind_a_newest_file_without_a_header_a_new_one_is_begun);
     RUN(a_body_that_cannot_be_is_damage);
