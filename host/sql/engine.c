@@ -79,6 +79,8 @@ static void write_statement(struct tern_sql_engine *engine, enum tern_sql_statem
     tern_sql_clear(&engine->text);
     if (which == TERN_SQL_READ_COLUMNS)
         tern_sql_add(&engine->text, "%s", engine->dialect->columns);
+    else if (which == TERN_SQL_BE_ALONE)
+        tern_sql_add(&engine->text, "%s", engine->dialect->alone);
     else
         tern_sql_add(&engine->text, "%s", statements[which]);
     if (which == TERN_SQL_LOCK_DEVICE) /* nothing changes, but the row is this transaction's */

@@ -103,3 +103,36 @@ int tern_sql_make_own(struct tern_sql_engine *engine)
     }
     return status;
 }
+
+/* ---- One at a time ------------------------------------------------------------------------------------------------------------------ */
+
+static int take_answer(void *context, const struct tern_sql_value *values, size_t count)
+{
+    *(int64_t *)context = count > 0 && values[0].kind == TERN_SQL_INTEGER ? values[0].integer : -1;
+    return 0;
+}
+
+int tern_sql_be_alone(struct tern_sql_engine *engine)
+{
+    const struct tern_sql_dialect *dialect = engine->dialect;
+    int64_t answer = -1;
+    if (engine->config.no_ddl || dialect->alone == NULL)
+        return TERN_HOST_OK;
+    if (dialect->not_alone == NULL)
+        return tern_sql_execute(engine, dialect->alone, "cannot wait for others that make tables");
+    int status = tern_sql_run(engine, TERN_SQL_BE_ALONE, NULL, 0, take_answer, &answer);
+    if (status != TERN_HOST_OK || answer == 1)
+        return status;
+    return tern_sink_fail(&engine->sink, TERN_HOST_E_DATABASE, "%s",
+                          answer == 0
+                              ? "another session has held the lock for making tables for 20 seconds "
+                                "(GET_LOCK): it is waited for again"
+                              : "the server does not give the lock for making tables (GET_LOCK says NULL: it "
+                                "lacks memory, or somebody ended the wait): it is asked for again");
+}
+
+void tern_sql_end_alone(struct tern_sql_engine *engine)
+{
+    if (!engine->config.no_ddl && engine->dialect->not_alone != NULL)
+        (void)engine->client->ops->execute(engine->client, engine->dialect->not_alone);
+}

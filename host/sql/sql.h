@@ -133,7 +133,7 @@ struct tern_sql_dialect {
     /* The column's type in the database; keys with a binary collation. Also asked for tern's own columns. */
     const char *(*type)(const struct tern_sql_engine *engine, const struct tern_column *column);
     /* Keeps two gateways, or two workers, from making tables at once: runs within the transaction. Ends with it, or by `not_alone` after
-     * it. Both may be NULL. */
+     * it; then `alone` is a query that answers 1 when it was so. Both may be NULL. */
     const char *alone, *not_alone;
     /* What stands before a column's name and before its new type in an ALTER TABLE that widens it. NULL: types need no widening. */
     const char *widen, *widen_type;
@@ -175,6 +175,7 @@ enum tern_sql_statement {
     TERN_SQL_LOCK_DEVICE,
     TERN_SQL_BEGIN_LOADS,
     TERN_SQL_AWAIT_LOADS,
+    TERN_SQL_BE_ALONE,
     TERN_SQL_READ_COLUMNS,
     TERN_SQL_READ_DECLARED,
     TERN_SQL_COUNT_DECLARED,
@@ -283,6 +284,10 @@ void tern_sql_add_upsert(struct tern_sql_engine *engine, const char *const *keys
 
 /* Makes tern's own tables where they are missing. */
 int tern_sql_make_own(struct tern_sql_engine *engine);
+/* Within a transaction: waits for other gateways and workers that make tables. Whatever it returns, tern_sql_end_alone() follows behind
+ * the transaction's end. */
+int tern_sql_be_alone(struct tern_sql_engine *engine);
+void tern_sql_end_alone(struct tern_sql_engine *engine);
 
 /* The statement that makes one of tern's own tables, the table, or that of its deleted keys, into engine->text: what --ddl=off leaves to
  * somebody else. */

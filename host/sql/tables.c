@@ -530,21 +530,17 @@ void tern_sql_describe(const struct tern_sql_engine *engine, const struct tern_t
 static int make_whole(struct tern_sql_listing *listing, struct tern_sql_table *table, bool deletes)
 {
     struct tern_sql_engine *engine = listing->engine;
-    const struct tern_sql_dialect *dialect = engine->dialect;
-    bool alone = !engine->config.no_ddl;
     int status = tern_sql_check_rules(engine, table->schema);
     if (status != TERN_HOST_OK || (status = tern_sql_begin(&engine->sink)) != TERN_HOST_OK)
         return status;
-    if (alone && dialect->alone != NULL)
-        status = tern_sql_execute(engine, dialect->alone, "cannot wait for others that make tables");
+    status = tern_sql_be_alone(engine);
     if (status == TERN_HOST_OK)
         status = tern_sql_make_table(listing, table, deletes);
     if (status == TERN_HOST_OK)
         status = tern_sql_execute(engine, "COMMIT", "cannot commit a table");
     if (status != TERN_HOST_OK)
         tern_sql_rollback(&engine->sink);
-    if (alone && dialect->not_alone != NULL)
-        (void)engine->client->ops->execute(engine->client, dialect->not_alone);
+    tern_sql_end_alone(engine);
     return status == TERN_HOST_OK ? look(listing, table) : status;
 }
 

@@ -286,6 +286,60 @@ static void workers_meet_new_tables_and_columns_at_once(void)
     }
 }
 
+static const struct tern_mysql_api *library;
+static bool is_refused; /* the lock, as by a server that lacks memory */
+
+/* The lock is waited for one second. */
+static int query_hastily(struct st_mysql *connection, const char *sql, unsigned long size)
+{
+    static const char none[] = "SELECT NULL", wait[] = ",60),20)";
+    char hasty[200];
+    if (strstr(sql, "GET_LOCK(") == NULL || size >= sizeof hasty)
+        return library->real_query(connection, sql, size);
+    if (is_refused)
+        return library->real_query(connection, none, sizeof none - 1);
+    memcpy(hasty, sql, size);
+    hasty[size] = '\0';
+    char *place = strstr(hasty, wait);
+    if (CHECK(place != NULL))
+        memcpy(place, ",60), 1)", sizeof wait - 1);
+    return library->real_query(connection, hasty, size);
+}
+
+/* A table is not made while another session makes one, and nothing is lost by it. */
+static void the_lock_to_make_tables_is_waited_for(void)
+{
+    static struct tern_mysql_api hasty;
+    static const char *const reasons[] = {"another session has held the lock", "GET_LOCK says NULL"};
+    library = tern_mysql_library;
+    hasty = *library;
+    hasty.real_query = query_hastily;
+    for (unsigned i = 0; i < 2; i++) {
+        struct tern_import_status status;
+        begin(&texts);
+        tern_import_close(import);
+        is_refused = i == 1;
+        tern_mysql_library = &hasty;
+        open_import();
+        CHECK(database_execute(&database, "SELECT GET_LOCK('tern tern',0)"));
+        put_text("a", "one", 3);
+        flush();
+        CHECK_EQ(tern_stage_sync(stage), TERN_HOST_OK);
+        CHECK(tern_import_drain(import, 2000) != TERN_HOST_OK);
+        tern_import_status(import, &status);
+        if (!CHECK(strstr(status.error, reasons[i]) != NULL))
+            printf("    %s\n", status.error);
+        CHECK_TEXT(ask("SELECT count(*) FROM information_schema.tables WHERE table_name='texts'"), "0");
+        CHECK(database_execute(&database, "SELECT RELEASE_LOCK('tern tern')"));
+        is_refused = false;
+        drain();
+        CHECK_TEXT(ask("SELECT count(*) FROM texts"), "1");
+        CHECK_TEXT(ask("SELECT count(*) FROM tern_gap"), "0");
+        tern_mysql_library = library;
+        done();
+    }
+}
+
 /* Ends every session but the test's. One may be gone before its turn comes. */
 static void end_sessions(void)
 {
@@ -526,6 +580,8 @@ int main(int argc, char **argv)
     RUN(a_late_row_in_the_moment_of_the_first_delete_does_not_come_back);
     RUN(a_deadlock_is_tried_again);
     RUN(workers_meet_new_tables_and_columns_at_once);
+    if (is_mysql())
+        RUN(the_lock_to_make_tables_is_waited_for);
     RUN(a_terminated_session_is_replaced);
     if (!is_mysql())
         RUN(a_long_backlog_tells_its_rate_and_the_time_left);
