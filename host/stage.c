@@ -17,6 +17,7 @@
 #define EPOCH_FLOOR  ((1767225600ll - EPOCH_START) / EPOCH_UNIT)
 #define EPOCH_SPREAD (1u << 20) /* units, 194 days: where the epochs of a store without a clock begin */
 #define EPOCH_MAX    0x7FFFFFFFu
+#define EPOCH_SHIFT  4 /* the lane's three bits, and one that is 0 in epochs that are given */
 
 int64_t tern_stage_now(void)
 {
@@ -161,18 +162,19 @@ static uint32_t newest_epoch(struct tern_stage *stage, const struct tern_device 
     return newest;
 }
 
-/* 0: there is none left. */
+/* An even number of units. A device that parts from a store takes the next number by itself, an odd one: never one that was given to somebody
+ * else, be it a replayed session, of which the store would hold another beginning. 0: there is none left. */
 static uint32_t next_epoch(struct tern_stage *stage, const struct tern_device *device,
                            const struct tern_hello *hello, uint8_t lane, int64_t now)
 {
     int64_t unit = (now / 1000 - EPOCH_START) / EPOCH_UNIT;
-    int64_t after = (int64_t)(newest_epoch(stage, device, hello) >> 3) + 1;
+    int64_t after = (int64_t)(newest_epoch(stage, device, hello) >> EPOCH_SHIFT) + 1;
     /* Without a clock every fresh store would begin alike, and two of them would give a device one epoch for different records. */
     if (unit < EPOCH_FLOOR)
         unit = EPOCH_FLOOR + (int64_t)(tern_stage_id(stage) % EPOCH_SPREAD);
     if (unit < after)
         unit = after;
-    return unit > (int64_t)(EPOCH_MAX >> 3) ? 0 : (uint32_t)unit << 3 | lane;
+    return unit > (int64_t)(EPOCH_MAX >> EPOCH_SHIFT) ? 0 : (uint32_t)unit << EPOCH_SHIFT | lane;
 }
 
 static uint32_t newest_of_lane(const struct tern_device *device, uint8_t lane)

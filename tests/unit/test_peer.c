@@ -186,7 +186,7 @@ static void a_device_without_an_epoch_is_given_one(void)
     connect_peer(); /* the WELCOME was lost */
     client_put_hello(&rig.out, &hello);
     send_and_hear();
-    CHECK_EQ(rig.answers.epoch, given + 8);
+    CHECK_EQ(rig.answers.epoch, given + 16);
     teardown();
 }
 

@@ -392,16 +392,16 @@ static void an_epoch_is_never_given_twice(void)
     hello.ranges[0].lane = 3;
     CHECK_EQ(tern_stage_hello(stage, device, &hello, &hello.ranges[0], now, &range), TERN_HOST_OK);
     CHECK_EQ(range->epoch & 7, 3);
-    CHECK_EQ(range->epoch >> 3, (now / 1000 - 1704067200) / 16);
+    CHECK_EQ(range->epoch >> 4, (now / 1000 - 1704067200) / 16);
     CHECK_EQ(tern_stage_hello(stage, device, &hello, &hello.ranges[0], now, &repeated), TERN_HOST_OK);
     CHECK(range != repeated);
-    CHECK_EQ(repeated->epoch >> 3, (range->epoch >> 3) + 1);
+    CHECK_EQ(repeated->epoch, range->epoch + 16);
     uint32_t epoch = repeated->epoch;
     CHECK_EQ(tern_stage_sync(stage), TERN_HOST_OK);
     reopen();
     device = tern_stage_device(stage, "dev1");
     CHECK_EQ(tern_stage_hello(stage, device, &hello, &hello.ranges[0], now, &repeated), TERN_HOST_OK);
-    CHECK_EQ(repeated->epoch, epoch + 8);
+    CHECK_EQ(repeated->epoch, epoch + 16);
     tern_stage_close(stage);
 }
 
@@ -423,6 +423,29 @@ static void epochs_that_nobody_uses_give_way_first(void)
     hello.ranges[0] = (struct tern_hello_range){.epoch = epoch, .base = 1, .oldest = 1, .next = 5};
     CHECK_EQ(tern_stage_hello(stage, range->device, &hello, &hello.ranges[0], 0, &other), TERN_HOST_OK);
     CHECK(other == range && other->durable.next == 4);
+    tern_stage_close(stage);
+}
+
+/* A first session is replayed again and again, and is given an epoch each time. None of them is one that the device takes by itself when it parts from
+ * the store in the middle of its records: it would part from each of them, too. */
+static void no_epoch_is_given_that_a_device_takes_by_itself(void)
+{
+    fresh();
+    struct tern_stage_range *range = chunks_device(stage, "dev1"), *other;
+    struct tern_hello hello = {.id = "dev1", .range_count = 1};
+    for (uint32_t i = 0; i < 20; i++) {
+        hello.ranges[0] = (struct tern_hello_range){.base = 1, .oldest = 1, .next = 1};
+        CHECK_EQ(tern_stage_hello(stage, range->device, &hello, &hello.ranges[0], 0, &other), TERN_HOST_OK);
+    }
+    uint32_t epoch = range->epoch + 8;
+    hello.ranges[0] = (struct tern_hello_range){
+        .epoch = epoch, .base = 40, .oldest = 40, .acked = 40, .next = 50, .newest = epoch};
+    CHECK_EQ(tern_stage_hello(stage, range->device, &hello, &hello.ranges[0], 0, &other), TERN_HOST_OK);
+    CHECK_EQ(other->durable.next, 40);
+    hello.ranges[0] = (struct tern_hello_range){.base = 1, .oldest = 1, .next = 1, .epoch = 0};
+    tern_stage_learn(stage, "dev1", epoch + 320);
+    CHECK_EQ(tern_stage_hello(stage, range->device, &hello, &hello.ranges[0], 0, &other), TERN_HOST_OK);
+    CHECK_EQ(other->epoch, epoch + 328);
     tern_stage_close(stage);
 }
 
@@ -661,7 +684,7 @@ static void an_epoch_that_is_given_is_newer_than_what_destinations_know(void)
     }
     for (uint32_t i = 0; i < 3000; i += 500) {
         snprintf(id, sizeof id, "dev%u", i);
-        CHECK_EQ(chunks_device(stage, id)->epoch, ahead + 8 * i + 8);
+        CHECK_EQ(chunks_device(stage, id)->epoch, ahead + 8 * i + 16);
     }
     CHECK(chunks_device(stage, "unheard")->epoch < ahead);
     /* What a device has already stays. */
@@ -862,6 +885,7 @@ int main(void)
     RUN(an_epoch_is_never_given_twice);
     RUN(epochs_that_nobody_uses_give_way_first);
     RUN(an_epoch_that_was_given_and_not_used_stands_in_nobodys_way);
+    RUN(no_epoch_is_given_that_a_device_takes_by_itself);
     RUN(an_older_epoch_that_was_never_seen_is_not_merged);
     RUN(records_that_another_store_acknowledged_become_a_gap);
     RUN(a_store_that_was_set_back_says_so);
