@@ -482,6 +482,11 @@ static int choose(struct tern_log *log, bool drop)
     if (sector == log->newest)
         sector = tern_log_after(log, sector);
     int status = sector == log->oldest ? release_oldest(log, drop) : TERN_OK;
+    /* Where the oldest has to stay and no epoch would find a place, one that was given up has its turn again. */
+    if (status == TERN_E_FULL && log->epochs[0].epoch == 0 && room(log, log->note) < log->note) {
+        sector = log->ahead;
+        status = sector == log->newest ? TERN_E_FULL : TERN_OK;
+    }
     if (status == TERN_OK) {
         log->ahead = sector;
         log->failures = 0;

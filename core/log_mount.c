@@ -102,8 +102,10 @@ static int review_all(struct tern_log *log, struct tern_log_cursor *cursor)
     uint32_t sector = log->newest;
     do {
         sector = tern_log_after(log, sector);
-        if (found && sector == log->ahead) /* what is written there would come before the newest */
+        if (found && sector == log->ahead) { /* what is written there would come before the newest */
             tern_log_give_up(log);
+            log->ahead = log->newest;
+        }
         if (!tern_log_head(cursor, sector))
             continue;
         uint32_t generation = cursor->is.word[WORD_GENERATION];
@@ -122,14 +124,15 @@ static int review_all(struct tern_log *log, struct tern_log_cursor *cursor)
 }
 
 /* Where to go on behind a torn program. It touched no more than the reach, or than a note near the end, where only notes stand or reach to. A
- * copy of a note that may not last would stand too far from it: the sector then takes nothing more. */
-static uint32_t round_damage(const struct tern_log *log, uint32_t at, uint8_t notes)
+ * copy of a note that may not last would stand too far from it: the sector then takes nothing more. But where no schema stands yet no chunk was
+ * begun, and what is torn behind the head is a copy of it, or a piece of a schema. */
+static uint32_t round_damage(const struct tern_log *log, uint32_t at, uint8_t notes, uint32_t schema)
 {
     uint32_t border = log->write - log->kept;
+    if (notes == 0 ? at + UNIT_MAX > border : schema == 0 && at - log->newest <= HEAD_WITHIN - 3u * UNIT_MAX)
+        return at + UNIT_MAX;
     if (notes != 0)
         return log->write;
-    if (at + UNIT_MAX > border)
-        return at + UNIT_MAX;
     return border - at < log->reach ? border : at + log->reach;
 }
 
@@ -158,7 +161,8 @@ static void read_newest(struct tern_log *log, struct tern_log_cursor *cursor)
             if (cursor->is.word[WORD_GENERATION] == log->generation)
                 tern_log_give_up(log);
         }
-        hash = cursor->is.schema.hash; /* if it is one */
+        if (kind == ENTRY_SCHEMA)
+            hash = cursor->is.schema.hash;
         if (kind == ENTRY_CHUNK) {
             log->pending = cursor->is.chunk.next;
             if (cursor->is.chunk.size != 0)
@@ -168,7 +172,7 @@ static void read_newest(struct tern_log *log, struct tern_log_cursor *cursor)
     if (cursor->torn != 0) {
         uint32_t end = cursor->at;
         lost = tern_log_lost(cursor, before == ENTRY_CHUNK);
-        cursor->at = round_damage(log, end, notes);
+        cursor->at = round_damage(log, end, notes, hash);
     }
     if (cursor->at < log->write)
         log->write = cursor->at;
@@ -219,7 +223,7 @@ int tern_log_mount(struct tern_log *log, const struct tern_flash *flash, uint8_t
     status = review_all(log, &cursor);
     if (status != TERN_OK)
         return status;
-    log->flags = LOG_SUSPECT | LOG_READY_SUSPECT;
+    log->flags |= LOG_SUSPECT | LOG_READY_SUSPECT;
     read_newest(log, &cursor);
     uint32_t epoch = log->epochs[0].epoch;
     read_before(log, &cursor);

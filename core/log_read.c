@@ -85,9 +85,8 @@ static int seek(struct tern_log *log, struct tern_log_cursor *cursor, uint32_t s
     while ((kind = tern_log_scan(cursor)) != ENTRY_END) {
         if (kind == ENTRY_NOTE) {
             cursor->border = cursor->is.word[WORD_NEXT];
-            /* What is damaged before it, and would be of this record, was void then. */
-            if (cursor->is.word[WORD_FIRST] <= sequence)
-                cursor->damaged = false;
+            /* A record that was there by then is lost. Else what is damaged before, and would be of it, was void. */
+            cursor->damaged = cursor->is.word[WORD_FIRST] > sequence;
         } else if (cursor->burnt && kind == ENTRY_CHUNK) {
             /* The first chunk after a start: what had waited for a commit was void by then. */
             cursor->border = cursor->is.chunk.first;

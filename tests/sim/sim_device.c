@@ -458,26 +458,10 @@ bool sim_device_is_off(unsigned device)
     return devices[device].is_off;
 }
 
-/* Full before it had an epoch, and its last sector given up (README.md beside this). */
-static bool is_stuck(const struct device *device)
-{
-    for (unsigned i = 0; device->is_up && i < device->lane_count; i++) {
-        const struct tern_log *log = &device->lanes[i].log;
-        if (log->epochs[0].epoch == 0 && log->ready_at == 0 && log->newest != TERN_NO_ADDRESS &&
-            log->write + log->note + log->unit > log->newest + log->flash->sector_size)
-            return true;
-    }
-    return false;
-}
-
 bool sim_devices_are_idle(void)
 {
     for (unsigned i = 0; i < sim.device_count; i++) {
         const struct device *one = &devices[i];
-        if (is_stuck(one)) {
-            sim_lives[one->life].is_damaged = true;
-            continue;
-        }
         if (!one->is_up || one->commit_waits || tern_backlog(&one->tern) != 0)
             return false;
         for (unsigned k = 0; k < one->lane_count; k++)

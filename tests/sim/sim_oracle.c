@@ -221,8 +221,8 @@ static bool is_excused(uint32_t number, uint8_t reason)
     const struct sim_record *record = &sim_records[number];
     const struct sim_life *life = &sim_lives[record->life];
     bool is_dropped = sim_group_dropped[record->group];
-    /* What was dropped before a sector that stands again after a start, because its erase failed, is told for another reason. */
-    bool is_mistold = is_dropped && sim.counts[DEVICE_PROGRAM] != 0;
+    /* Where a sector has failed, a power cut in the erase of the next may leave a part of the oldest one: that tells of damage. */
+    bool is_half_erased = is_dropped && sim.counts[DEVICE_PROGRAM] != 0;
     switch (reason) {
     case TERN_GAP_OVERFLOW:
         return is_dropped;
@@ -231,9 +231,7 @@ static bool is_excused(uint32_t number, uint8_t reason)
     case TERN_GAP_HELD: /* by a store that has a gap there itself */
         return is_dropped || life->is_damaged || is_poisoned(number);
     case TERN_GAP_DAMAGED:
-        return life->is_damaged || is_mistold;
-    case TERN_GAP_REFUSED:
-        return is_mistold;
+        return life->is_damaged || is_half_erased;
     default:
         return false;
     }

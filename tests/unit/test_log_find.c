@@ -62,6 +62,27 @@ static void a_chunk_that_is_lost_is_damage_and_the_next_may_be_an_end(void)
         }
 }
 
+/* Nothing is left of it, not even damage: its records were committed, and not refused. */
+static void what_a_sector_held_that_is_erased_is_not_told_as_refused(void)
+{
+    struct nor nor;
+    struct rig rig;
+    uint32_t first[3] = {0};
+    open_log(&nor, &rig, 4);
+    while (rig.log.newest != 4096) {
+        CHECK_EQ(rig_service(&rig), TERN_OK);
+        uint32_t next = rig.log.next;
+        put_chunk(&rig, 0, 3, true);
+        if (first[rig.log.newest / 2048] == 0)
+            first[rig.log.newest / 2048] = next;
+    }
+    memset(nor.cells + 2048, 0xFF, 2048);
+    CHECK(is_found(&rig, first[1], first[2], TERN_GAP_DAMAGED));
+    CHECK(is_found(&rig, first[2] - 1, first[2], TERN_GAP_DAMAGED));
+    CHECK(is_found(&rig, first[2], first[2], TERN_GAP_REFUSED));
+    stop(&nor, &rig);
+}
+
 /* A start makes void what waited for a commit: the first chunk behind it is no end of a batch. Nor with another schema before it. */
 static void the_first_chunk_after_a_start_leads_nothing(void)
 {
@@ -310,6 +331,7 @@ static void the_largest_schema_is_found_again(void)
 int main(void)
 {
     RUN(a_chunk_that_is_lost_is_damage_and_the_next_may_be_an_end);
+    RUN(what_a_sector_held_that_is_erased_is_not_told_as_refused);
     RUN(the_first_chunk_after_a_start_leads_nothing);
     RUN(damage_to_what_is_void_is_none);
     RUN(damage_before_a_chunk_that_is_there_is_no_reason_for_a_gap_behind_it);

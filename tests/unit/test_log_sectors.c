@@ -3,6 +3,8 @@
  * given up. */
 #include "log_bench.h"
 
+#include "../../core/bytes.h"
+#include "../../core/crc32c.h"
 #include "../../core/csv.h"
 #include "../../core/log_scan.h"
 #include "../../core/schema.h"
@@ -119,6 +121,111 @@ static void the_last_sector_before_the_oldest_waits_for_an_epoch(void)
     nor_close(&nor);
 }
 
+/* Two of three sectors are full, to the last place of a note, nothing may be dropped, and no epoch is known. */
+static void fill_without_an_epoch(struct nor *nor, struct rig *rig, uint8_t unit)
+{
+    start(nor, rig, 1024, 3, unit, 128);
+    rig->drop = false;
+    for (;;) {
+        CHECK_EQ(rig_service(rig), TERN_OK);
+        CHECK_EQ(rig_put(rig, 0), TERN_OK);
+        if (rig->log.newest == 1024 && (rig->log.flags & LOG_MOVE) != 0)
+            break;
+        CHECK_EQ(rig_commit(rig), TERN_OK);
+    }
+    rig_abort(rig);
+    while (rig->log.write + rig->log.note + unit <= 2048) {
+        rig->log.flags |= LOG_NOTE_DUE;
+        CHECK(tern_log_service(&rig->log, false) >= 0);
+    }
+    CHECK(rig->log.newest == 1024 && rig->log.ready_at != 0);
+    nor_start(nor);
+}
+
+static void get_an_epoch(struct nor *nor, struct rig *rig)
+{
+    CHECK_EQ(rig_service(rig), TERN_OK);
+    CHECK_EQ(rig_set_epoch(rig), TERN_OK);
+    CHECK_EQ(rig_mount(rig), TERN_OK);
+    CHECK(rig->log.epochs[0].epoch != 0);
+    check(rig);
+    stop(nor, rig);
+}
+
+/* The head of the last sector fails: it is erased again, though it was given up. Where an epoch is known it waits for an acknowledgement. */
+static void the_last_sector_has_its_turn_again_for_an_epoch(void)
+{
+    for (uint8_t unit = 1; unit <= 32; unit = (uint8_t)(unit * 2)) {
+        struct nor nor;
+        struct rig rig;
+        fill_without_an_epoch(&nor, &rig, unit);
+        nor.fault = NOR_NOTHING;
+        nor.fail_at[NOR_PROGRAM] = nor.counts[NOR_PROGRAM] + 1;
+        nor.fail_count = 1;
+        CHECK_EQ(rig_set_epoch(&rig), TERN_E_FLASH);
+        CHECK(rig.log.newest == 1024 && rig.log.ready_at == 0);
+        uint32_t erases = nor.erases[2];
+        rig.log.epochs[0].epoch = 8;
+        CHECK_EQ(rig_service(&rig), TERN_OK);
+        CHECK_EQ(nor.erases[2], erases);
+        rig.log.epochs[0].epoch = 0;
+        get_an_epoch(&nor, &rig);
+    }
+}
+
+/* Power is cut in its head, or in a note behind that. */
+static void a_torn_head_leaves_room_for_an_epoch(void)
+{
+    for (uint8_t unit = 1; unit <= 32; unit = (uint8_t)(unit * 2))
+        for (uint32_t cut = 1; cut <= 8; cut++)
+            for (uint32_t age = 0; age < 2; age++) {
+                struct nor nor;
+                struct rig rig;
+                fill_without_an_epoch(&nor, &rig, unit);
+                nor.cut_at = nor.changes + cut;
+                nor.tear = age == 0 ? NOR_PREFIX : NOR_FADING;
+                nor.extent = 7;
+                while (rig_set_epoch(&rig) == TERN_OK)
+                    ;
+                nor_start(&nor);
+                if (age != 0)
+                    nor_age(&nor);
+                CHECK_EQ(rig_mount(&rig), TERN_OK);
+                get_an_epoch(&nor, &rig);
+            }
+}
+
+/* A sector with the newest mark stands among those that hold records, which no order of faults is known to bring about: the next one to be erased is
+ * the oldest all the same, and not the one behind that mark. */
+static void a_mark_among_records_takes_nothing_along(void)
+{
+    struct nor nor;
+    struct rig rig;
+    start(&nor, &rig, 1024, 5, 1, 128);
+    for (int turn = 0; turn < 2; turn++)
+        while (rig.log.newest != (turn == 0 ? 4096 : 2048))
+            put_one(&rig);
+    CHECK(rig.log.oldest == 3072 && rig.log.ready_at == 0);
+    uint8_t *mark = nor.cells + 4096;
+    memset(mark, 0xFF, 1024);
+    memcpy(mark, nor.cells + 2048, 30);
+    tern_store32(mark + 6, rig.log.generation + 1);
+    tern_store32(mark + 26, tern_crc32c(0, mark + 2, 24));
+    uint32_t erases = nor.erases[0];
+    CHECK_EQ(rig_mount(&rig), TERN_OK);
+    CHECK(rig.log.newest == 2048 && rig.log.oldest == 3072 && rig.log.ready_at == 0);
+    CHECK((rig.log.flags & LOG_NOTE_DUE) != 0);
+    rig.log.flags |= LOG_WANTED;
+    rig.drop = false;
+    CHECK_EQ(rig_service(&rig), TERN_OK);
+    CHECK(nor.erases[0] == erases && rig.log.ready_at == 0);
+    rig.drop = true;
+    CHECK_EQ(rig_service(&rig), TERN_OK);
+    CHECK_EQ(rig.log.ahead, 3072);
+    CHECK(rig_check(&rig, true));
+    stop(&nor, &rig);
+}
+
 /* ---- Sizes ----------------------------------------------------------------------------------------------------------------------- */
 
 static unsigned erased_reads;
@@ -139,6 +246,21 @@ static int mount_erased(struct tern_log *log, uint32_t size, uint32_t count, uin
         .read = read_erased, .sector_size = size, .sector_count = count, .program_unit = unit};
     erased_reads = 0;
     return tern_log_mount(log, &flash, 0);
+}
+
+/* A sector smaller than the bytes in which a head is looked for: what stands in the next one is none of its. */
+static void no_head_is_found_behind_the_end_of_a_sector(void)
+{
+    struct nor nor;
+    struct rig rig;
+    start(&nor, &rig, 256, 5, 1, 64);
+    while (rig.log.newest != 512)
+        put_one(&rig);
+    memset(nor.cells + 256, 0xFF, 256);
+    CHECK_EQ(rig_mount(&rig), TERN_OK);
+    CHECK_EQ(rig.log.newest, 512);
+    CHECK(rig_check(&rig, true));
+    stop(&nor, &rig);
 }
 
 static void the_least_and_the_greatest_sectors_are_taken(void)
@@ -537,6 +659,10 @@ int main(void)
     RUN(a_sector_left_over_is_known_by_its_place_too);
     RUN(a_batch_that_fills_the_ring_is_told_of_when_it_waits);
     RUN(the_last_sector_before_the_oldest_waits_for_an_epoch);
+    RUN(the_last_sector_has_its_turn_again_for_an_epoch);
+    RUN(a_torn_head_leaves_room_for_an_epoch);
+    RUN(a_mark_among_records_takes_nothing_along);
+    RUN(no_head_is_found_behind_the_end_of_a_sector);
     RUN(a_chunk_larger_than_its_sector_is_refused);
     RUN(a_chunk_that_moves_to_where_it_does_not_fit_stays);
     RUN(schemas_of_every_size_are_found_again);
