@@ -146,11 +146,12 @@ static void read_newest(struct tern_log *log, struct tern_log_cursor *cursor)
     uint32_t lost = 0;
     tern_log_enter(cursor, log->newest);
     for (;;) {
+        uint32_t end = cursor->at;
         before = kind;
         kind = tern_log_scan(cursor);
         if (kind == ENTRY_END)
             break;
-        if (before == ENTRY_SCHEMA)
+        if (before == ENTRY_SCHEMA && cursor->entry == end) /* else a start came between */
             tern_log_note_schema(log, hash);
         notes = kind == ENTRY_NOTE ? (uint8_t)(notes + 1u) : 0;
         if (kind == ENTRY_NOTE) {

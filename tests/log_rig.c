@@ -156,7 +156,7 @@ static int open_chunk(struct rig *rig, const struct tern_table *table)
 static int put_into(struct rig *rig, const struct tern_table *table, const struct tern_value *row)
 {
     struct tern_chunk *chunk = &rig->chunk;
-    bool known = chunk->table_count == 0 || tern_log_has_schema(&rig->log, tern_schema_hash(table));
+    bool known = tern_log_has_schema(&rig->log, tern_schema_hash(table));
     for (uint8_t i = 0; i < chunk->table_count; i++)
         known = known || chunk->tables[i] == table;
     int status = chunk->size != 0 && known ? tern_chunk_put(chunk, table, TERN_OP_PUT, row) : TERN_E_TOO_BIG;

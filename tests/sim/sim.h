@@ -183,6 +183,8 @@ struct sim_life {
     uint32_t acked[SIM_LANES];                /* the device was told that records below are safe */
     bool may_drop[SIM_LANES];                 /* the oldest, where room is wanted */
     uint32_t floor[SIM_LANES];                /* its log has begun here or earlier */
+    bool has_half_erased
+        [SIM_LANES]; /* power was cut in an erase: what is left of that sector may be the oldest again */
     bool is_damaged; /* its flash lost bits: what stood last in it may be gone without a trace (LOG.md) */
 };
 

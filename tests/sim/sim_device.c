@@ -46,6 +46,8 @@ static int port_erase(void *context, uint32_t address)
     TRACE("device %u lane %u: erases sector %u: %d%s", sim_device_index(port->device),
           (unsigned)(port - port->device->ports), address / port->nor->flash.sector_size, status,
           port->nor->off ? ", no power" : "");
+    if (port->nor->off && !port->device->is_off)
+        sim_lives[port->device->life].has_half_erased[port - port->device->ports] = true;
     port->device->is_off |= port->nor->off;
     return status;
 }

@@ -221,8 +221,8 @@ static bool is_excused(uint32_t number, uint8_t reason)
     const struct sim_record *record = &sim_records[number];
     const struct sim_life *life = &sim_lives[record->life];
     bool is_dropped = sim_group_dropped[record->group];
-    /* Where a sector has failed, a power cut in the erase of the next may leave a part of the oldest one: that tells of damage. */
-    bool is_half_erased = is_dropped && sim.counts[DEVICE_PROGRAM] != 0;
+    /* What a power cut in its erase has left of a sector may stand as the oldest one again, and tell of damage. */
+    bool is_half_erased = is_dropped && life->has_half_erased[record->lane];
     switch (reason) {
     case TERN_GAP_OVERFLOW:
         return is_dropped;

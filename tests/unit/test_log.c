@@ -243,6 +243,28 @@ static void a_torn_copy_of_a_chunk_takes_no_committed_record_along(void)
                     extent += 1 + extent / 6;
 }
 
+/* Power was cut in the last moment of its program. Another schema behind it, which a later start has written, does not make it last. */
+static void a_schema_that_ended_before_a_start_is_not_relied_on(void)
+{
+    struct nor nor;
+    struct rig rig;
+    start(&nor, &rig, 4096, 3, 1, 128);
+    CHECK_EQ(rig_service(&rig), TERN_OK);
+    CHECK_EQ(rig_put(&rig, 0), TERN_OK);
+    nor.cut_at = nor.changes + 6; /* behind the head's two copies */
+    nor.tear = NOR_FADING;
+    CHECK(rig_commit(&rig) != TERN_OK);
+    nor_start(&nor);
+    for (unsigned table = 2; table-- != 0;) {
+        CHECK_EQ(rig_mount(&rig), TERN_OK);
+        CHECK_EQ(rig_put(&rig, table), TERN_OK);
+        CHECK_EQ(rig_commit(&rig), TERN_OK);
+    }
+    nor_age(&nor);
+    check(&rig);
+    stop(&nor, &rig);
+}
+
 /* What has been torn in the place of its head is room that a sector does not have for a chunk. */
 static void a_sector_whose_head_was_torn_takes_a_smaller_chunk(void)
 {
@@ -1149,6 +1171,7 @@ int main(int argc, char **argv)
     RUN(a_start_for_each_record_costs_one_unit);
     RUN(chunks_in_a_sector_without_a_head_are_told_as_lost);
     RUN(a_sector_whose_head_was_torn_takes_a_smaller_chunk);
+    RUN(a_schema_that_ended_before_a_start_is_not_relied_on);
     RUN(an_epoch_behind_a_head_that_failed_is_in_force_after_a_start);
     RUN(an_epoch_is_found_beyond_a_sector_that_was_given_up);
     RUN(an_epoch_that_one_start_finds_the_next_one_finds_too);

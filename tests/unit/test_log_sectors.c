@@ -173,6 +173,58 @@ static void the_last_sector_has_its_turn_again_for_an_epoch(void)
     }
 }
 
+/* Only where the newest sector has no room for the two notes of an epoch, and never the newest itself. */
+static void a_sector_has_its_turn_again_where_there_is_need(void)
+{
+    struct nor nor;
+    struct rig rig;
+    fill_without_an_epoch(&nor, &rig, 8);
+    uint32_t write = rig.log.write, erases = nor.erases[2];
+    rig.log.ready_at = 0;
+    rig.log.flags = LOG_WANTED;
+    rig.log.write = 2048 - 8 - 2 * 32;
+    CHECK_EQ(rig_service(&rig), TERN_OK);
+    CHECK(nor.erases[2] == erases && rig.log.ready_at == 0);
+    rig.log.write += 8;
+    CHECK_EQ(rig_service(&rig), TERN_OK);
+    CHECK(nor.erases[2] == erases + 1 && rig.log.ready_at != 0);
+    rig.log.write = write;
+    CHECK_EQ(rig_set_epoch(&rig), TERN_OK);
+    CHECK_EQ(rig.log.newest, 2048);
+    write = rig.log.write;
+    rig.log.epochs[0].epoch = 0;
+    rig.log.flags = LOG_WANTED;
+    rig.log.write = 3072;
+    CHECK_EQ(rig_service(&rig), TERN_OK);
+    CHECK(nor.erases[2] == erases + 1 && rig.log.ready_at == 0);
+    rig.log.write = write;
+    rig.log.epochs[0].epoch = rig.epoch;
+    check(&rig);
+    stop(&nor, &rig);
+}
+
+/* Each start ends in a copy of the head. What stands beyond the bytes in which a head is looked for would be none. */
+static void a_head_that_is_torn_at_every_start_is_given_up(void)
+{
+    struct nor nor;
+    struct rig rig;
+    uint32_t starts = 0;
+    fill_without_an_epoch(&nor, &rig, 8);
+    nor.cut_at = nor.changes + 4; /* the second copy's rest */
+    do {
+        nor.extent = 7;
+        CHECK(rig_set_epoch(&rig) != TERN_OK);
+        nor_start(&nor);
+        CHECK_EQ(rig_mount(&rig), TERN_OK);
+        CHECK_EQ(rig.log.newest, 2048);
+        nor.cut_at = nor.changes + 3; /* a unit is burnt before it */
+        starts++;
+    } while (rig.log.write != 3072 && starts < 20);
+    CHECK_EQ(starts, 8);
+    check(&rig);
+    stop(&nor, &rig);
+}
+
 /* Power is cut in its head, or in a note behind that. */
 static void a_torn_head_leaves_room_for_an_epoch(void)
 {
@@ -660,6 +712,8 @@ int main(void)
     RUN(a_batch_that_fills_the_ring_is_told_of_when_it_waits);
     RUN(the_last_sector_before_the_oldest_waits_for_an_epoch);
     RUN(the_last_sector_has_its_turn_again_for_an_epoch);
+    RUN(a_sector_has_its_turn_again_where_there_is_need);
+    RUN(a_head_that_is_torn_at_every_start_is_given_up);
     RUN(a_torn_head_leaves_room_for_an_epoch);
     RUN(a_mark_among_records_takes_nothing_along);
     RUN(no_head_is_found_behind_the_end_of_a_sector);
