@@ -45,8 +45,8 @@ static int program(struct tern_log *log, uint32_t address, const uint8_t *data, 
 }
 
 /* Programs an entry, or a piece of one, where the last one ended. The first unit goes by itself, and must be there before the rest is begun:
- * so flash that reads as erased after a power cut was touched in its first unit at most. What fails is not tried again in its place, and
- * nothing may stand behind a first unit that failed before that unit is definite. */
+ * so flash that reads as erased after a power cut was touched in its first unit at most. What fails is not tried again in its place; where it
+ * has left nothing to see, nothing may stand behind it before that unit is definite. What can be seen is no longer erased, and not programmed over. */
 static int emit(struct tern_log *log, const uint8_t *data, uint32_t size)
 {
     uint32_t at = log->write;
@@ -56,8 +56,10 @@ static int emit(struct tern_log *log, const uint8_t *data, uint32_t size)
     log->write += size;
     int status = program(log, at, data, unit);
     if (status != TERN_OK) {
-        log->write = at;
-        log->flags |= LOG_SUSPECT;
+        if (tern_log_used(log, at, at + unit) != at) {
+            log->write = at;
+            log->flags |= LOG_SUSPECT;
+        }
     } else if (size > unit) {
         status = program(log, at + unit, data + unit, size - unit);
     }

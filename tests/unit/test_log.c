@@ -243,6 +243,27 @@ static void a_torn_copy_of_a_chunk_takes_no_committed_record_along(void)
                     extent += 1 + extent / 6;
 }
 
+/* It was programmed, but cannot be read back at first. */
+static void a_unit_that_failed_and_is_there_is_not_burnt(void)
+{
+    for (unsigned table = 0; table < 2; table++) {
+        struct nor nor;
+        struct rig rig;
+        start(&nor, &rig, 4096, 3, 8, 128);
+        put_one(&rig);
+        CHECK_EQ(rig_put(&rig, table), TERN_OK);
+        nor.fail_at[NOR_READ] = nor.counts[NOR_READ] + 1;
+        nor.fail_count = 2;
+        (void)rig_commit(&rig);
+        CHECK(nor.counts[NOR_READ] > nor.fail_at[NOR_READ]);
+        nor_start(&nor);
+        CHECK_EQ(rig_set_epoch(&rig), TERN_OK);
+        put_one(&rig);
+        check(&rig);
+        stop(&nor, &rig);
+    }
+}
+
 /* Power was cut in the last moment of its program. Another schema behind it, which a later start has written, does not make it last. */
 static void a_schema_that_ended_before_a_start_is_not_relied_on(void)
 {
@@ -1171,6 +1192,7 @@ int main(int argc, char **argv)
     RUN(a_start_for_each_record_costs_one_unit);
     RUN(chunks_in_a_sector_without_a_head_are_told_as_lost);
     RUN(a_sector_whose_head_was_torn_takes_a_smaller_chunk);
+    RUN(a_unit_that_failed_and_is_there_is_not_burnt);
     RUN(a_schema_that_ended_before_a_start_is_not_relied_on);
     RUN(an_epoch_behind_a_head_that_failed_is_in_force_after_a_start);
     RUN(an_epoch_is_found_beyond_a_sector_that_was_given_up);
