@@ -324,7 +324,7 @@ static void a_staging_folder_that_begins_anew_gives_newer_epochs(void)
     open_stage();
     CHECK_EQ(open_import(0), TERN_HOST_OK);
     drain();
-    CHECK_EQ(chunks_device(stage, "dev1")->epoch, ahead + 8);
+    CHECK_EQ(chunks_device(stage, "dev1")->epoch, ahead + 16);
     CHECK(chunks_device(stage, "dev2")->epoch < ahead);
     done();
 }
