@@ -91,6 +91,8 @@ static int seek(struct tern_log *log, struct tern_log_cursor *cursor, uint32_t s
             /* The first chunk after a start: what had waited for a commit was void by then. */
             cursor->border = cursor->is.chunk.first;
         }
+        if (kind != ENTRY_SCHEMA)
+            cursor->burnt = false;
         if (kind != ENTRY_CHUNK)
             continue;
         if (cursor->is.chunk.next <= sequence) {

@@ -70,7 +70,7 @@ struct tern_log_cursor {
     bool headed;  /* a mark or note of the sector has been passed, or need not be */
     bool goes_on; /* to the next sector, up to the newest */
     bool damaged; /* bytes were skipped since the flag was last cleared */
-    bool burnt;   /* a burnt unit stands before the entry, or before intact ones that it follows */
+    bool burnt;   /* the last thing before the entry is a burnt unit, or that and schemas */
     union {
         uint32_t word[NOTE_WORDS]; /* of a mark or note */
         struct {

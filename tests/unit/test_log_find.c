@@ -62,6 +62,22 @@ static void a_chunk_that_is_lost_is_damage_and_the_next_may_be_an_end(void)
         }
 }
 
+/* Only the first one. */
+static void a_later_chunk_after_a_start_may_be_an_end(void)
+{
+    struct nor nor;
+    struct rig rig;
+    open_log(&nor, &rig, 4);
+    put_chunk(&rig, 0, 3, true);
+    CHECK_EQ(rig_mount(&rig), TERN_OK);
+    for (int i = 0; i < 3; i++)
+        put_chunk(&rig, 0, 3, true);
+    struct tern_log_chunk chunk = find(&rig, 7);
+    spoil(&nor, &chunk, 0x55);
+    CHECK(is_found(&rig, 7, 10, TERN_GAP_DAMAGED | TERN_GAP_LEADS));
+    stop(&nor, &rig);
+}
+
 /* Nothing is left of it, not even damage: its records were committed, and not refused. */
 static void what_a_sector_held_that_is_erased_is_not_told_as_refused(void)
 {
@@ -331,6 +347,7 @@ static void the_largest_schema_is_found_again(void)
 int main(void)
 {
     RUN(a_chunk_that_is_lost_is_damage_and_the_next_may_be_an_end);
+    RUN(a_later_chunk_after_a_start_may_be_an_end);
     RUN(what_a_sector_held_that_is_erased_is_not_told_as_refused);
     RUN(the_first_chunk_after_a_start_leads_nothing);
     RUN(damage_to_what_is_void_is_none);
