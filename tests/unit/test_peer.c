@@ -1,328 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The protocol state machine over the real staging store, in a temporary folder. Bytes in, bytes out; time is a number. */
-#include "../../host/peer.h"
-
-#include <dirent.h>
-#include <errno.h>
-#include <stdarg.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
-#include "../test.h"
-#include "client.h"
-
-/* ---- A disk that can fail: this stands in front of libc's function ----------------------------------------------------------- */
-
-static bool disk_fails;
-
-int fdatasync(int descriptor)
-{
-    if (disk_fails) {
-        errno = EIO;
-        return -1;
-    }
-    return (int)syscall(SYS_fdatasync, descriptor);
-}
-
-/* ---- The rig ------------------------------------------------------------------------------------------------------------------ */
-
-struct rig {
-    char directory[64];
-    struct tern_stage *stage;
-    struct tern_peer_config config;
-    struct tern_peer peer;
-    struct tern_moment now;
-    struct client_answers answers;
-    struct client_stream out;
-};
-
-static struct rig rig;
-
-static void remove_directory(const char *directory)
-{
-    char path[400];
-    struct dirent *entry;
-    DIR *folder = opendir(directory);
-    if (folder == NULL)
-        return;
-    while ((entry = readdir(folder)) != NULL) {
-        snprintf(path, sizeof path, "%s/%s", directory, entry->d_name);
-        if (entry->d_name[0] != '.')
-            unlink(path);
-    }
-    closedir(folder);
-    rmdir(directory);
-}
-
-static void open_stage(void)
-{
-    struct tern_stage_config config = {.directory = rig.directory};
-    if (!CHECK_EQ(tern_stage_open(&rig.stage, &config), TERN_HOST_OK))
-        exit(1);
-    rig.config.stage = rig.stage;
-    rig.config.window = 65536;
-}
-
-static void connect_peer(void)
-{
-    tern_peer_close(&rig.peer);
-    tern_peer_open(&rig.peer, &rig.config, "test");
-    client_forget(&rig.answers);
-    rig.out.size = 0;
-}
-
-static void setup(void)
-{
-    memset(&rig, 0, sizeof rig);
-    disk_fails = false;
-    snprintf(rig.directory, sizeof rig.directory, "/tmp/tern-peer-XXXXXX");
-    if (!CHECK(mkdtemp(rig.directory) != NULL))
-        exit(1);
-    rig.now.monotonic = 1000;
-    rig.now.wall = 1790000000000;
-    open_stage();
-    connect_peer();
-}
-
-static void teardown(void)
-{
-    disk_fails = false;
-    tern_peer_close(&rig.peer);
-    tern_stage_close(rig.stage);
-    remove_directory(rig.directory);
-}
-
-static void take(const uint8_t *bytes, size_t size)
-{
-    tern_peer_take(&rig.peer, bytes, size, &rig.now);
-}
-
-/* Gives what has been put into rig.out to the peer. */
-static void send_out(void)
-{
-    take(rig.out.bytes, rig.out.size);
-    rig.out.size = 0;
-}
-
-static void hear(void)
-{
-    uint8_t bytes[4096];
-    size_t size;
-    while ((size = tern_peer_give(&rig.peer, &rig.now, bytes, sizeof bytes)) != 0)
-        client_read(&rig.answers, bytes, size);
-}
-
-static bool sync_and_hear(void)
-{
-    bool good = tern_stage_sync(rig.stage) == TERN_HOST_OK;
-    if (good)
-        tern_peer_synced(&rig.peer);
-    hear();
-    return good;
-}
-
-static void send_and_hear(void)
-{
-    send_out();
-    CHECK(sync_and_hear());
-}
-
-static void greet_as(const char *id)
-{
-    struct client_hello hello = client_good_hello;
-    hello.id = id;
-    client_put_hello(&rig.out, &hello);
-    send_and_hear();
-}
-
-/* A session in which the store knows the schema. */
-static void greet_with_schema(const char *id)
-{
-    greet_as(id);
-    client_put_chunk(&rig.out, 1, 1, 512);
-    send_and_hear();
-    client_put_table(&rig.out);
-    send_and_hear();
-    CHECK_EQ(rig.answers.next, 2);
-}
-
-/* ---- HELLO and WELCOME -------------------------------------------------------------------------------------------------------- */
-
-static void a_hello_is_welcomed_when_it_is_durable(void)
-{
-    setup();
-    client_put_hello(&rig.out, &client_good_hello);
-    send_out();
-    hear();
-    CHECK_EQ(rig.answers.welcomes, 0);
-    CHECK(sync_and_hear());
-    CHECK_EQ(rig.answers.welcomes, 1);
-    CHECK_EQ(rig.answers.bad, 0);
-    CHECK(rig.answers.nonce == client_good_hello.nonce);
-    CHECK(rig.answers.store == tern_stage_id(rig.stage));
-    CHECK_EQ(rig.answers.time, rig.now.wall);
-    CHECK_EQ(rig.answers.epoch, CLIENT_EPOCH);
-    CHECK_EQ(rig.answers.next, 1);
-    CHECK_EQ(rig.answers.last_crc, 0);
-    hear();
-    CHECK_EQ(rig.answers.welcomes, 1);
-    teardown();
-}
-
-static void a_device_without_an_epoch_is_given_one(void)
-{
-    setup();
-    struct client_hello hello = client_good_hello;
-    hello.epoch = 0;
-    hello.lane = 3;
-    client_put_hello(&rig.out, &hello);
-    send_and_hear();
-    CHECK_EQ(rig.answers.welcomes, 1);
-    CHECK_EQ(rig.answers.lane, 3);
-    CHECK(rig.answers.epoch != 0);
-    CHECK_EQ(rig.answers.epoch & 7, 3);
-    uint32_t given = rig.answers.epoch;
-    connect_peer(); /* the WELCOME was lost */
-    client_put_hello(&rig.out, &hello);
-    send_and_hear();
-    CHECK_EQ(rig.answers.epoch, given + 16);
-    teardown();
-}
-
-/* They come late, or a recorded session is replayed: a first HELLO is then given another epoch, and what followed it is of the old one. */
-static void records_of_another_epoch_are_dropped(void)
-{
-    setup();
-    greet_with_schema("dev1");
-    connect_peer();
-    struct client_hello hello = client_good_hello;
-    hello.epoch = 0;
-    client_put_hello(&rig.out, &hello);
-    send_and_hear();
-    uint32_t given = rig.answers.epoch;
-    client_epochs[0] = CLIENT_EPOCH;
-    client_put_chunk(&rig.out, 1, 3, 512);
-    client_put_gap(&rig.out, 0, 1, 9, TERN_GAP_OVERFLOW);
-    take(rig.out.bytes, rig.out.size);
-    rig.out.size = 0;
-    client_epochs[0] = given;
-    CHECK_EQ(rig.peer.counts.bad_frames, 2);
-    CHECK_EQ(rig.peer.ranges[0].stage->taken.next, 1);
-    client_put_chunk(&rig.out, 1, 3, 512);
-    send_and_hear();
-    CHECK_EQ(rig.answers.next, 4);
-    CHECK_EQ(rig.answers.bad, 0);
-    teardown();
-}
-
-static void parts_without_an_epoch_wait_for_the_welcome(void)
-{
-    setup();
-    greet_with_schema("dev1");
-    connect_peer();
-    struct client_hello hello = client_good_hello;
-    hello.epoch = 0;
-    hello.id = "dev1";
-    client_put_hello(&rig.out, &hello);
-    client_put_chunk(&rig.out, 1, 3, 512);
-    send_and_hear();
-    CHECK_EQ(rig.answers.next, 1);
-    CHECK(rig.peer.counts.stray != 0);
-    client_put_chunk(&rig.out, 1, 3, 512);
-    send_and_hear();
-    CHECK_EQ(rig.answers.next, 4);
-    teardown();
-}
-
-static void parts_right_behind_a_hello_are_taken(void)
-{
-    setup();
-    greet_with_schema("dev1");
-    connect_peer();
-    client_put_hello(&rig.out, &client_good_hello);
-    client_put_chunk(&rig.out, 2, 5, 100);
-    send_and_hear();
-    CHECK_EQ(rig.answers.welcomes, 1);
-    CHECK_EQ(rig.answers.next, 7);
-    teardown();
-}
-
-static void each_lane_is_welcomed(void)
-{
-    setup();
-    struct client_hello hello = client_good_hello;
-    hello.lanes = 8;
-    client_put_hello(&rig.out, &hello);
-    send_and_hear();
-    CHECK_EQ(rig.answers.welcomes, 8);
-    CHECK_EQ(rig.answers.lane, 7);
-    CHECK_EQ(rig.answers.bad, 0);
-    teardown();
-}
-
-static void identities_keep_to_their_grammar(void)
-{
-    static const char *const good[] = {"a", "Z9", "00:1A:2b:3C", "x.y_z-1",
-                                       "abcdefghijklmnopqrstuvwxyz012345"};
-    static const char *const bad[] = {
-        "",    ".a",   ":a",  "-a", "_a",    "a b", "a/b",
-        "a\n", "../x", "a\"", "ä",  "a\x01", "a%",  "abcdefghijklmnopqrstuvwxyz0123456"};
-    setup();
-    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
-        connect_peer();
-        greet_as(good[i]);
-        CHECK_EQ(rig.answers.welcomes, 1);
-    }
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        connect_peer();
-        greet_as(bad[i]);
-        CHECK_EQ(rig.answers.welcomes, 0);
-        CHECK_EQ(rig.answers.refusals, 1);
-        CHECK_EQ(rig.answers.reason, TERN_REFUSED_IDENTITY);
-        CHECK(tern_peer_is_over(&rig.peer));
-    }
-    teardown();
-}
-
-static void another_version_is_refused(void)
-{
-    setup();
-    struct client_hello hello = client_good_hello;
-    hello.version = 1;
-    client_put_hello(&rig.out, &hello);
-    send_and_hear();
-    CHECK_EQ(rig.answers.reason, TERN_REFUSED_VERSION);
-    CHECK(strstr(rig.answers.text, "version 2") != NULL);
-    teardown();
-}
-
-/* Each is dropped and counted, and has no effect. */
-static void a_malformed_hello_has_no_effect(void)
-{
-    struct client_hello bad[9];
-    for (size_t i = 0; i < 9; i++)
-        bad[i] = client_good_hello;
-    bad[0].newest = 1; /* an epoch of another lane */
-    bad[1].receive = 63;
-    bad[2].base = 0;
-    bad[3].base = 2; /* above next */
-    bad[4].newest = 0u - 8u;
-    bad[5].epoch = CLIENT_EPOCH + 1; /* of another lane */
-    bad[6].epoch = 0x80000000u;
-    bad[7].lane = 1; /* with lane 0's epoch */
-    bad[8].next = 0;
-    setup();
-    for (size_t i = 0; i < 9; i++) {
-        connect_peer();
-        client_put_hello(&rig.out, &bad[i]);
-        send_and_hear();
-        CHECK_EQ(rig.peer.counts.bad_frames, 1);
-        CHECK_EQ(rig.answers.welcomes + rig.answers.refusals, 0);
-        CHECK(rig.peer.device == NULL);
-    }
-    teardown();
-}
+/* The protocol state machine: records, gaps and schemas, what is answered to them, and the stream they come in. */
+#include "peer_bench.h"
 
 /* ---- Records ------------------------------------------------------------------------------------------------------------------- */
 
@@ -586,6 +264,63 @@ static void promise_4_a_device_is_asked_back_only_when_it_is_welcomed(void)
     CHECK(sync_and_hear());
     CHECK_EQ(rig.answers.welcomes, 4);
     CHECK_EQ(rig.answers.next, 10);
+    teardown();
+}
+
+/* Rows first..last of a batch, as a chunk of their own. */
+static void put_batch(uint32_t first, uint32_t last, bool commit)
+{
+    uint8_t data[TERN_CHUNK_MAX];
+    struct tern_chunk chunk = {.data = data, .capacity = sizeof data};
+    tern_chunk_open(&chunk, &tern_csv, first, 0);
+    for (uint32_t i = first; i <= last; i++) {
+        struct tern_value row[3] = {tern_int(i), tern_int(i), tern_null()};
+        CHECK_EQ(tern_chunk_put(&chunk, &client_table, TERN_OP_PUT, row), TERN_OK);
+    }
+    tern_chunk_finish(&chunk, commit, true);
+    client_put_part(&rig.out, 0, first, 0, data, chunk.size);
+    send_and_hear();
+}
+
+/* A device that starts again goes back to where its last commit ended: only the store knows how many records wait behind that. */
+static void answers_within_a_batch_say_how_many_records_wait_for_its_commit(void)
+{
+    setup();
+    greet_with_schema("dev1");
+    CHECK_EQ(rig.answers.open, 0);
+    put_batch(2, 4, false);
+    CHECK_EQ(rig.answers.next, 5);
+    CHECK_EQ(rig.answers.open, 3);
+    unsigned acks = rig.answers.acks;
+    put_batch(5, 11, false);
+    CHECK_EQ(rig.answers.acks, acks + 1);
+    CHECK_EQ(rig.answers.next, 12);
+    CHECK_EQ(rig.answers.open, 10);
+    connect_peer();
+    greet_as("dev1");
+    CHECK_EQ(rig.answers.welcomes, 1);
+    CHECK_EQ(rig.answers.next, 12);
+    CHECK_EQ(rig.answers.open, 10);
+    tern_peer_close(&rig.peer);
+    tern_stage_close(rig.stage);
+    open_stage();
+    connect_peer();
+    greet_as("dev1");
+    CHECK_EQ(rig.answers.next, 12);
+    CHECK_EQ(rig.answers.open, 10);
+    put_batch(12, 13, true);
+    CHECK_EQ(rig.answers.next, 14);
+    CHECK_EQ(rig.answers.open, 0);
+    /* A gap within a batch waits as well; one that ends it leaves nothing that waits. */
+    put_batch(14, 15, false);
+    client_put_gap(&rig.out, 0, 16, 20, TERN_GAP_DAMAGED | TERN_GAP_LEADS);
+    send_and_hear();
+    CHECK_EQ(rig.answers.next, 21);
+    CHECK_EQ(rig.answers.open, 7);
+    client_put_gap(&rig.out, 0, 21, 25, TERN_GAP_DAMAGED);
+    send_and_hear();
+    CHECK_EQ(rig.answers.next, 26);
+    CHECK_EQ(rig.answers.open, 0);
     teardown();
 }
 
@@ -897,15 +632,6 @@ static void a_hello_after_a_refusal_begins_anew(void)
 
 int main(void)
 {
-    RUN(a_hello_is_welcomed_when_it_is_durable);
-    RUN(a_device_without_an_epoch_is_given_one);
-    RUN(records_of_another_epoch_are_dropped);
-    RUN(parts_without_an_epoch_wait_for_the_welcome);
-    RUN(parts_right_behind_a_hello_are_taken);
-    RUN(each_lane_is_welcomed);
-    RUN(identities_keep_to_their_grammar);
-    RUN(another_version_is_refused);
-    RUN(a_malformed_hello_has_no_effect);
     RUN(records_of_an_unknown_schema_wait_for_it);
     RUN(records_whose_schema_is_lost_become_a_gap);
     RUN(what_waits_for_a_schema_is_asked_for_in_the_next_session);
@@ -919,6 +645,7 @@ int main(void)
     RUN(a_welcome_never_comes_before_the_sync);
     RUN(what_was_acknowledged_is_there_after_a_restart);
     RUN(promise_4_a_device_is_asked_back_only_when_it_is_welcomed);
+    RUN(answers_within_a_batch_say_how_many_records_wait_for_its_commit);
     RUN(a_gap_counts_when_it_is_durable);
     RUN(a_gap_that_a_device_may_not_report_is_dropped);
     RUN(a_part_that_cannot_be_is_dropped);
