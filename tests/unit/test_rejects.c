@@ -2,11 +2,30 @@
 /* The files of refused records: what a crash or a full disk cut off is written again, and nothing is there twice. */
 #include "../test.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "../../host/rejects.h"
+
+/* Stands in front of libc's function. */
+static bool disk_fails;
+static long long synced_size; /* of the file, as of the last sync of all of it */
+
+int fsync(int descriptor)
+{
+    struct stat about;
+    if (disk_fails) {
+        errno = EIO;
+        return -1;
+    }
+    if (fstat(descriptor, &about) == 0)
+        synced_size = about.st_size;
+    return (int)syscall(SYS_fsync, descriptor);
+}
 
 static char folder[] = "/tmp/tern-rejects-XXXXXX", path[64];
 
@@ -90,6 +109,30 @@ static void a_line_that_was_cut_off_is_written_again_whole(void)
     }
 }
 
+/* The gap that stands for a refused record is committed after this: the record must outlast a power cut then. */
+static void what_is_not_durable_is_not_called_written(void)
+{
+    struct tern_rejects rejects;
+    struct stat about;
+    unlink(path);
+    for (unsigned i = 0; i < RECORDS; i++) {
+        synced_size = 0;
+        add(i, i + 1);
+        CHECK(stat(path, &about) == 0 && about.st_size > 0);
+        CHECK_EQ(synced_size, about.st_size);
+    }
+    /* Even of what is there already: whoever wrote it may have ended before it was durable. */
+    synced_size = 0;
+    add(0, RECORDS);
+    CHECK_EQ(synced_size, about.st_size);
+    disk_fails = true;
+    CHECK(tern_rejects_open(&rejects, folder, "climate"));
+    tern_rejects_add(&rejects, "dev9", 1, "sqlite:x.db", 1, "", "a reason", (const uint8_t *)"+0,1\n", 5);
+    CHECK(!tern_rejects_write(&rejects) && errno == EIO);
+    tern_rejects_close(&rejects);
+    disk_fails = false;
+}
+
 int main(void)
 {
     if (mkdtemp(folder) == NULL)
@@ -97,6 +140,7 @@ int main(void)
     snprintf(path, sizeof path, "%s/rejects/climate.csv", folder);
     RUN(what_is_there_is_not_added_again);
     RUN(a_line_that_was_cut_off_is_written_again_whole);
+    RUN(what_is_not_durable_is_not_called_written);
     unlink(path);
     path[strlen(path) - strlen("/climate.csv")] = '\0';
     rmdir(path);

@@ -370,6 +370,20 @@ static void a_wrong_guess_takes_away_what_was_known(void)
     CHECK(strcmp(BRING("a", 515, 505), "01") == 0);
 }
 
+/* It is written down before the second try, which may be the last that this run does. */
+static void a_wrong_guess_is_known_in_the_next_run_whatever_ended_this_one(void)
+{
+    blank();
+    BRING("a", 500, 100, 300);
+    BRING("a", 200, 600);
+    there.has[0][400] = true; /* another gateway */
+    tern_seen_begin(seen, false);
+    CHECK(strcmp(sight(&merged, "a", (const int64_t[]){400, 450}, 2, TERN_OP_PUT), "11") == 0);
+    tern_seen_begin(seen, true);
+    start(65536);
+    CHECK(strcmp(BRING("a", 460, 410), "00") == 0);
+}
+
 static void two_versions_of_a_table_in_a_transaction_do_not_both_take_a_key(void)
 {
     blank();
@@ -530,6 +544,7 @@ int main(int argc, char **argv)
     RUN(what_was_known_is_known_in_the_next_run);
     RUN(a_destination_that_was_set_back_or_is_another_one_is_met_anew);
     RUN(a_wrong_guess_takes_away_what_was_known);
+    RUN(a_wrong_guess_is_known_in_the_next_run_whatever_ended_this_one);
     RUN(two_versions_of_a_table_in_a_transaction_do_not_both_take_a_key);
     RUN(keys_that_are_texts_are_known_of_devices_without_rows);
     RUN(snapshots_and_runs_without_a_filter_go_by_the_highest_key_alone);
