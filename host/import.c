@@ -19,9 +19,7 @@
 #define IDLE_WAIT     1000 /* milliseconds without news until files' ages are looked at */
 #define BACKOFF_FIRST 100u /* milliseconds after the first failure, doubled each time */
 #define BACKOFF_MAX   30000u
-#define PROGRESS      5000  /* milliseconds between two events of a long backlog */
-#define HOLDS_RETRY   60000 /* milliseconds until what is held is tried again */
-#define TABLES_RETRY  2000  /* until a table that refuses records is looked at again */
+#define PROGRESS      5000 /* milliseconds between two events of a long backlog */
 
 int64_t tern_import_clock(void)
 {
@@ -295,38 +293,11 @@ static int apply_and_read(struct tern_import *import)
     return status;
 }
 
-static bool holds_a_range(const struct tern_import *import)
-{
-    for (size_t i = 0; i < import->hold_count; i++)
-        if (import->holds[i].device != NULL)
-            return true;
-    return false;
-}
-
-/* Whether a table that refused records takes them now. */
-static int look_at_tables(struct tern_import *import, bool *mended)
-{
-    import->tables_tried = tern_import_clock();
-    for (size_t i = 0; i < import->table_count && !*mended; i++) {
-        const struct tern_import_table *table = &import->tables[i];
-        if (!table->refused)
-            continue;
-        int status =
-            import->sink->ops->prepare(import->sink, &table->schema->table, table->hash, table->deletes);
-        *mended = status == TERN_HOST_OK;
-        if (status != TERN_HOST_OK && status != TERN_HOST_E_ARGUMENT)
-            return status;
-    }
-    return TERN_HOST_OK;
-}
-
 /* What is held may have been mended: then everything from there on is read again. */
 static int retry_holds(struct tern_import *import)
 {
-    bool mended = holds_a_range(import) && tern_import_clock() - import->holds_tried >= HOLDS_RETRY;
-    int status = TERN_HOST_OK;
-    if (import->hold_count != 0 && !mended && tern_import_clock() - import->tables_tried >= TABLES_RETRY)
-        status = look_at_tables(import, &mended);
+    bool mended = false;
+    int status = tern_import_look_at_holds(import, &mended);
     if (status != TERN_HOST_OK || !mended)
         return status;
     disconnect(import);
@@ -445,6 +416,21 @@ static void remember(struct tern_import *import, uint32_t worker, uint32_t worke
         tern_seen_keep(import->keys, &kept);
 }
 
+int tern_import_open_sink(const struct tern_import *import, struct tern_sink **sink)
+{
+    const struct tern_import_config *config = &import->config;
+    struct tern_sink_config wanted = {.url = import->url,
+                                      .report = config->report,
+                                      .segment_seconds = config->segment_seconds,
+                                      .segment_bytes = config->segment_bytes,
+                                      .segment_tool = config->segment_tool,
+                                      .soft_delete = config->soft_delete,
+                                      .no_ddl = config->no_ddl,
+                                      .names = config->names,
+                                      .name_count = config->name_count};
+    return tern_sink_open(sink, &wanted);
+}
+
 static int open_worker(struct tern_import **out, struct tern_stage *stage, const char *url,
                        const struct tern_import_config *config)
 {
@@ -453,16 +439,7 @@ static int open_worker(struct tern_import **out, struct tern_stage *stage, const
         tern_report_no_start(&config->report, "importer");
         return TERN_HOST_E_SYSTEM;
     }
-    struct tern_sink_config sink = {.url = import->url,
-                                    .report = config->report,
-                                    .segment_seconds = config->segment_seconds,
-                                    .segment_bytes = config->segment_bytes,
-                                    .segment_tool = config->segment_tool,
-                                    .soft_delete = config->soft_delete,
-                                    .no_ddl = config->no_ddl,
-                                    .names = config->names,
-                                    .name_count = config->name_count};
-    int status = tern_sink_open(&import->sink, &sink);
+    int status = tern_import_open_sink(import, &import->sink);
     if (status != TERN_HOST_OK) {
         tern_import_close(import);
         return status;
@@ -607,6 +584,7 @@ static void close_worker(struct tern_import *import)
     pthread_mutex_destroy(&import->mutex);
     pthread_cond_destroy(&import->changed);
     free(import->holds);
+    free(import->told_holds);
     free(import->tables);
     free(import->chain);
     free(import->order);

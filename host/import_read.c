@@ -12,47 +12,6 @@
 #define LINGER     20    /* milliseconds that a small turn waits for company: one commit costs several */
 #define FIRST_ROWS 12500 /* of a backlog: while they are read, nothing is brought in yet */
 
-/* ---- Holding ----------------------------------------------------------------------------------------------------------------- */
-
-static struct tern_import_hold *find_hold(const struct tern_import *import, const struct tern_entry *entry)
-{
-    for (size_t i = 0; i < import->hold_count; i++) {
-        struct tern_import_hold *hold = &import->holds[i];
-        if (hold->device == entry->device && hold->lane == entry->lane && hold->epoch == entry->epoch)
-            return hold;
-    }
-    return NULL;
-}
-
-static bool add_hold(struct tern_import *import, const struct tern_entry *entry, const char *device)
-{
-    struct tern_import_hold *holds = realloc(import->holds, (import->hold_count + 1) * sizeof *holds);
-    if (holds == NULL)
-        return false;
-    holds[import->hold_count++] =
-        (struct tern_import_hold){device, entry->epoch, entry->lane, entry->position};
-    import->holds = holds;
-    return true;
-}
-
-static int hold_range(struct tern_import *import, const struct tern_entry *entry, const char *message)
-{
-    if (!add_hold(import, entry, entry->device))
-        return TERN_HOST_E_SYSTEM;
-    import->holds_tried = tern_import_clock();
-    tern_import_report(import, TERN_ERROR, "records-held", entry->device, message);
-    return TERN_HOST_OK;
-}
-
-uint64_t tern_import_cursor(const struct tern_import *import)
-{
-    uint64_t cursor = import->position;
-    for (size_t i = 0; i < import->hold_count; i++)
-        if (import->holds[i].position < cursor)
-            cursor = import->holds[i].position;
-    return cursor;
-}
-
 /* ---- Chunks ------------------------------------------------------------------------------------------------------------------- */
 
 static struct tern_import_chunk *chunk_place(const struct tern_import *import, const struct tern_entry *entry)
@@ -175,6 +134,8 @@ static int prepare(struct tern_import *import, const struct tern_schema *schema,
     int status = import->sink->ops->prepare(import->sink, &schema->table, hash, deletes);
     if (status != TERN_HOST_OK && status != TERN_HOST_E_ARGUMENT)
         return STOP_DATABASE;
+    if (status == TERN_HOST_OK)
+        tern_import_take_table(import, schema);
     import->table_count += table->schema == NULL;
     *table = (struct tern_import_table){schema, hash, status != TERN_HOST_OK, false, deletes};
     return status == TERN_HOST_OK ? TERN_OK : STOP_REFUSED;
@@ -186,10 +147,8 @@ static int hold_record(const struct reading *reading, uint32_t sequence, const s
     struct tern_import *import = reading->import;
     struct tern_import_table *table = find_table(import, schema);
     if (!table->held) {
-        if (!add_hold(import, reading->entry, NULL))
+        if (!tern_import_hold_table(import, reading->entry, schema))
             return STOP_MEMORY;
-        import->tables_tried = tern_import_clock();
-        tern_import_report(import, TERN_ERROR, "records-held", reading->entry->device, import->sink->error);
         table->held = true;
     }
     tern_turn_miss(&import->ahead, sequence, sequence, TERN_GAP_TABLE);
@@ -413,7 +372,7 @@ static int settle(struct tern_import *import, const struct tern_entry *entry, in
                  "a chunk in the journal at %" PRIu64 " cannot be put together (status %d)", entry->position,
                  status);
     }
-    return hold_range(import, entry, message);
+    return tern_import_hold_range(import, entry, message) ? TERN_HOST_OK : TERN_HOST_E_SYSTEM;
 }
 
 /* The state that the oldest file begins with says what was committed before it, and is gone. */
@@ -435,7 +394,7 @@ static int read_entry(struct tern_import *import, const struct tern_entry *entry
     if (entry->kind == TERN_ENTRY_STATE)
         return settle(import, entry, read_state(import, entry));
     bool ends_run = (entry->kind == TERN_ENTRY_CHUNK || entry->kind == TERN_ENTRY_GAP) && entry->commits;
-    if (!ends_run || !tern_replay_wants(import->config.replay, entry) || find_hold(import, entry) != NULL)
+    if (!ends_run || !tern_replay_wants(import->config.replay, entry) || tern_import_holds(import, entry))
         return TERN_HOST_OK;
     size_t units = import->ahead.unit_count, rows = import->ahead.row_count, gaps = import->ahead.gap_count;
     int status = read_run(import, entry);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Inside the importer: import.c is the thread, import_read.c fills a turn from the staging store, import_apply.c brings it in. */
+/* Inside the importer: import.c is the thread, import_read.c fills a turn from the staging store, import_apply.c brings it in,
+ * import_hold.c knows what cannot go in now. */
 #ifndef TERN_IMPORT_TURN_H
 #define TERN_IMPORT_TURN_H
 
@@ -33,6 +34,14 @@ struct tern_import_hold {
     uint32_t epoch;
     uint8_t lane;
     uint64_t position; /* of the first entry that is held */
+};
+
+/* What the log has been told to be held, and with which words. */
+struct tern_import_told {
+    const void *what; /* the device of a range, or a table's schema */
+    uint32_t epoch;
+    uint8_t lane;
+    uint32_t words; /* their CRC */
 };
 
 /* What is known of a table in the destination. */
@@ -79,6 +88,8 @@ struct tern_import {
     struct tern_import_chunk *chunks;
     struct tern_import_hold *holds;
     size_t hold_count;
+    struct tern_import_told *told_holds; /* outlast the connection */
+    size_t told_hold_count;
     struct tern_import_table *tables; /* prepared since the connection was made */
     size_t table_count;
     uint32_t lost_first, lost_last,
@@ -89,9 +100,9 @@ struct tern_import {
     struct tern_seen *keys;       /* which are surely new */
     struct tern_sink_row **order; /* rows as they are loaded */
     size_t order_room;
-    int64_t holds_tried, tables_tried; /* monotonic milliseconds */
-    bool only_gaps;                    /* brings in what open gaps miss, and nothing else: a retry */
-    bool asks;                         /* devices may have to be asked for what the destination lacks */
+    int64_t holds_tried, tables_tried, session_tried; /* monotonic milliseconds */
+    bool only_gaps; /* brings in what open gaps miss, and nothing else: a retry */
+    bool asks;      /* devices may have to be asked for what the destination lacks */
     int64_t
         looked; /* monotonic milliseconds when it was last seen to have the batch that was committed last */
     bool connected;
@@ -114,6 +125,9 @@ int64_t tern_import_now(void);   /* Unix milliseconds */
 int tern_import_open_one(struct tern_import **import, struct tern_stage *stage, const char *url,
                          const struct tern_import_config *config);
 
+/* A sink for the importer's destination, not connected. Errors are reported. */
+int tern_import_open_sink(const struct tern_import *import, struct tern_sink **sink);
+
 /* Inside tern_import_read(): the entry must wait until the connection is free. */
 #define TERN_IMPORT_LATER (-60)
 
@@ -132,8 +146,24 @@ int tern_import_look_again(struct tern_import *import, bool *restored);
 /* Tells the store which records the destination lacks that it cannot get from there. To be called when everything that is there is in. */
 int tern_import_ask_devices(struct tern_import *import);
 
+/* ---- What is held (import_hold.c) -------------------------------------------------------------------------------------------- */
+
 /* The cursor that the destination may have: before everything that is held. */
 uint64_t tern_import_cursor(const struct tern_import *import);
+
+/* Whether the entry's range is held. */
+bool tern_import_holds(const struct tern_import *import, const struct tern_entry *entry);
+
+/* Holds the entry's range, or the table for which the sink's error says why; the entry is the first that is held. False: out of memory. */
+bool tern_import_hold_range(struct tern_import *import, const struct tern_entry *entry, const char *message);
+bool tern_import_hold_table(struct tern_import *import, const struct tern_entry *entry,
+                            const struct tern_schema *schema);
+
+/* The table takes records: when it is held again, that is told again. */
+void tern_import_take_table(struct tern_import *import, const struct tern_schema *schema);
+
+/* Once in a while looks whether something that is held may go in now: then everything from there on is to be read again. */
+int tern_import_look_at_holds(struct tern_import *import, bool *mended);
 
 /* replay.c; a replay of NULL wants everything. */
 bool tern_replay_wants(const struct tern_import_replay *replay, const struct tern_entry *entry);

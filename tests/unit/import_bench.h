@@ -19,6 +19,7 @@ static struct tern_stage *stage;
 static struct tern_import *import;
 static char url[1000];
 static char last_warning[64], last_event[64], last_fields[1024];
+static unsigned told_held, told_failed; /* events records-held and sink-failed */
 
 static inline void remember(void *context, enum tern_level level, const char *event, const char *fields)
 {
@@ -27,6 +28,8 @@ static inline void remember(void *context, enum tern_level level, const char *ev
         snprintf(last_warning, sizeof last_warning, "%s", event);
     if (level != TERN_ERROR)
         return;
+    told_held += strcmp(event, "records-held") == 0;
+    told_failed += strcmp(event, "sink-failed") == 0;
     snprintf(last_event, sizeof last_event, "%s", event);
     snprintf(last_fields, sizeof last_fields, "%s", fields);
 }

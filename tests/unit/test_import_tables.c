@@ -192,6 +192,65 @@ static void a_table_that_the_database_refuses_holds_only_its_own_records(void)
     done();
 }
 
+static void send_pair(struct tern_stage_range *range, uint32_t first)
+{
+    struct chunk_bytes made;
+    struct tern_value line[2] = {tern_int(3), tern_text("line")};
+    chunks_open(&made, first);
+    chunks_put(&made, &chunks_table, first, "n");
+    tern_chunk_put(&made.chunk, &log_table, TERN_OP_PUT, line);
+    tern_chunk_finish(&made.chunk, true, false);
+    CHECK_EQ(chunks_send(stage, range, &made, 0), TERN_HOST_OK);
+    CHECK_EQ(tern_stage_sync(stage), TERN_HOST_OK);
+}
+
+#define ODD      "CREATE TABLE climate(at INTEGER PRIMARY KEY, celsius REAL)"
+#define NOTHING  "CREATE TRIGGER no BEFORE UPDATE ON tern_checkpoint BEGIN SELECT RAISE(ABORT,'not now'); END"
+#define ANYTHING "DROP TRIGGER no"
+
+/* The destination fails for another reason, several times, and takes records again. */
+static void fail_and_recover(struct tern_stage_range *range, uint32_t first)
+{
+    unsigned failed = told_failed;
+    execute(NOTHING);
+    send_pair(range, first);
+    for (int i = 0; i < 200 && told_failed == failed; i++)
+        (void)tern_import_drain(import, 50);
+    CHECK_EQ(tern_import_drain(import, 250), TERN_HOST_E_LIMIT);
+    CHECK_EQ(told_failed, failed + 1);
+    execute(ANYTHING);
+    drain();
+}
+
+/* However often the connection is made anew; and again when it was mended in between, or has another reason. */
+static void that_a_table_is_held_is_told_once(void)
+{
+    fresh();
+    execute(ODD);
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    chunks_schema(stage, range->device, &log_table);
+    told_held = told_failed = 0;
+    send_pair(range, 1);
+    drain();
+    CHECK_EQ(told_held, 1);
+    fail_and_recover(range, 3);
+    CHECK_EQ(told_held, 1);
+    execute("DROP TABLE climate; CREATE TABLE climate(device TEXT, at INTEGER, celsius REAL AS (at), tern_id "
+            "INTEGER, PRIMARY KEY(device, at))");
+    fail_and_recover(range, 5);
+    CHECK_EQ(told_held, 2);
+    execute("DROP TABLE climate");
+    for (int i = 0; i < 500 && strcmp(ask("SELECT count(*) FROM climate"), "3") != 0; i++)
+        usleep(20000);
+    CHECK_TEXT(ask("SELECT count(*) FROM climate"), "3");
+    CHECK_TEXT(ask("SELECT count(*) FROM tern_gap"), "0");
+    execute("DROP TABLE climate; " ODD);
+    fail_and_recover(range, 7);
+    CHECK_EQ(told_held, 3);
+    CHECK_TEXT(ask("SELECT count(*) FROM log"), "4");
+    done();
+}
+
 static const struct tern_column kinds_columns[] = {{"id", TERN_U32, TERN_KEY},
                                                    {"flag", TERN_BOOL, TERN_NULLABLE},
                                                    {"big", TERN_U64, TERN_NULLABLE},
@@ -381,6 +440,7 @@ int main(void)
     RUN_OR_SKIP(missing, a_new_column_is_added_and_append_keeps_every_row);
     RUN_OR_SKIP(missing, a_table_with_another_key_holds_only_its_own_records);
     RUN_OR_SKIP(missing, a_table_that_the_database_refuses_holds_only_its_own_records);
+    RUN_OR_SKIP(missing, that_a_table_is_held_is_told_once);
     folder_remove();
     return test_report();
 }
