@@ -338,8 +338,7 @@ const char *tern_port_fault_text(enum tern_port_fault fault)
         "erase() goes on saying TERN_AGAIN: is the busy bit the right one?",
         "a sector is not all FF after its erase: is sector_size the chip's?",
         "erasing a sector changes another: is sector_size the chip's?",
-        "between two calls of erase() other sectors must read and program: let read() and program() wait for "
-        "its end",
+        "while erase() says TERN_AGAIN, read() and program() of other sectors fail: let them wait",
         "program() returns an error: is program_unit the chip's, is the flash unlocked?",
         "what was programmed does not read back: program_unit, page borders, byte order?",
         "programming changes other bytes: program_unit, page borders, address lines?",
