@@ -74,6 +74,22 @@ static void the_newest_mark_is_believed(void)
     stop(&nor, &rig);
 }
 
+/* Nothing is owed, and a start knows it. */
+static void all_that_was_acknowledged_is_known_after_a_start(void)
+{
+    struct nor nor;
+    struct rig rig;
+    start(&nor, &rig, 512, 4, 1, 128);
+    for (int i = 0; i < 50; i++)
+        put_one(&rig);
+    rig.log.ready_at = 0;
+    rig_acknowledge(&rig, 0);
+    make_ready(&rig);
+    CHECK_EQ(rig_mount(&rig), TERN_OK);
+    CHECK(rig.log.acked == 51 && rig.log.next == 51);
+    stop(&nor, &rig);
+}
+
 /* A sector ahead that was given up keeps its mark: the next one has the newer mark, and is the one that stands ahead, or none is. */
 static void a_mark_of_a_sector_given_up_is_not_believed(void)
 {
@@ -532,6 +548,7 @@ static void a_schema_is_taken_from_the_sector_of_its_chunk(void)
 int main(void)
 {
     RUN(the_newest_mark_is_believed);
+    RUN(all_that_was_acknowledged_is_known_after_a_start);
     RUN(a_mark_of_a_sector_given_up_is_not_believed);
     RUN(a_newest_sector_without_a_mark_is_still_the_newest);
     RUN(a_newest_sector_without_a_head_keeps_what_it_holds);

@@ -308,7 +308,7 @@ static void a_head_that_failed_makes_nothing_certain(void)
     CHECK_EQ(rig_put(&rig, 0), TERN_OK);
     rig.log.flags |= LOG_MOVE;
     nor_start(&nor);
-    nor.fail_at[NOR_PROGRAM] = 2; /* behind a burnt unit there */
+    nor.fail_at[NOR_PROGRAM] = 3; /* behind a burnt unit there, and the first of the head */
     nor.fail_count = 1;
     CHECK_EQ(rig_commit(&rig), TERN_E_FULL);
     rig_abort(&rig);
