@@ -81,7 +81,6 @@ static int seek(struct tern_log *log, struct tern_log_cursor *cursor, uint32_t s
         begin(log, cursor, sequence);
     }
     cursor->goes_on = true;
-    cursor->damaged = false;
     while ((kind = tern_log_scan(cursor)) != ENTRY_END) {
         if (kind == ENTRY_NOTE) {
             cursor->border = cursor->is.word[WORD_NEXT];

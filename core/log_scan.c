@@ -68,13 +68,10 @@ static uint8_t scan_chunk(struct tern_log_cursor *cursor, const uint32_t *before
         return ENTRY_END;
     }
     uint32_t start = walk.offset;
-    uint32_t committed = walk.sequence;
-    cursor->is.chunk.first = cursor->is.chunk.next = cursor->is.chunk.committed = committed;
+    cursor->is.chunk.first = cursor->is.chunk.next = cursor->is.chunk.committed = walk.sequence;
     cursor->is.chunk.size = 0;
     cursor->is.chunk.has_crc = false;
     while (tern_walk_next(&walk, &segment) == TERN_OK) {
-        if (segment.commit)
-            committed = walk.sequence;
         if (walk.sequence > cursor->ceiling)
             continue;
         cursor->is.chunk.next = walk.sequence;
@@ -84,11 +81,11 @@ static uint8_t scan_chunk(struct tern_log_cursor *cursor, const uint32_t *before
             cursor->is.chunk.has_crc = true;
         }
         if (segment.commit) {
-            cursor->is.chunk.committed = committed;
+            cursor->is.chunk.committed = walk.sequence;
             cursor->is.chunk.size = segment.end;
         }
     }
-    if (walk.offset == start || committed < cursor->settled)
+    if (walk.offset == start || walk.sequence < cursor->settled)
         return ENTRY_END;
     cursor->at += walk.offset;
     return ENTRY_CHUNK;

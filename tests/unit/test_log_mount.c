@@ -126,6 +126,10 @@ static void a_newest_sector_without_a_mark_is_still_the_newest(void)
             put_one(&rig);
         while (rig.log.newest == newest * 512)
             put_one(&rig);
+        while (rig.log.newest != (newest + 2) % 4 * 512)
+            put_one(&rig);
+        make_ready(&rig);
+        tern_log_give_up(&rig.log); /* its mark stays, and is the newest one but for this */
         while (rig.log.newest != newest * 512)
             put_one(&rig);
         uint32_t generation = rig.log.generation;
@@ -313,6 +317,44 @@ static void a_loss_that_was_told_stays(void)
     nor_close(&nor);
 }
 
+/* The same behind an epoch's note, which says how far records were committed before it. */
+static void a_loss_behind_a_note_is_told(void)
+{
+    struct nor nor;
+    struct rig rig;
+    start(&nor, &rig, 2048, 4, 1, 256);
+    for (int i = 0; i < 30; i++)
+        put_one(&rig);
+    rig_close_chunk(&rig);
+    CHECK_EQ(rig_set_epoch(&rig), TERN_OK);
+    for (int i = 0; i < 4; i++)
+        put_one(&rig);
+    struct tern_log_chunk chunk = find(&rig, 31);
+    CHECK(chunk.first == 31 && chunk.next == 35);
+    nor.cells[chunk.address + 8] ^= 0x20;
+    CHECK_EQ(tern_log_mount(&rig.log, &nor.flash, 0), TERN_OK);
+    CHECK_EQ(rig.log.next, 35);
+    rig_close(&rig);
+    nor_close(&nor);
+}
+
+/* A writer has gone round a torn chunk and burnt a unit there, and the power failed: that unit is behind it, and nothing more is given up. */
+static void what_was_passed_over_once_is_done_with(void)
+{
+    struct nor nor;
+    struct rig rig;
+    start(&nor, &rig, 4096, 4, 1, 128);
+    put_one(&rig);
+    nor.cells[rig.log.write] = 0x10;
+    CHECK_EQ(rig_mount(&rig), TERN_OK);
+    uint32_t at = rig.log.write;
+    nor.cells[at] = 0;
+    CHECK_EQ(rig_mount(&rig), TERN_OK);
+    CHECK_EQ(rig.log.write, at + 1);
+    rig_close(&rig);
+    nor_close(&nor);
+}
+
 /* Garbage in the last bytes of the flash: nothing behind them is read. */
 static void nothing_is_read_behind_the_last_sector(void)
 {
@@ -323,6 +365,8 @@ static void nothing_is_read_behind_the_last_sector(void)
         while (rig.log.newest != 1536)
             put_one(&rig);
         memset(nor.cells + 2048 - bytes, bytes % 2 != 0 ? ITEM_NOTE : ITEM_SCHEMA, bytes);
+        if (bytes > 13) /* an item whose CRC would end one byte behind */
+            nor.cells[2048 - bytes + 1] = (uint8_t)(bytes - 5);
         CHECK_EQ(rig_mount(&rig), TERN_OK);
         CHECK_EQ(find(&rig, rig.log.next - 1).next, rig.log.next);
         CHECK_EQ(nor.violations, 0);
@@ -390,10 +434,11 @@ static void what_a_later_chunk_passes_over_is_void(void)
     for (int i = 0; i < 3; i++)
         CHECK_EQ(rig_put(&rig, 0), TERN_OK);
     CHECK_EQ(rig_commit(&rig), TERN_OK);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3; i++) {
         CHECK_EQ(rig_put(&rig, 0), TERN_OK);
-    tern_chunk_finish(&rig.chunk, false, true);
-    CHECK_EQ(tern_log_append(&rig.log, &rig.chunk, false), TERN_OK);
+        tern_chunk_finish(&rig.chunk, false, true);
+        CHECK_EQ(tern_log_append(&rig.log, &rig.chunk, false), TERN_OK);
+    }
     uint32_t note = rig.log.write;
     rig_abort(&rig);
     rig.refused = 1;
@@ -558,6 +603,8 @@ int main(void)
     RUN(only_what_is_torn_last_costs_room);
     RUN(a_note_at_the_end_is_repeated_up_to_three);
     RUN(a_loss_that_was_told_stays);
+    RUN(a_loss_behind_a_note_is_told);
+    RUN(what_was_passed_over_once_is_done_with);
     RUN(nothing_is_read_behind_the_last_sector);
     RUN(what_cannot_be_read_is_zeros);
     RUN(records_whose_commit_is_damaged_are_not_given);

@@ -361,8 +361,9 @@ static void a_note_may_end_where_its_sector_ends(void)
     CHECK_EQ(rig_mount(&rig), TERN_OK);
     CHECK_EQ(rig_set_epoch(&rig), TERN_OK);
     CHECK(rig.log.newest == 0 && rig.log.write == 961);
+    uint32_t epoch = rig.epoch;
     CHECK_EQ(rig_mount(&rig), TERN_OK);
-    CHECK_EQ(rig.log.epochs[0].epoch, rig.epoch);
+    CHECK_EQ(rig.log.epochs[0].epoch, epoch);
     stop(&nor, &rig);
 }
 

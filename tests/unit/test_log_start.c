@@ -506,16 +506,22 @@ static void a_schema_that_one_sector_holds_is_found(void)
     uint32_t address, size;
     start(&nor, &rig, 512, 6, 1, 128);
     put_one(&rig);
-    CHECK_EQ(rig_put(&rig, 1), TERN_OK);
-    CHECK_EQ(rig_commit(&rig), TERN_OK);
-    while (rig.log.newest != 1024)
+    for (unsigned table = 1; table < 3; table++) {
+        rig_close_chunk(&rig);
+        CHECK_EQ(rig_service(&rig), TERN_OK);
+        CHECK(rig_put(&rig, table) == TERN_OK && rig_commit(&rig) == TERN_OK);
+        while (rig.log.newest != table * 512)
+            put_one(&rig);
+    }
+    while (rig.log.newest != 1536)
         put_one(&rig);
-    (void)find(&rig, 1);
-    CHECK_EQ(tern_log_find_schema(&rig.log, tern_schema_hash(&rig_tables[1]), &address, &size), TERN_OK);
-    CHECK(address < 512);
-    (void)find(&rig, rig.log.next - 1);
-    CHECK_EQ(tern_log_find_schema(&rig.log, tern_schema_hash(&rig_tables[1]), &address, &size), TERN_OK);
-    CHECK(address < 512);
+    for (unsigned table = 1; table < 3; table++)
+        for (uint32_t sequence = 1; sequence < rig.log.next; sequence++) {
+            uint32_t hash = tern_schema_hash(&rig_tables[table]);
+            (void)find(&rig, sequence);
+            CHECK_EQ(tern_log_find_schema(&rig.log, hash, &address, &size), TERN_OK);
+            CHECK_EQ(address / 512, table - 1);
+        }
     CHECK_EQ(tern_log_find_schema(&rig.log, 1, &address, &size), TERN_AGAIN);
     stop(&nor, &rig);
 }
