@@ -209,7 +209,7 @@ static void a_start_reads_no_more_than_it_must(void)
         put_one(&rig);
     uint32_t before = nor.bytes[NOR_READ];
     CHECK_EQ(rig_mount(&rig), TERN_OK);
-    CHECK(nor.bytes[NOR_READ] - before < 4 * 2 * 512 + 2 * 16384 + 16384 / 2);
+    CHECK(nor.bytes[NOR_READ] - before < 4 * 2 * 512 + 16384 + 16384 / 2);
     make_ready(&rig);
     while (rig.log.newest != 16384 * 3)
         put_one(&rig);
