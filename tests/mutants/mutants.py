@@ -192,7 +192,7 @@ class Memory:
                 lines = [line.rstrip("\n").split("\t") for line in file]
             self.found = {tuple(line[:3]): line[3] for line in lines if len(line) == 4}
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        self.file = open(path, "w", encoding="utf-8")  # pylint: disable=consider-using-with
+        self.file = open(path, "w", encoding="utf-8")
         for entry, test in self.found.items():
             self.write(entry, test)
 
