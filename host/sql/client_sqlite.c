@@ -38,14 +38,16 @@ const struct tern_sqlite_api *tern_sqlite_library;
     }
 
 static const struct tern_library_symbol symbols[] = {
-    SYMBOL(open_v2),       SYMBOL(close_v2),          SYMBOL(exec),          SYMBOL(busy_timeout),
-    SYMBOL(prepare_v2),    SYMBOL(bind_int64),        SYMBOL(bind_double),   SYMBOL(bind_text),
-    SYMBOL(bind_blob),     SYMBOL(bind_null),         SYMBOL(step),          SYMBOL(reset),
-    SYMBOL(finalize),      SYMBOL(column_count),      SYMBOL(column_type),   SYMBOL(column_int64),
-    SYMBOL(column_text),   SYMBOL(column_bytes),      SYMBOL(changes),       SYMBOL(extended_errcode),
-    SYMBOL(errmsg),        SYMBOL(libversion_number), SYMBOL(column_double), SYMBOL(column_blob),
-    SYMBOL(create_module), SYMBOL(declare_vtab),      SYMBOL(result_int64),  SYMBOL(result_double),
-    SYMBOL(result_text),   SYMBOL(result_blob),       SYMBOL(result_null)};
+    SYMBOL(open_v2),         SYMBOL(close_v2),          SYMBOL(exec),          SYMBOL(busy_timeout),
+    SYMBOL(prepare_v2),      SYMBOL(bind_int64),        SYMBOL(bind_double),   SYMBOL(bind_text),
+    SYMBOL(bind_blob),       SYMBOL(bind_null),         SYMBOL(step),          SYMBOL(reset),
+    SYMBOL(finalize),        SYMBOL(column_count),      SYMBOL(column_type),   SYMBOL(column_int64),
+    SYMBOL(column_text),     SYMBOL(column_bytes),      SYMBOL(changes),       SYMBOL(extended_errcode),
+    SYMBOL(errmsg),          SYMBOL(libversion_number), SYMBOL(column_double), SYMBOL(column_blob),
+    SYMBOL(create_module),   SYMBOL(declare_vtab),      SYMBOL(result_int64),  SYMBOL(result_double),
+    SYMBOL(result_text),     SYMBOL(result_blob),       SYMBOL(result_null),   SYMBOL(result_error),
+    SYMBOL(create_function), SYMBOL(user_data),         SYMBOL(value_type),    SYMBOL(value_bytes),
+    SYMBOL(value_int64),     SYMBOL(value_blob),        SYMBOL(value_text)};
 
 static const char *const names[] = {"libsqlite3.so.0", NULL};
 
@@ -131,6 +133,8 @@ static int connect_file(struct tern_sql_client *base)
         result = client->api->busy_timeout(client->database, BUSY_MILLISECONDS);
     if (result == RESULT_OK)
         result = tern_sqlite_feed_register(&client->feed, client->database);
+    if (result == RESULT_OK)
+        result = tern_sqlite_update_register(&client->feed, client->database);
     base->version = (unsigned)client->api->libversion_number();
     if (result == RESULT_OK)
         return TERN_HOST_OK;

@@ -84,7 +84,7 @@ static int close_cursor(struct tern_sqlite_vtab_cursor *cursor)
 static void skip(struct tern_sqlite_feed *feed)
 {
     const struct tern_sink_load *load = feed->load;
-    while (feed->at < load->count &&
+    while (feed->at < feed->end &&
            (load->rows[feed->at]->op != TERN_OP_PUT || load->rows[feed->at]->rejected))
         feed->at++;
 }
@@ -105,7 +105,7 @@ static int next(struct tern_sqlite_vtab_cursor *cursor)
 {
     struct tern_sqlite_feed *feed = ((struct cursor *)cursor)->feed;
     feed->at++;
-    if (feed->at < feed->load->count)
+    if (feed->at < feed->end)
         tern_sql_fetch_ahead(feed->load, feed->at);
     skip(feed);
     return RESULT_OK;
@@ -114,7 +114,7 @@ static int next(struct tern_sqlite_vtab_cursor *cursor)
 static int is_end(struct tern_sqlite_vtab_cursor *cursor)
 {
     const struct tern_sqlite_feed *feed = ((struct cursor *)cursor)->feed;
-    return feed->at >= feed->load->count;
+    return feed->at >= feed->end;
 }
 
 static int give_rowid(struct tern_sqlite_vtab_cursor *cursor, long long *rowid)
@@ -154,25 +154,30 @@ static bool is_whole(const struct tern_column *column, const struct tern_value *
 }
 
 /* Texts and bytes of the row stay until the load is over; those that are made here do not. */
-static int give_column(struct tern_sqlite_vtab_cursor *base, struct sqlite3_context *to, int index)
+void tern_sqlite_give(const struct tern_sqlite_feed *feed, struct sqlite3_context *to, size_t index,
+                      char room[TERN_SQL_VALUE_ROOM])
 {
-    struct cursor *cursor = (struct cursor *)base;
-    const struct tern_sqlite_feed *feed = cursor->feed;
     const struct tern_sink_row *row = feed->load->rows[feed->at];
-    if (index < 0 || (size_t)index >= feed->item_count)
-        return RESULT_ERROR;
     const struct tern_sql_item *item = &feed->items[index];
     if (item->index >= 0 && is_whole(item->column, &row->values[item->index])) {
         feed->api->result_int64(to, row->values[item->index].number);
     } else if (item->index >= 0) {
         struct tern_sql_value value =
-            feed->engine->dialect->value(feed->engine, item->column, &row->values[item->index], cursor->text);
-        give_value(feed->api, to, &value, value.data == cursor->text ? TERN_SQLITE_TRANSIENT : NULL);
+            feed->engine->dialect->value(feed->engine, item->column, &row->values[item->index], room);
+        give_value(feed->api, to, &value, value.data == room ? TERN_SQLITE_TRANSIENT : NULL);
     } else if (item->column == &tern_sql_device) {
         feed->api->result_text(to, row->device, -1, NULL);
     } else if (item->column != &tern_sql_deleted) {
         feed->api->result_int64(to, item->column == &tern_sql_id ? row->id : row->first);
     }
+}
+
+static int give_column(struct tern_sqlite_vtab_cursor *base, struct sqlite3_context *to, int index)
+{
+    struct cursor *cursor = (struct cursor *)base;
+    if (index < 0 || (size_t)index >= cursor->feed->item_count)
+        return RESULT_ERROR;
+    tern_sqlite_give(cursor->feed, to, (size_t)index, cursor->text);
     return RESULT_OK;
 }
 

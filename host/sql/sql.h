@@ -113,7 +113,7 @@ struct tern_sql_table {
     size_t lack_count;
     struct tern_sql_prepared *sweep, *remove, *bury, *above, *any, *tombs, *clear,
         *newer[2];                               /* the engine's */
-    struct tern_sql_prepared *insert, *other[3]; /* the dialect's; NULL when they must be made (again) */
+    struct tern_sql_prepared *insert, *other[6]; /* the dialect's; NULL when they must be made (again) */
 };
 
 struct tern_sql_dialect {

@@ -51,6 +51,17 @@ struct tern_sqlite_api {
     void (*result_text)(struct sqlite3_context *to, const char *text, int size, void (*destroy)(void *));
     void (*result_blob)(struct sqlite3_context *to, const void *bytes, int size, void (*destroy)(void *));
     void (*result_null)(struct sqlite3_context *to);
+    void (*result_error)(struct sqlite3_context *to, const char *text, int size);
+    int (*create_function)(struct sqlite3 *database, const char *name, int count, int encoding, void *context,
+                           void (*call)(struct sqlite3_context *, int, struct sqlite3_value **),
+                           void (*step)(struct sqlite3_context *, int, struct sqlite3_value **),
+                           void (*final)(struct sqlite3_context *));
+    void *(*user_data)(struct sqlite3_context *to);
+    int (*value_type)(struct sqlite3_value *value);
+    int (*value_bytes)(struct sqlite3_value *value);
+    long long (*value_int64)(struct sqlite3_value *value);
+    const void *(*value_blob)(struct sqlite3_value *value);
+    const unsigned char *(*value_text)(struct sqlite3_value *value);
 };
 
 /* What destroy may be, beside NULL for bytes that stay: they are copied. */

@@ -132,6 +132,72 @@ static void the_newest_record_of_a_key_wins_whatever_the_order(void)
     done();
 }
 
+/* Puts of one commit, from sequence `first` on: every `step`th key of those from `low` to `high`. */
+static void put_keys(struct tern_stage_range *range, uint32_t first, int low, int high, int step,
+                     const char *note)
+{
+    struct chunk_bytes made;
+    chunks_open(&made, first);
+    for (int at = low; at <= high; at += step)
+        CHECK_EQ(chunks_put(&made, &chunks_table, at, note), TERN_OK);
+    tern_chunk_finish(&made.chunk, true, false);
+    chunks_send(stage, range, &made, 0);
+    drain();
+}
+
+static const char *count_notes(void)
+{
+    return ask("SELECT group_concat(note || count, ' ') FROM (SELECT note, count(*) AS count FROM climate "
+               "GROUP BY note ORDER BY note)");
+}
+
+/* So many that they are updated by a walk through the table. */
+static void many_rows_of_a_device_update_what_is_there(void)
+{
+    fresh();
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    put_keys(range, 1, 1, 40, 1, "a");
+    put_keys(range, 41, 2, 60, 2, "b");
+    CHECK_TEXT(count_notes(), "a20 b30");
+    put_keys(range, 71, 1, 60, 1, "c");
+    CHECK_TEXT(count_notes(), "c60");
+    put_keys(range, 131, 1, 600, 20, "d"); /* few of them are there, and far apart */
+    put_keys(range, 161, 40, 60, 1, "e");
+    CHECK_TEXT(count_notes(), "c37 d29 e21");
+    struct tern_hello hello = {.id = "dev1", .range_count = 1};
+    hello.ranges[0] =
+        (struct tern_hello_range){.epoch = 8, .newest = range->epoch, .base = 1, .oldest = 1, .next = 2};
+    struct tern_stage_range *old;
+    CHECK_EQ(tern_stage_hello(stage, range->device, &hello, &hello.ranges[0], 0, &old), TERN_HOST_OK);
+    put_keys(old, 1, 31, 80, 1, "old");
+    CHECK_TEXT(count_notes(), "c37 d29 e21 old19");
+    CHECK_TEXT(ask("SELECT count(*) FROM tern_gap"), "0");
+    done();
+}
+
+static void what_users_add_to_a_table_stays_when_many_rows_are_updated(void)
+{
+    fresh();
+    struct tern_stage_range *range = chunks_device(stage, "dev1");
+    put_keys(range, 1, 1, 40, 1, "a");
+    execute("ALTER TABLE climate ADD COLUMN mine TEXT DEFAULT 'default'; UPDATE climate SET mine='kept'; "
+            "CREATE UNIQUE INDEX one ON climate(note) WHERE note='b' AND at%2=1");
+    put_keys(range, 41, 1, 40, 3, "b"); /* too few: they are merged */
+    put_keys(range, 55, 2, 40, 2, "b");
+    CHECK_TEXT(ask("SELECT count(*) FROM climate WHERE mine='kept'"), "40");
+    CHECK_TEXT(ask("SELECT count(*) FROM climate WHERE note='b'"), "21");
+    put_keys(range, 75, 1, 40, 1, "b");
+    CHECK_TEXT(ask("SELECT count(*) || ' ' || count(DISTINCT mine) FROM climate WHERE note='b'"), "21 1");
+    CHECK_TEXT(ask("SELECT count(*) FROM climate WHERE tern_id & 0xFFFFFFFF>=75"), "21");
+    execute("DROP INDEX one; CREATE TABLE told(at); CREATE TRIGGER tell AFTER UPDATE ON climate BEGIN "
+            "INSERT INTO told VALUES(new.at); END");
+    put_keys(range, 115, 1, 40, 1, "c");
+    CHECK_TEXT(count_notes(), "c40");
+    CHECK_TEXT(ask("SELECT count(*) || ' ' || count(DISTINCT at) FROM told"), "40 40");
+    CHECK_TEXT(ask("SELECT count(*) FROM climate WHERE mine='kept'"), "40");
+    done();
+}
+
 static void a_deleted_row_is_not_brought_back_by_an_older_one(void)
 {
     struct chunk_bytes made;
@@ -439,6 +505,8 @@ int main(void)
     RUN_OR_SKIP(missing, a_lost_cursor_repeats_nothing);
     RUN_OR_SKIP(missing, a_restart_goes_on_at_the_cursor);
     RUN_OR_SKIP(missing, the_newest_record_of_a_key_wins_whatever_the_order);
+    RUN_OR_SKIP(missing, many_rows_of_a_device_update_what_is_there);
+    RUN_OR_SKIP(missing, what_users_add_to_a_table_stays_when_many_rows_are_updated);
     RUN_OR_SKIP(missing, a_deleted_row_is_not_brought_back_by_an_older_one);
     RUN_OR_SKIP(missing, promise_8_a_tombstone_goes_when_nothing_older_can_arrive);
     RUN_OR_SKIP(missing, kills_at_random_moments_lose_and_repeat_nothing);

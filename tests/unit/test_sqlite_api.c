@@ -52,6 +52,14 @@ static void prototypes_agree_with_the_header(void)
     CHECK(IS_SAME(result_text));
     CHECK(IS_SAME(result_blob));
     CHECK(IS_SAME(result_null));
+    CHECK(IS_SAME(result_error));
+    CHECK(IS_SAME(create_function));
+    CHECK(IS_SAME(user_data));
+    CHECK(IS_SAME(value_type));
+    CHECK(IS_SAME(value_bytes));
+    CHECK(IS_SAME(value_int64));
+    CHECK(IS_SAME(value_blob));
+    CHECK(IS_SAME(value_text));
     CHECK(TERN_SQLITE_TRANSIENT == SQLITE_TRANSIENT);
 }
 
