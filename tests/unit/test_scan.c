@@ -51,9 +51,9 @@ static void records_of_the_device_and_range_are_given(void)
 {
     folder_fresh();
     write_file("climate-00000001-20261121T093000Z.csv",
-               HEADER "dev1,5,1,\"two\nlines, \"\"quoted\"\"\"\ndev2,6,2,\ndev10,7,3,x");
+               HEADER "dev1,5,1,\"two\nlines, \"\"quoted\"\"\"\ndev2,6,2,\ndev10,7,3,x\ndev,8,4,");
     CHECK_EQ(scan(NULL, 0, INT64_MAX), TERN_HOST_OK);
-    check_found("dev1 5;dev2 6;dev10 7;");
+    check_found("dev1 5;dev2 6;dev10 7;dev 8;");
     CHECK_EQ(scan("dev1", 0, INT64_MAX), TERN_HOST_OK);
     check_found("dev1 5;");
     CHECK_EQ(scan(NULL, 6, 6), TERN_HOST_OK);
