@@ -8,6 +8,12 @@ false, statements left out (source.py). A mutant that compiles to the very code 
 that the plain tests let through is built with AddressSanitizer and UndefinedBehaviorSanitizer as well, for the tests of its file. What nothing notices is printed
 as `survived FILE:LINE: OLD => NEW`; `equivalent` names those of which nothing can be noticed, each with its reason. A sample is the same
 for the same seed, and a change of one line changes little of it. Ends with status 1 when fewer than --least percent are killed.
+
+All of them are run by `make mutants`, one part of them by `make mutants MUTANTS="core/log_read.c core/log_scan.c"` or MUTANTS="--match PATTERN".
+It says once a minute how many are left. Which test noticed a mutant is kept in DIR/noticed: a run that was broken off is soon where it was, and
+one after a change begins with that test for each mutant. A sample of 80 took 38 seconds of processor time, building included; those that survive
+cost most, as every test is run on them: the log's, with the excused ones some 40, take 15 seconds each, most of it sim/powercut. So all take about
+half an hour on two cores that do nothing else, and a new test is tried with --match first.
 """
 import argparse
 import concurrent.futures
