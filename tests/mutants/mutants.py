@@ -293,7 +293,8 @@ def report(results, excused, whole, arguments):
     by, files = {}, {}
     seen = set()
     for mutant, verdict in results:
-        if verdict == "same":
+        if verdict == "same":  # which may be another compiler's doing
+            seen.add(key(mutant))
             continue
         where = described(mutant)
         if key(mutant) in excused:
@@ -314,7 +315,7 @@ def report(results, excused, whole, arguments):
         if arguments.verbose and verdict:
             print(f"killed by {verdict}: {where}")
     for path, old, new in set(excused) - seen if whole else ():
-        print(f"FAIL {path}: {old} => {new}: is said to be equivalent, and is no mutant that differs")
+        print(f"FAIL {path}: {old} => {new}: is said to be equivalent, and is no mutant")
         wrong += 1
     for test, count in sorted(by.items(), key=lambda item: -item[1]):
         print(f"killed_by_{test.replace(' ', '_')} {count} count")
