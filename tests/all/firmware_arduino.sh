@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # The Arduino library that `make dist` writes, and its example, built with Arduino's own core for an ATmega2560 and run in simavr, over its UART
-# to a gateway, into SQLite; the chip is reset at 10 random moments. Every committed row is there, once,
+# to a gateway, into SQLite; the chip is reset at 20 random moments. Every committed row is there, once,
 # or in a reported gap. SEED=N repeats the moments
 # as far as time allows.
-CUTS=${CUTS:-10}
+CUTS=${CUTS:-20}
 . tests/e2e/common.sh
 . tests/firmware/common.sh
 
