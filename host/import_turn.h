@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Inside the importer: import.c is the thread, import_read.c fills a turn from the staging store, import_apply.c brings it in,
+/* Inside the importer: import_open.c opens and closes it, import.c is the thread, import_read.c fills a turn from the staging store, import_apply.c brings it in,
  * import_hold.c knows what cannot go in now. */
 #ifndef TERN_IMPORT_TURN_H
 #define TERN_IMPORT_TURN_H
@@ -133,6 +133,12 @@ int tern_import_open_sink(const struct tern_import *import, struct tern_sink **s
 
 /* Fills import->ahead with whole units up to the limits. TERN_HOST_OK, or an error after which the worker connects again. */
 int tern_import_read(struct tern_import *import);
+
+/* The worker's thread, whose context it is: until import->stop. */
+void *tern_import_run(void *context);
+
+/* Ends the connection and the reading; what is known of tables and holds is forgotten. */
+void tern_import_disconnect(struct tern_import *import);
 
 /* Brings the turn in, and moves the destination's cursor. */
 int tern_import_apply(struct tern_import *import);
