@@ -13,8 +13,8 @@ void tern_bloom_open(struct tern_bloom *bloom, void *memory, uint32_t size, uint
     memset(memory, 0, (size_t)size);
 }
 
-/* The upper half of point * cells, which spreads a point over any number of cells without a division; put together from products of 16
- * bits, less what their lowest part would carry. */
+/* The upper half of point * cells, which spreads a point over any number of cells without a division; put
+ * together from products of 16 bits, less what their lowest part would carry. */
 static uint32_t place(uint32_t point, uint32_t cells)
 {
     uint32_t upper = (point >> 16) * (cells >> 16);
@@ -54,8 +54,8 @@ bool tern_bloom_add(struct tern_bloom *bloom, uint64_t hash)
     return halves != 0;
 }
 
-/* Two multiplicative hashes with different constants, each stirred after every byte so that its upper bits, which place() looks at
- * first, and its lower ones depend on all of them. */
+/* Two multiplicative hashes with different constants, each stirred after every byte so that its upper bits,
+ * which place() looks at first, and its lower ones depend on all of them. */
 uint64_t tern_bloom_hash(uint64_t hash, const void *data, size_t size)
 {
     const uint8_t *byte = data;

@@ -86,7 +86,8 @@ uint32_t tern_read_varint(struct tern_input *input)
     uint8_t byte;
     do {
         byte = tern_read8(input);
-        /* The fifth byte has room for four bits; a last byte of zero would be a longer spelling of the same value. */
+        /* The fifth byte has room for four bits; a last byte of zero would be a longer spelling of the same
+         * value. */
         if ((shift == 28 && byte > 0x0F) || (shift != 0 && byte == 0))
             input->failed = true;
         if (input->failed)

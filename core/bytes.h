@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Little-endian loads and stores, and varints (PROTOCOL.md section 1). Byte by byte: any alignment, any byte order. */
+/* Little-endian loads and stores, and varints (PROTOCOL.md section 1). Byte by byte: any alignment, any byte
+ * order. */
 #ifndef TERN_BYTES_H
 #define TERN_BYTES_H
 
@@ -26,8 +27,9 @@ uint64_t tern_load64(const uint8_t bytes[8]);
 /* Writes `value` and returns how many bytes it took, 1 to 5. */
 size_t tern_store_varint(uint8_t bytes[TERN_VARINT32_MAX], uint32_t value);
 
-/* Reading a message field by field. After a read past the end, or of a varint that is too long, too large or not in its
- * shortest form, `failed` is set, stays set, and every read gives 0. Check it once, after the last field. */
+/* Reading a message field by field. After a read past the end, or of a varint that is too long, too large or
+ * not in its shortest form, `failed` is set, stays set, and every read gives 0. Check it once, after the last
+ * field. */
 struct tern_input {
     const uint8_t *data;
     size_t size; /* bytes left */
@@ -43,7 +45,8 @@ uint64_t tern_read_varint64(struct tern_input *input);
 /* `size` bytes in place, or NULL when fewer are left. */
 const uint8_t *tern_read_bytes(struct tern_input *input, size_t size);
 
-/* Writing a message field by field into a buffer of fixed size; `failed` as above, and nothing is written past the end. */
+/* Writing a message field by field into a buffer of fixed size; `failed` as above, and nothing is written
+ * past the end. */
 struct tern_output {
     uint8_t *data;
     size_t size; /* bytes written */

@@ -19,8 +19,8 @@
 #define CRC_SIZE  4u
 #define HASH_SIZE 4u
 
-/* TERN_CHUNK_MAX << 3 needs three bytes as a varint, a payload in TAG_SHORT bytes two, TERN_CHUNK_ROWS_MAX << 1
- * needs two. */
+/* TERN_CHUNK_MAX << 3 needs three bytes as a varint, a payload in TAG_SHORT bytes two, TERN_CHUNK_ROWS_MAX <<
+ * 1 needs two. */
 #define TAG_SHORT      2047u
 #define TAG_SIZE_MAX   3u
 #define COUNT_SIZE_MAX 2u
@@ -38,7 +38,7 @@ static uint32_t pad(uint32_t size, uint8_t unit_log2)
     return (size + mask) & ~mask;
 }
 
-/* ---- Building ----------------------------------------------------------------------------------------------------------- */
+/* ---- Building -------------------------------------------------------------------------------- */
 
 /* Behind `size` finished bytes, with room in front of the payload for the longest tag and count. */
 static void begin_segment(struct tern_chunk *chunk, uint16_t size)
@@ -75,7 +75,8 @@ uint8_t tern_chunk_index(const struct tern_chunk *chunk, const struct tern_table
     return index;
 }
 
-/* Makes `table` the chunk's next one. Its hash is stored at once, in front of the payload, which moves up for it. */
+/* Makes `table` the chunk's next one. Its hash is stored at once, in front of the payload, which moves up for
+ * it. */
 static int declare(struct tern_chunk *chunk, const struct tern_table *table)
 {
     uint8_t *payload = tern_chunk_payload(chunk);
@@ -165,10 +166,11 @@ uint32_t tern_chunk_next(const struct tern_chunk *chunk)
     return chunk->first + chunk->rows + chunk->segment_rows;
 }
 
-/* ---- Walking ------------------------------------------------------------------------------------------------------------- */
+/* ---- Walking --------------------------------------------------------------------------------- */
 
-/* Reads on by `size` bytes, which the CRC takes in, through a small buffer. Returns the first byte of the last piece. The first failure
- * stays in walk->status, and nothing is read after it: then it returns 1, which ends a number and is no wrong spelling of one. */
+/* Reads on by `size` bytes, which the CRC takes in, through a small buffer. Returns the first byte of the
+ * last piece. The first failure stays in walk->status, and nothing is read after it: then it returns 1, which
+ * ends a number and is no wrong spelling of one. */
 static uint8_t take(struct tern_walk *walk, unsigned size)
 {
     uint8_t piece[PIECE];

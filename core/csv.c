@@ -7,7 +7,7 @@
 
 static const char op_sign[] = {'+', '-', '[', ']'};
 
-/* ---- Numbers ------------------------------------------------------------------------------------------------------------ */
+/* ---- Numbers --------------------------------------------------------------------------------- */
 
 static bool is_unsigned(uint16_t type)
 {
@@ -21,8 +21,9 @@ static uint8_t declared_digits(uint16_t type)
     return (uint8_t)(is_scaled ? TERN_TYPE_PARAMETER(type) : 0u);
 }
 
-/* value / 10 by shifts and adds: n * 0.8 from its binary expansion, then / 8, then the error of at most one put right (H. S.
- * Warren, Hacker's Delight, 10-17). A 64-bit division would link 500 bytes on a Cortex-M0+. */
+/* value / 10 by shifts and adds: n * 0.8 from its binary expansion, then / 8, then the error of at most one
+ * put right (H. S. Warren, Hacker's Delight, 10-17). A 64-bit division would link 500 bytes on a
+ * Cortex-M0+. */
 static uint64_t divide_by_ten(uint64_t value, uint8_t *rest)
 {
     uint64_t quotient = (value >> 1) + (value >> 2);
@@ -63,7 +64,8 @@ size_t tern_csv_number(char text[TERN_NUMBER_MAX], uint16_t type, int64_t number
     return size;
 }
 
-/* Digits, with a point among them if `point` is not 0. Digits behind the point that are missing count as zeros when not strict. */
+/* Digits, with a point among them if `point` is not 0. Digits behind the point that are missing count as
+ * zeros when not strict. */
 static int parse_digits(const char *text, size_t size, uint8_t point, bool strict, uint64_t *value)
 {
     uint8_t behind = 0;
@@ -125,7 +127,7 @@ int tern_csv_parse_number(const char *text, size_t size, uint16_t type, bool str
     return TERN_OK;
 }
 
-/* ---- Writing ------------------------------------------------------------------------------------------------------------- */
+/* ---- Writing --------------------------------------------------------------------------------- */
 
 static bool needs_quotes(const uint8_t *text, size_t size)
 {
@@ -201,7 +203,7 @@ size_t tern_csv_record(uint8_t *line, size_t room, const struct tern_table *tabl
     return output.failed ? 0 : output.size;
 }
 
-/* ---- Reading ------------------------------------------------------------------------------------------------------------- */
+/* ---- Reading --------------------------------------------------------------------------------- */
 
 /* One that is not closed is longer than what there is. */
 static void read_quoted(struct tern_input *input, struct tern_csv_field *field)
@@ -357,7 +359,7 @@ int tern_csv_read(struct tern_input *input, const struct tern_table *const *tabl
     return last ? TERN_OK : TERN_E_CORRUPT;
 }
 
-/* ---- The plain codec ------------------------------------------------------------------------------------------------------ */
+/* ---- The plain codec ------------------------------------------------------------------------- */
 
 static void csv_open(struct tern_chunk *chunk)
 {

@@ -10,7 +10,7 @@
 /* How the newest stored record of the key stands to the one in question. */
 enum likeness { UNLIKE = TERN_DEDUP_UNFOUNDED, SAME_KEY = TERN_DEDUP_CHANGED, SAME = TERN_DEDUP_SUPPRESSED };
 
-/* ---- Comparing ------------------------------------------------------------------------------------------------------------ */
+/* ---- Comparing ------------------------------------------------------------------------------- */
 
 static bool values_equal(const struct tern_value *a, const struct tern_value *b)
 {
@@ -18,7 +18,8 @@ static bool values_equal(const struct tern_value *a, const struct tern_value *b)
            (a->size == 0 || memcmp(a->data, b->data, a->size) == 0);
 }
 
-/* The row in dedup->values against the one in question. Of a table without a key every column counts as one of the key. */
+/* The row in dedup->values against the one in question. Of a table without a key every column counts as one
+ * of the key. */
 static unsigned compare(const struct tern_dedup *dedup)
 {
     const struct tern_table *table = dedup->table;
@@ -32,7 +33,7 @@ static unsigned compare(const struct tern_dedup *dedup)
     return likeness;
 }
 
-/* ---- Looking through a chunk ------------------------------------------------------------------------------------------------ */
+/* ---- Looking through a chunk ----------------------------------------------------------------- */
 
 static int declare(struct tern_dedup *dedup, const uint8_t *hash)
 {
@@ -82,7 +83,7 @@ static int take_chunk(struct tern_dedup *dedup, uint8_t *data, uint32_t size)
     return status;
 }
 
-/* ---- Looking through the log ------------------------------------------------------------------------------------------------- */
+/* ---- Looking through the log ----------------------------------------------------------------- */
 
 /* The open chunk in RAM, with its open segment. */
 static int look_into_open(struct tern_dedup *dedup, struct tern_chunk *chunk)
@@ -96,8 +97,9 @@ static int look_into_open(struct tern_dedup *dedup, struct tern_chunk *chunk)
     return status;
 }
 
-/* The newest chunk of flash before `*sequence`, which becomes its first record's. Where the record before is missing, tern_log_find_any()
- * gives what comes behind the hole again: the search ends there, because what is missing may have been newer than what is left. */
+/* The newest chunk of flash before `*sequence`, which becomes its first record's. Where the record before is
+ * missing, tern_log_find_any() gives what comes behind the hole again: the search ends there, because what is
+ * missing may have been newer than what is left. */
 static int look_into_log(struct tern_dedup *dedup, struct tern_lane *lane, uint32_t *sequence)
 {
     struct tern_log_chunk chunk;
@@ -123,7 +125,7 @@ static unsigned find_newest(struct tern_dedup *dedup, struct tern_lane *lane)
     return status < TERN_OK ? UNLIKE : dedup->newest;
 }
 
-/* ---- The filter --------------------------------------------------------------------------------------------------------------- */
+/* ---- The filter ------------------------------------------------------------------------------ */
 
 static uint64_t hash_of(const struct tern_table *table, const struct tern_value *row)
 {

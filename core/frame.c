@@ -4,8 +4,9 @@
 #include "crc32c.h"
 #include "tern.h"
 
-#define CRC_SIZE      4u
-#define KIND_OF_EPOCH 2u /* bit: the message is about records of the session's epoch (PART, GAP, ACK, WANT) */
+#define CRC_SIZE 4u
+/* A bit: the message is about records of the session's epoch (PART, GAP, ACK, WANT). */
+#define KIND_OF_EPOCH 2u
 
 /* Two epochs never give one CRC: with the same bytes behind it, each beginning has an end of its own. */
 static uint32_t frame_crc(const uint8_t *frame, size_t size, uint32_t epoch)
@@ -59,7 +60,8 @@ size_t tern_cobs_decode(uint8_t *bytes, size_t size)
             left--;
             continue;
         }
-        /* A block of less than 255 stands for its bytes and a zero, but for the last block's zero, which is the frame's end. */
+        /* A block of less than 255 stands for its bytes and a zero, but for the last block's zero, which is
+         * the frame's end. */
         if (code != 0xFF)
             *to++ = 0;
         code = byte;

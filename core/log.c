@@ -22,7 +22,7 @@ static uint8_t head_copies(const struct tern_log *log)
     return log->kept == 0 ? 1 : NOTE_COPIES;
 }
 
-/* ---- Programming --------------------------------------------------------------------------------------------------------- */
+/* ---- Programming ----------------------------------------------------------------------------- */
 
 /* Programs and reads back. */
 static int program(struct tern_log *log, uint32_t address, const uint8_t *data, uint32_t size)
@@ -44,9 +44,11 @@ static int program(struct tern_log *log, uint32_t address, const uint8_t *data, 
     return TERN_E_FLASH;
 }
 
-/* Programs an entry, or a piece of one, where the last one ended. The first unit goes by itself, and must be there before the rest is begun:
- * so flash that reads as erased after a power cut was touched in its first unit at most. What fails is not tried again in its place; where it
- * has left nothing to see, nothing may stand behind it before that unit is definite. What can be seen is no longer erased, and not programmed over. */
+/* Programs an entry, or a piece of one, where the last one ended. The first unit goes by itself, and must be
+ * there before the rest is begun: so flash that reads as erased after a power cut was touched in its first
+ * unit at most. What fails is not tried again in its place; where it has left nothing to see, nothing may
+ * stand behind it before that unit is definite. What can be seen is no longer erased, and not programmed
+ * over. */
 static int emit(struct tern_log *log, const uint8_t *data, uint32_t size)
 {
     uint32_t at = log->write;
@@ -66,8 +68,8 @@ static int emit(struct tern_log *log, const uint8_t *data, uint32_t size)
     return status;
 }
 
-/* A unit that was being programmed when power failed may read as erased now and otherwise later. Zeros make it definite, and may be
- * programmed over whatever it holds, as often as power fails. */
+/* A unit that was being programmed when power failed may read as erased now and otherwise later. Zeros make
+ * it definite, and may be programmed over whatever it holds, as often as power fails. */
 static int burn(struct tern_log *log)
 {
     uint8_t zeros[UNIT_MAX] = {0};
@@ -117,7 +119,7 @@ static int emit_notes(struct tern_log *log, uint8_t copies)
     return status;
 }
 
-/* ---- Schemas ------------------------------------------------------------------------------------------------------------- */
+/* ---- Schemas --------------------------------------------------------------------------------- */
 
 #define SCHEMAS_KEPT (sizeof(((struct tern_log *)0)->schemas) / sizeof(uint32_t))
 
@@ -181,10 +183,11 @@ static int emit_schema(struct tern_log *log, const struct tern_table *table)
     return gather.status;
 }
 
-/* ---- Placing a chunk ----------------------------------------------------------------------------------------------------- */
+/* ---- Placing a chunk ------------------------------------------------------------------------- */
 
-/* The mark of the sector ahead is for a turn to come, and must not outlive a half-done erase: another sector is taken. Where there is no
- * other, a note in the newest tells a start, by its generation, that the mark is not to be believed. */
+/* The mark of the sector ahead is for a turn to come, and must not outlive a half-done erase: another sector
+ * is taken. Where there is no other, a note in the newest tells a start, by its generation, that the mark is
+ * not to be believed. */
 void tern_log_give_up(struct tern_log *log)
 {
     if (log->ready_at == 0)
@@ -215,7 +218,8 @@ static int open_sector(struct tern_log *log)
     if (status != TERN_OK) {
         log->newest = before;
         log->write = end;
-        /* A start may take the head that failed for the newest one: what were committed here from now on would be lost. */
+        /* A start may take the head that failed for the newest one: what were committed here from now on
+         * would be lost. */
         log->flags = flags | LOG_WANTED | LOG_LEFT | LOG_NOTE_DUE;
         return status;
     }
@@ -248,7 +252,8 @@ static uint32_t open_size(const struct tern_log *log)
     return log->flags & LOG_PLACED ? (uint32_t)log->capacity - log->programmed : log->capacity;
 }
 
-/* Before the first epoch, without which nothing can be sent, the last sector before the oldest is left to its notes. */
+/* Before the first epoch, without which nothing can be sent, the last sector before the oldest is left to its
+ * notes. */
 static bool is_kept(const struct tern_log *log, uint32_t sector)
 {
     return log->epochs[0].epoch == 0 && tern_log_after(log, sector) == log->oldest;
@@ -287,8 +292,9 @@ static uint32_t fit(const struct tern_log *log, uint32_t left, uint32_t taken, u
     return (left < wanted ? left : wanted) & ~(log->unit - 1u);
 }
 
-/* Sequences end one day. Past the half of them, the first time that everything has been acknowledged begins the next epoch, which counts
- * from 1 again, in a sector of its own; those before it are no part of the log any more. */
+/* Sequences end one day. Past the half of them, the first time that everything has been acknowledged begins
+ * the next epoch, which counts from 1 again, in a sector of its own; those before it are no part of the log
+ * any more. */
 static void begin_again(struct tern_log *log)
 {
     uint32_t next = log->next;
@@ -398,9 +404,10 @@ static int emit_somewhere(struct tern_log *log, uint8_t copies)
     return status == TERN_E_FLASH ? open_sector(log) : status;
 }
 
-/* ---- Epochs -------------------------------------------------------------------------------------------------------------- */
+/* ---- Epochs ---------------------------------------------------------------------------------- */
 
-/* Keeps the two newest, in whatever order they are found. One whose base is not above that of an older one has taken its place. */
+/* Keeps the two newest, in whatever order they are found. One whose base is not above that of an older one
+ * has taken its place. */
 void tern_log_note_epoch(struct tern_log *log, uint32_t epoch, uint32_t base)
 {
     struct tern_epoch *now = log->epochs;
@@ -438,7 +445,7 @@ void tern_log_acknowledge(struct tern_log *log, uint32_t sequence, uint64_t stor
     log->store = store;
 }
 
-/* ---- Service ------------------------------------------------------------------------------------------------------------- */
+/* ---- Service --------------------------------------------------------------------------------- */
 
 /* The oldest sector's records leave the log. TERN_OK when that is allowed. */
 static int release_oldest(struct tern_log *log, bool drop)
@@ -470,7 +477,8 @@ static int release_oldest(struct tern_log *log, bool drop)
     return TERN_OK;
 }
 
-/* Whether it is time to have a sector ahead: only when the newest is half full, so that nothing is erased before its space is needed. */
+/* Whether it is time to have a sector ahead: only when the newest is half full, so that nothing is erased
+ * before its space is needed. */
 static bool is_due(const struct tern_log *log)
 {
     if (log->newest == TERN_NO_ADDRESS || (log->flags & (LOG_WANTED | LOG_LEFT)) != 0)
@@ -484,7 +492,8 @@ static int choose(struct tern_log *log, bool drop)
     if (sector == log->newest)
         sector = tern_log_after(log, sector);
     int status = sector == log->oldest ? release_oldest(log, drop) : TERN_OK;
-    /* Where the oldest has to stay and no epoch would find a place, one that was given up has its turn again. */
+    /* Where the oldest has to stay and no epoch would find a place, one that was given up has its turn
+     * again. */
     if (status == TERN_E_FULL && log->epochs[0].epoch == 0 && room(log, log->note) < log->note) {
         sector = log->ahead;
         status = sector == log->newest ? TERN_E_FULL : TERN_OK;
@@ -497,8 +506,8 @@ static int choose(struct tern_log *log, bool drop)
     return status;
 }
 
-/* The mark says that the erase came to its end, and for which turn it was. No two are alike: one that was not seen to be there could
- * outlive a half-done erase. */
+/* The mark says that the erase came to its end, and for which turn it was. No two are alike: one that was not
+ * seen to be there could outlive a half-done erase. */
 static int mark_ready(struct tern_log *log)
 {
     uint8_t mark[UNIT_MAX];

@@ -20,7 +20,8 @@ static int check_geometry(struct tern_log *log)
         log->unit_log2++;
     if (log->unit > UNIT_MAX || (uint32_t)1 << log->unit_log2 != log->unit)
         return TERN_E_GEOMETRY;
-    /* An epoch should find its place even when the whole ring is full, so chunks keep out of a sector's last bytes. */
+    /* An epoch should find its place even when the whole ring is full, so chunks keep out of a sector's last
+     * bytes. */
     log->note = (uint8_t)tern_log_align(log, NOTE_SIZE);
     if (flash->sector_size >= SECTOR_SMALL)
         log->kept = flash->sector_size >= SECTOR_ROOMY ? (uint8_t)(4u * log->note) : log->note;
@@ -34,8 +35,8 @@ static int check_geometry(struct tern_log *log)
     return TERN_OK;
 }
 
-/* A marked sector without a head was erased for a turn that is still to come. What was begun in it by starts that ended there was a head
- * each time. */
+/* A marked sector without a head was erased for a turn that is still to come. What was begun in it by starts
+ * that ended there was a head each time. */
 static void take_ready(struct tern_log *log, const struct tern_log_cursor *cursor)
 {
     if (cursor->limit - cursor->at >= 6 * UNIT_MAX)
@@ -79,9 +80,10 @@ static int review(struct tern_log *log, struct tern_log_cursor *cursor, uint32_t
     return TERN_OK;
 }
 
-/* The oldest sector is the first one with a head behind the newest in the ring, or the last one in which the count begins again. The newest mark
- * says which generation was the oldest then: what is older could not be erased, and stands in between, where its turn came earlier. A head alone
- * is one that failed, when the ring had gone further than the newest: its sector was given up. */
+/* The oldest sector is the first one with a head behind the newest in the ring, or the last one in which the
+ * count begins again. The newest mark says which generation was the oldest then: what is older could not be
+ * erased, and stands in between, where its turn came earlier. A head alone is one that failed, when the ring
+ * had gone further than the newest: its sector was given up. */
 static int review_all(struct tern_log *log, struct tern_log_cursor *cursor)
 {
     uint32_t newest = 0;
@@ -123,9 +125,10 @@ static int review_all(struct tern_log *log, struct tern_log_cursor *cursor)
     return TERN_OK;
 }
 
-/* Where to go on behind a torn program. It touched no more than the reach, or than a note near the end, where only notes stand or reach to. A
- * copy of a note that may not last would stand too far from it: the sector then takes nothing more. But where no schema stands yet no chunk was
- * begun, and what is torn behind the head is a copy of it, or a piece of a schema. */
+/* Where to go on behind a torn program. It touched no more than the reach, or than a note near the end, where
+ * only notes stand or reach to. A copy of a note that may not last would stand too far from it: the sector
+ * then takes nothing more. But where no schema stands yet no chunk was begun, and what is torn behind the
+ * head is a copy of it, or a piece of a schema. */
 static uint32_t round_damage(const struct tern_log *log, uint32_t at, uint8_t notes, uint32_t schema)
 {
     uint32_t border = log->write - log->kept;
@@ -136,7 +139,8 @@ static uint32_t round_damage(const struct tern_log *log, uint32_t at, uint8_t no
     return border - at < log->reach ? border : at + log->reach;
 }
 
-/* Reads the newest sector to its end. What stands last there may not last: a note is repeated, a schema is not relied on. */
+/* Reads the newest sector to its end. What stands last there may not last: a note is repeated, a schema is
+ * not relied on. */
 static void read_newest(struct tern_log *log, struct tern_log_cursor *cursor)
 {
     uint8_t notes = 0; /* at the end */
@@ -183,7 +187,8 @@ static void read_newest(struct tern_log *log, struct tern_log_cursor *cursor)
         log->next = log->pending + lost;
 }
 
-/* A sector that got a head and failed then stays without a chunk, and the one before it goes on taking epochs. */
+/* A sector that got a head and failed then stays without a chunk, and the one before it goes on taking
+ * epochs. */
 static void read_before(struct tern_log *log, struct tern_log_cursor *cursor)
 {
     uint32_t sector = log->newest;

@@ -3,7 +3,8 @@
 #include "frame.h"
 #include "log_scan.h"
 
-/* Begins a search in the last sector that can hold the record. Everything behind a head's first stands in its sector or later. */
+/* Begins a search in the last sector that can hold the record. Everything behind a head's first stands in its
+ * sector or later. */
 static void begin(struct tern_log *log, struct tern_log_cursor *cursor, uint32_t sequence)
 {
     uint32_t start = log->oldest;
@@ -19,9 +20,9 @@ static void begin(struct tern_log *log, struct tern_log_cursor *cursor, uint32_t
     tern_log_enter(cursor, start);
 }
 
-/* How far the records of the chunk at the cursor count, and what is known of those behind it in log->settled. What is programmed later
- * decides: a chunk or note that begins below the chunk's end makes what overlaps void, and what waits for a commit with it; and so does
- * a hole before that commit. */
+/* How far the records of the chunk at the cursor count, and what is known of those behind it in log->settled.
+ * What is programmed later decides: a chunk or note that begins below the chunk's end makes what overlaps
+ * void, and what waits for a commit with it; and so does a hole before that commit. */
 static uint32_t settle(struct tern_log *log, struct tern_log_cursor *cursor, bool *damaged)
 {
     uint32_t end = cursor->is.chunk.next;
@@ -69,7 +70,8 @@ static void review(struct tern_log *log, struct tern_log_cursor *cursor)
     cursor->damaged = damaged;
 }
 
-/* Finds the chunk that holds the record, or the first one behind it: from the chunk found last on, if that is the hint, or anywhere. */
+/* Finds the chunk that holds the record, or the first one behind it: from the chunk found last on, if that is
+ * the hint, or anywhere. */
 static int seek(struct tern_log *log, struct tern_log_cursor *cursor, uint32_t sequence, uint32_t hint)
 {
     uint8_t kind;
@@ -84,7 +86,8 @@ static int seek(struct tern_log *log, struct tern_log_cursor *cursor, uint32_t s
     while ((kind = tern_log_scan(cursor)) != ENTRY_END) {
         if (kind == ENTRY_NOTE) {
             cursor->border = cursor->is.word[WORD_NEXT];
-            /* A record that was there by then is lost. Else what is damaged before, and would be of it, was void. */
+            /* A record that was there by then is lost. Else what is damaged before, and would be of it, was
+             * void. */
             cursor->damaged = cursor->is.word[WORD_FIRST] > sequence;
         } else if (cursor->burnt && kind == ENTRY_CHUNK) {
             /* The first chunk after a start: what had waited for a commit was void by then. */

@@ -21,7 +21,8 @@ uint32_t tern_log_prefix(const struct tern_log *log)
     return PREFIX_SIGN | 1u << 8 | (uint32_t)log->lane << 19 | (uint32_t)log->unit_log2 << 16;
 }
 
-/* Reads, twice if need be; what cannot be read counts as zeros, which no checksum passes and no erased flash shows. */
+/* Reads, twice if need be; what cannot be read counts as zeros, which no checksum passes and no erased flash
+ * shows. */
 int tern_log_load(const void *log, uint32_t address, void *data, uint32_t size)
 {
     const struct tern_flash *flash = ((const struct tern_log *)log)->flash;
@@ -31,8 +32,8 @@ int tern_log_load(const void *log, uint32_t address, void *data, uint32_t size)
     return TERN_OK;
 }
 
-/* The first unit from `from` on that is not erased, or `limit`. Where a unit cannot be read, one a little before it may be taken for
- * used. */
+/* The first unit from `from` on that is not erased, or `limit`. Where a unit cannot be read, one a little
+ * before it may be taken for used. */
 uint32_t tern_log_used(const struct tern_log *log, uint32_t from, uint32_t limit)
 {
     uint8_t piece[PIECE];
@@ -46,10 +47,11 @@ uint32_t tern_log_used(const struct tern_log *log, uint32_t from, uint32_t limit
     return limit;
 }
 
-/* ---- Entries ------------------------------------------------------------------------------------------------------------- */
+/* ---- Entries --------------------------------------------------------------------------------- */
 
-/* A chunk that begins below what a note before it calls committed stands there again. What a power cut has left of such a copy holds
- * less than that, and counts as nothing. With `before` its head is lost, and segments begin at once, where the CRC has come that far. */
+/* A chunk that begins below what a note before it calls committed stands there again. What a power cut has
+ * left of such a copy holds less than that, and counts as nothing. With `before` its head is lost, and
+ * segments begin at once, where the CRC has come that far. */
 static uint8_t scan_chunk(struct tern_log_cursor *cursor, const uint32_t *before)
 {
     struct tern_walk walk;
@@ -91,7 +93,8 @@ static uint8_t scan_chunk(struct tern_log_cursor *cursor, const uint32_t *before
     return ENTRY_CHUNK;
 }
 
-/* A mark, note or schema: type, size, bytes, and their CRC. Not inline, so that its buffer does not lie beneath the walk through a chunk. */
+/* A mark, note or schema: type, size, bytes, and their CRC. Not inline, so that its buffer does not lie
+ * beneath the walk through a chunk. */
 __attribute__((noinline)) static uint8_t scan_item(struct tern_log_cursor *cursor, uint8_t type)
 {
     uint8_t piece[PIECE];
@@ -154,8 +157,9 @@ void tern_log_enter_head(struct tern_log_cursor *cursor, uint32_t sector)
         cursor->limit = sector + HEAD_WITHIN;
 }
 
-/* What half-done erases left in a sector that was given up is no part of the log: neither mark nor note stands before it. Nor is a sector
- * that could not be erased when its turn came: it has an older generation. */
+/* What half-done erases left in a sector that was given up is no part of the log: neither mark nor note
+ * stands before it. Nor is a sector that could not be erased when its turn came: it has an older
+ * generation. */
 static bool is_left_over(struct tern_log_cursor *cursor, uint8_t kind)
 {
     if (kind < ENTRY_MARK)
@@ -167,8 +171,8 @@ static bool is_left_over(struct tern_log_cursor *cursor, uint8_t kind)
     return true;
 }
 
-/* Finds the next entry. Erased flash ends the sector only where nothing follows within the reach of anything that may have been begun
- * there; all else that is no entry is passed over unit by unit. */
+/* Finds the next entry. Erased flash ends the sector only where nothing follows within the reach of anything
+ * that may have been begun there; all else that is no entry is passed over unit by unit. */
 uint8_t tern_log_scan(struct tern_log_cursor *cursor)
 {
     const struct tern_log *log = cursor->log;
@@ -212,10 +216,11 @@ uint8_t tern_log_scan(struct tern_log_cursor *cursor)
     }
 }
 
-/* A segment's CRC goes on from the one stored before it. So a good one is known by itself, though the chunk's head, or a segment
- * before it, has been damaged: then these had been committed, and no power cut explains what is there. But one might that hit a chunk
- * which was programmed again as a whole, behind a note: that one begins with an older record. Returns how many records are missing at
- * least where the search ended; 0: nothing shows that any is. */
+/* A segment's CRC goes on from the one stored before it. So a good one is known by itself, though the chunk's
+ * head, or a segment before it, has been damaged: then these had been committed, and no power cut explains
+ * what is there. But one might that hit a chunk which was programmed again as a whole, behind a note: that
+ * one begins with an older record. Returns how many records are missing at least where the search ended; 0:
+ * nothing shows that any is. */
 uint32_t tern_log_lost(struct tern_log_cursor *cursor, bool is_new)
 {
     uint8_t before[CRC_SIZE + UNIT_MAX];
@@ -233,7 +238,8 @@ uint32_t tern_log_lost(struct tern_log_cursor *cursor, bool is_new)
         for (uint8_t i = 0; i < unit; i++) {
             tern_log_load(cursor->log, at - CRC_SIZE - i, before, (uint32_t)CRC_SIZE + i);
             uint32_t crc = tern_crc32c(tern_load32(before), before + CRC_SIZE, i);
-            /* Behind erased flash two zeros of a torn burn would be a segment of nothing, with an erased CRC. */
+            /* Behind erased flash two zeros of a torn burn would be a segment of nothing, with an erased
+             * CRC. */
             if (tern_load32(before) != 0xFFFFFFFFu && scan_chunk(cursor, &crc) != ENTRY_END)
                 return 1 + cursor->is.chunk.committed;
         }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the parts of the log share: the items of a sector, and the scanner that finds them (PROTOCOL.md section 9). */
+/* What the parts of the log share: the items of a sector, and the scanner that finds them (PROTOCOL.md
+ * section 9). */
 #ifndef TERN_LOG_SCAN_H
 #define TERN_LOG_SCAN_H
 
@@ -25,7 +26,8 @@
 #define REACH_SHIFT  18u   /* the fourth byte is the reach in units of 64 bytes */
 #define BLANK_MAX    (2u * TERN_CHUNK_MAX + 64u)
 
-/* Copies of a note, so that it stays when one of them does not: a power cut may end a program that reads well and fades later. */
+/* Copies of a note, so that it stays when one of them does not: a power cut may end a program that reads well
+ * and fades later. */
 #define NOTE_COPIES  2u
 #define NOTES_ENOUGH 3u /* so many at the log's end need no further one */
 #define ERASE_TRIES  3u
@@ -33,12 +35,12 @@
 enum tern_log_flags {
     LOG_SUSPECT = 1,       /* the unit at `write` may have been touched by a program that a power cut ended */
     LOG_READY_SUSPECT = 2, /* the same of the sector ahead */
-    LOG_NOTE_DUE =
-        4, /* a note goes before anything else: what flash holds of the last one, or of records, may not last */
-    LOG_MOVE = 8,    /* the open chunk goes to the sector ahead */
-    LOG_PLACED = 16, /* the open chunk has an address, and its schemas stand before it */
-    LOG_WANTED = 32, /* somebody waits for a sector ahead */
-    LOG_LEFT = 64    /* the newest sector failed, and takes no more chunks */
+    LOG_NOTE_DUE = 4, /* a note goes before anything else: what flash holds of the last one, or of records,
+                         may not last */
+    LOG_MOVE = 8,     /* the open chunk goes to the sector ahead */
+    LOG_PLACED = 16,  /* the open chunk has an address, and its schemas stand before it */
+    LOG_WANTED = 32,  /* somebody waits for a sector ahead */
+    LOG_LEFT = 64     /* the newest sector failed, and takes no more chunks */
 };
 
 /* What the scanner tells apart. An unknown item passes as itself. */

@@ -69,8 +69,8 @@ struct tern_pack {
     struct tern_pack_column kind; /* op and table of the records: a column like any other */
 };
 
-/* The open segment's payload as it can be decoded now, and its size: behind what is final stands the lower end of the coder's
- * interval, which is a number inside it, and which the next record writes over. */
+/* The open segment's payload as it can be decoded now, and its size: behind what is final stands the lower
+ * end of the coder's interval, which is a number inside it, and which the next record writes over. */
 uint8_t *tern_pack_peek(const struct tern_chunk *chunk, uint16_t *size);
 
 #define TERN_PACK_TEXT ((sizeof(struct tern_pack_text) + 7u) & ~(size_t)7u)

@@ -11,10 +11,10 @@
 
 #define LENGTHS (TERN_PACK_SIGN - TERN_PACK_LENGTH)
 
-/* ---- The coder ---------------------------------------------------------------------------------------------------------- */
+/* ---- The coder ------------------------------------------------------------------------------- */
 
-/* One decision. What is added of its context's distance to it, in 1/256, goes down from 92 to 8 as the context
- * is used. */
+/* One decision. What is added of its context's distance to it, in 1/256, goes down from 92 to 8 as the
+ * context is used. */
 static unsigned code(struct tern_pack *pack, unsigned index, unsigned bit)
 {
     uint16_t *context = &pack->context[index];
@@ -43,7 +43,7 @@ static unsigned code(struct tern_pack *pack, unsigned index, unsigned bit)
     return bit;
 }
 
-/* ---- Numbers ------------------------------------------------------------------------------------------------------------ */
+/* ---- Numbers --------------------------------------------------------------------------------- */
 
 /* A difference: the size of its magnitude in bits, under the length's contexts from `first` on; its sign;
  * the bits below the top one. It is not zero where `first` is 0. INT32_MIN is but its size. */
@@ -108,7 +108,7 @@ void tern_pack_number(struct tern_pack *pack, struct tern_pack_column *model, in
     *number = model->last = (int64_t)(expected + (uint64_t)difference);
 }
 
-/* ---- Texts --------------------------------------------------------------------------------------------------------------- */
+/* ---- Texts ----------------------------------------------------------------------------------- */
 
 /* The upper five bits by a tree of contexts, the lower three under one. */
 static uint8_t code_byte(struct tern_pack *pack, unsigned value)
@@ -149,7 +149,7 @@ void tern_pack_bytes(struct tern_pack *pack, struct tern_pack_column *model, str
     }
 }
 
-/* ---- Records ------------------------------------------------------------------------------------------------------------ */
+/* ---- Records --------------------------------------------------------------------------------- */
 
 void tern_pack_restart(struct tern_pack *pack)
 {

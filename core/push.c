@@ -40,7 +40,8 @@ static bool flush(struct tern *tern)
     return true;
 }
 
-/* A new connection starts from nothing: no half frame, no patience left over, unless the gateway refused us on the last one. */
+/* A new connection starts from nothing: no half frame, no patience left over, unless the gateway refused us
+ * on the last one. */
 static void watch_link(struct tern *tern, uint32_t now)
 {
     const struct tern_link *link = tern->config->link;

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* The device's side of the protocol (PROTOCOL.md section 7): a state machine over the link and the logs. Sans-I/O: each step takes
- * what the link has and gives it at most one frame. push.c keeps the time, push_in.c takes what arrives, push_out.c sends. */
+/* The device's side of the protocol (PROTOCOL.md section 7): a state machine over the link and the logs.
+ * Sans-I/O: each step takes what the link has and gives it at most one frame. push.c keeps the time,
+ * push_in.c takes what arrives, push_out.c sends. */
 #ifndef TERN_PUSH_H
 #define TERN_PUSH_H
 
 #include "log.h"
 #include "tern.h"
 
-/* One step at clock time `now`: takes in what has arrived, sends at most one frame. Returns the milliseconds until the next
- * step is due (0: at once). */
+/* One step at clock time `now`: takes in what has arrived, sends at most one frame. Returns the milliseconds
+ * until the next step is due (0: at once). */
 int32_t tern_push_step(struct tern *tern, uint32_t now);
 
-/* ---- Between push.c, push_in.c and push_out.c ----------------------------------------------------------------------------------------- */
+/* ---- Between push.c, push_in.c and push_out.c ------------------------------------------------ */
 
 #define TERN_PUSH_TRIES_MAX  5u
 #define TERN_PUSH_REFUSED_MS 16000u /* doubled for each time that the gateway has refused */
@@ -36,8 +37,8 @@ static inline bool tern_push_is_old(const struct tern_log *log)
     return log->epochs[1].epoch != 0 && log->acked < log->epochs[0].base;
 }
 
-/* Reads from the link up to the end of a frame. Negative: it has not come yet; 0: no frame; else a frame's size and one more; it stands in
- * tern->receive until the next call. */
+/* Reads from the link up to the end of a frame. Negative: it has not come yet; 0: no frame; else a frame's
+ * size and one more; it stands in tern->receive until the next call. */
 int32_t tern_push_receive(struct tern *tern);
 enum tern_push_taken tern_push_take(struct tern *tern, size_t size);
 

@@ -22,7 +22,8 @@ enum field {
 
 #define ID_SIZE 8u /* of nonce and store, which are compared and copied as they stand */
 
-/* How much is under way: what has been sent since a mark that has been acknowledged, and since the one before it. */
+/* How much is under way: what has been sent since a mark that has been acknowledged, and since the one before
+ * it. */
 static void acknowledge(struct tern_lane *lane, const uint32_t *fields)
 {
     struct tern_sender *sender = &lane->sender;
@@ -36,7 +37,7 @@ static void acknowledge(struct tern_lane *lane, const uint32_t *fields)
     sender->mark = sender->sequence;
 }
 
-/* ---- WELCOME ----------------------------------------------------------------------------------------------------------------- */
+/* ---- WELCOME --------------------------------------------------------------------------------- */
 
 static bool open_epoch(struct tern_log *log, uint32_t epoch, uint32_t base)
 {
@@ -44,8 +45,8 @@ static bool open_epoch(struct tern_log *log, uint32_t epoch, uint32_t base)
            tern_log_set_epoch(log, epoch, base) == TERN_OK;
 }
 
-/* Goes on where the store is. Records that went out on trust are not called back, where they begin with what the store expects. Any later
- * WELCOME says that something was lost on the way. */
+/* Goes on where the store is. Records that went out on trust are not called back, where they begin with what
+ * the store expects. Any later WELCOME says that something was lost on the way. */
 static void follow(struct tern_lane *lane, const uint32_t *fields)
 {
     struct tern_sender *sender = &lane->sender;
@@ -63,8 +64,8 @@ static void follow(struct tern_lane *lane, const uint32_t *fields)
     sender->state = state;
 }
 
-/* The newest point up to which store and log surely hold the same; 0: the message is broken. What has been erased, or is lost, cannot be
- * compared and is believed: its numbers have not been given out again. */
+/* The newest point up to which store and log surely hold the same; 0: the message is broken. What has been
+ * erased, or is lost, cannot be compared and is believed: its numbers have not been given out again. */
 static uint32_t shared_point(struct tern_log *log, uint32_t next, struct tern_input *tails)
 {
     uint32_t crc;
@@ -99,8 +100,8 @@ static void meet(struct tern *tern, struct tern_lane *lane, const uint32_t *fiel
         shared = base;
     if (shared > end)
         shared = end;
-    /* Two logs have gone by this epoch's name. What the store does not surely share goes by another from here on; where an old epoch is shared
-     * to its end, it does so already. */
+    /* Two logs have gone by this epoch's name. What the store does not surely share goes by another from here
+     * on; where an old epoch is shared to its end, it does so already. */
     if (!tails->failed &&
         ((old && shared == end) || open_epoch(log, log->epochs[0].epoch + TERN_EPOCH_STEP, shared))) {
         log->acked = shared;
@@ -126,7 +127,7 @@ static enum tern_push_taken on_welcome(struct tern *tern, struct tern_lane *lane
     return TERN_PUSH_HEARD;
 }
 
-/* ---- The others -------------------------------------------------------------------------------------------------------------- */
+/* ---- The others ------------------------------------------------------------------------------ */
 
 static enum tern_push_taken on_ack(struct tern *tern, struct tern_lane *lane, const uint32_t *fields)
 {

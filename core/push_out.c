@@ -7,7 +7,7 @@
 
 #define FIRST_WINDOW 2048u /* bytes sent ahead of the first WELCOME */
 
-/* ---- Frames out ------------------------------------------------------------------------------------------------------------- */
+/* ---- Frames out ------------------------------------------------------------------------------ */
 
 /* Every frame from a device begins with a byte, mostly the lane, and two numbers. */
 static void begin_frame(const struct tern *tern, struct tern_output *output, uint8_t kind, uint8_t byte,
@@ -42,7 +42,8 @@ static void end_frame(struct tern *tern, const struct tern_lane *lane, const str
     }
 }
 
-/* A frame that carries what fits of the bytes from `offset` to `end` that stand in flash at `address`. Returns how many, or an error. */
+/* A frame that carries what fits of the bytes from `offset` to `end` that stand in flash at `address`.
+ * Returns how many, or an error. */
 static int32_t send_bytes(struct tern *tern, const struct tern_lane *lane, uint8_t kind, uint32_t name,
                           uint32_t offset, uint32_t end, uint32_t address)
 {
@@ -58,9 +59,10 @@ static int32_t send_bytes(struct tern *tern, const struct tern_lane *lane, uint8
     return (int32_t)size;
 }
 
-/* ---- HELLO ------------------------------------------------------------------------------------------------------------------- */
+/* ---- HELLO ----------------------------------------------------------------------------------- */
 
-/* A lane's range, and its session from the start: the oldest epoch of which records have not been acknowledged. */
+/* A lane's range, and its session from the start: the oldest epoch of which records have not been
+ * acknowledged. */
 static void write_lane(struct tern_output *output, struct tern_lane *lane)
 {
     struct tern_log *log = &lane->log;
@@ -105,11 +107,12 @@ void tern_push_hello(struct tern *tern, uint32_t now)
     tern->wait = 0;
 }
 
-/* ---- Sending a lane ---------------------------------------------------------------------------------------------------------- */
+/* ---- Sending a lane -------------------------------------------------------------------------- */
 
-/* The chunk of the next record, or the first one behind it: the one at hand while it has bytes left, else the log looks. Behind the newest
- * record there may be one more chunk: a commit that holds none, without which a batch would not appear. TERN_AGAIN: the log holds none;
- * TERN_E_FULL: the gateway takes none now; or an error. */
+/* The chunk of the next record, or the first one behind it: the one at hand while it has bytes left, else the
+ * log looks. Behind the newest record there may be one more chunk: a commit that holds none, without which a
+ * batch would not appear. TERN_AGAIN: the log holds none; TERN_E_FULL: the gateway takes none now; or an
+ * error. */
 static int find_chunk(struct tern_lane *lane)
 {
     struct tern_sender *sender = &lane->sender;
@@ -191,8 +194,8 @@ static int send_lane(struct tern *tern, struct tern_lane *lane)
     return status == TERN_OK ? send_part(tern, lane) : status;
 }
 
-/* The log has lost the only copy of a schema, and firmware has not written it again: the chunk that the gateway waits at cannot be decoded
- * by anybody, and is given up. */
+/* The log has lost the only copy of a schema, and firmware has not written it again: the chunk that the
+ * gateway waits at cannot be decoded by anybody, and is given up. */
 static int give_up_chunk(struct tern *tern, struct tern_lane *lane)
 {
     struct tern_sender *sender = &lane->sender;

@@ -14,7 +14,7 @@ uint8_t tern_schema_name_size(const char *name)
     return size;
 }
 
-/* ---- Encoding ----------------------------------------------------------------------------------------------------------- */
+/* ---- Encoding -------------------------------------------------------------------------------- */
 
 /* Four bytes, of which the last is the length of the name behind them. */
 static void encode_named(uint8_t *head, const char *name, tern_schema_sink *sink, void *context)
@@ -63,7 +63,7 @@ uint32_t tern_schema_hash(const struct tern_table *table)
     return crc;
 }
 
-/* ---- Checking ----------------------------------------------------------------------------------------------------------- */
+/* ---- Checking -------------------------------------------------------------------------------- */
 
 static bool name_is_allowed(const char *name)
 {
@@ -145,7 +145,7 @@ int tern_schema_check(const struct tern_table *table)
     return tern_schema_size(table) <= TERN_SCHEMA_MAX ? TERN_OK : TERN_E_SCHEMA;
 }
 
-/* ---- Decoding ----------------------------------------------------------------------------------------------------------- */
+/* ---- Decoding -------------------------------------------------------------------------------- */
 
 /* Copies a text8 behind `*used` in the names, ended by NUL. A NUL inside would shorten the name unseen. */
 static const char *decode_name(struct tern_input *input, struct tern_schema *schema, size_t *used)
@@ -195,9 +195,10 @@ int tern_schema_decode(struct tern_schema *schema, const uint8_t *data, size_t s
     return tern_schema_check(table);
 }
 
-/* ---- Rows --------------------------------------------------------------------------------------------------------------- */
+/* ---- Rows ------------------------------------------------------------------------------------ */
 
-/* Whether the number is one of so many bits: what lies above them, and above one less for the sign, is all alike. */
+/* Whether the number is one of so many bits: what lies above them, and above one less for the sign, is all
+ * alike. */
 static bool number_fits(uint16_t type, int64_t number)
 {
     unsigned bits = TERN_TYPE_PARAMETER(type);

@@ -12,7 +12,7 @@ enum due { DUE_NOTHING, DUE_SPILL, DUE_COMMIT }; /* of struct tern_lane.due */
 
 #define POLL_IDLE 60000 /* nothing to wait for but the application */
 
-/* ---- What a firmware's own tests ask ------------------------------------------------------------------------------------ */
+/* ---- What a firmware's own tests ask --------------------------------------------------------- */
 
 int tern_table_check(const struct tern_table *table)
 {
@@ -69,7 +69,7 @@ int tern_config_check(const struct tern_config *config)
     return TERN_OK;
 }
 
-/* ---- Opening -------------------------------------------------------------------------------------------------------------- */
+/* ---- Opening --------------------------------------------------------------------------------- */
 
 int tern_open(struct tern *tern, const struct tern_config *config)
 {
@@ -88,7 +88,7 @@ int tern_open(struct tern *tern, const struct tern_config *config)
     return TERN_OK;
 }
 
-/* ---- Putting -------------------------------------------------------------------------------------------------------------- */
+/* ---- Putting --------------------------------------------------------------------------------- */
 
 static void close_chunk(struct tern_lane *lane)
 {
@@ -100,7 +100,8 @@ static void close_chunk(struct tern_lane *lane)
     lane->due = DUE_NOTHING;
 }
 
-/* After this the records in RAM and the spilled ones since the last commit are gone, and their batch is over. */
+/* After this the records in RAM and the spilled ones since the last commit are gone, and their batch is
+ * over. */
 static void abort_lane(struct tern_lane *lane)
 {
     lane->batch = 0;
@@ -110,9 +111,10 @@ static void abort_lane(struct tern_lane *lane)
     tern_log_abort(&lane->log);
 }
 
-/* Programs the segment that is due. TERN_E_FULL: it waits on, because the sector that its chunk was meant for is used otherwise. Any
- * other failure forgets what was not committed, so that neither a part of a batch nor a sequence used twice can remain.
- * A chunk that spills is full, and closed; the log says of others that they are done. */
+/* Programs the segment that is due. TERN_E_FULL: it waits on, because the sector that its chunk was meant for
+ * is used otherwise. Any other failure forgets what was not committed, so that neither a part of a batch nor
+ * a sequence used twice can remain. A chunk that spills is full, and closed; the log says of others that they
+ * are done. */
 static int program_due(struct tern_lane *lane)
 {
     uint8_t due = lane->due;
@@ -148,8 +150,9 @@ static int open_chunk(struct tern_lane *lane, const struct tern_table *table, ui
         return room;
     lane->chunk.capacity = (uint16_t)room;
     uint32_t first = lane->log.pending;
-    /* Not between the records of a batch: a hole there would make void those before it. Nor known to the log before the chunk is in flash: a
-     * number that has been told, and is used again after a start, would be two records. */
+    /* Not between the records of a batch: a hole there would make void those before it. Nor known to the log
+     * before the chunk is in flash: a number that has been told, and is used again after a start, would be
+     * two records. */
     if (first == lane->log.next) {
         first += lane->refused;
         lane->refused = 0;
@@ -168,8 +171,8 @@ static int no_room(struct tern_lane *lane)
     return TERN_E_FULL;
 }
 
-/* Closes the open chunk, what it still holds in RAM programmed, to be committed by a later one; and opens one that has room for the
- * record: the rest of a sector may be a chunk that is too small for it. */
+/* Closes the open chunk, what it still holds in RAM programmed, to be committed by a later one; and opens one
+ * that has room for the record: the rest of a sector may be a chunk that is too small for it. */
 static int put_new_chunk(struct tern_lane *lane, const struct tern_table *table, uint8_t op,
                          const struct tern_value *row)
 {
@@ -198,8 +201,8 @@ static bool schema_is_there(const struct tern_lane *lane, const struct tern_tabl
            tern_log_has_schema(&lane->log, tern_schema_hash(table));
 }
 
-/* Where puts are refused, a chunk stays open that is the last to find a place: what it holds could not be committed without one for the
- * commit. */
+/* Where puts are refused, a chunk stays open that is the last to find a place: what it holds could not be
+ * committed without one for the commit. */
 static bool may_close(const struct tern_lane *lane, const struct tern_table *table)
 {
     return lane->overflow != TERN_REFUSE || lane->chunk.size == 0 ||
@@ -248,7 +251,7 @@ int tern_snapshot_end(struct tern *tern, const struct tern_table *table)
     return table->mode == TERN_OVERWRITE ? put(tern, table, TERN_OP_SNAPSHOT_END, NULL) : TERN_E_ARGUMENT;
 }
 
-/* ---- Batches -------------------------------------------------------------------------------------------------------------- */
+/* ---- Batches --------------------------------------------------------------------------------- */
 
 /* Keeps an erased sector ahead, so that the next commit need not wait for one, even where nobody polls. */
 static void look_ahead(struct tern_lane *lane)
@@ -263,7 +266,8 @@ static int commit_lane(struct tern_lane *lane)
     if (status != TERN_OK)
         return status == TERN_E_FULL ? TERN_AGAIN : status;
     if (lane->chunk.segment_rows != 0 || lane->log.pending != lane->log.next) {
-        /* Spilled records may have no open chunk behind them: the commit then goes into an empty segment of a new one. */
+        /* Spilled records may have no open chunk behind them: the commit then goes into an empty segment of a
+         * new one. */
         if (lane->chunk.size == 0)
             status = open_chunk(lane, lane->chunk.tables[0], TERN_CHUNK_MIN);
         if (status == TERN_OK)
@@ -305,7 +309,7 @@ int tern_abort(struct tern *tern)
     return TERN_OK;
 }
 
-/* ---- Running -------------------------------------------------------------------------------------------------------------- */
+/* ---- Running --------------------------------------------------------------------------------- */
 
 /* Erases and marks what is due, one at most. TERN_OK: nothing is. */
 static int service(struct tern *tern)
@@ -322,7 +326,8 @@ int32_t tern_poll(struct tern *tern)
 {
     const struct tern_clock *clock = tern->config->clock;
     int32_t wait = POLL_IDLE;
-    /* Link and flash take turns at being first, so that neither a busy link nor a busy ring starves the other. */
+    /* Link and flash take turns at being first, so that neither a busy link nor a busy ring starves the
+     * other. */
     for (uint8_t half = 0; half < 2; half++) {
         tern->turn ^= 1u;
         int32_t status = TERN_OK;

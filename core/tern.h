@@ -5,12 +5,13 @@
  * Conventions
  *
  * - Sizes are in bytes, times in milliseconds unless a name says otherwise.
- * - A function that can fail returns int: 0 (TERN_OK) or a positive status, or a negative error. A port's own negative error
- *   comes back as TERN_E_FLASH or TERN_E_LINK; the port knows the details.
+ * - A function that can fail returns int: 0 (TERN_OK) or a positive status, or a negative error. A port's own
+ *   negative error comes back as TERN_E_FLASH or TERN_E_LINK; the port knows the details.
  * - All memory is the caller's. What tern_open() is given must live, at its address, until the last call.
  *   Pointers given to any other function are not kept beyond it.
  * - Nothing here blocks, allocates, prints, or keeps state outside the structs.
- * - Not safe against interrupts or threads by itself: put, commit and poll on one struct tern must not overlap.
+ * - Not safe against interrupts or threads by itself: put, commit and poll on one struct tern must not
+ *   overlap.
  * - A struct that is all zeros, plus the fields said to be required, means the defaults.
  */
 #ifndef TERN_H
@@ -41,7 +42,7 @@ enum tern_status {
     TERN_E_REFUSED = -11 /* the gateway refuses this device; struct tern says why */
 };
 
-/* ---- Tables ------------------------------------------------------------------------------------------------------------ */
+/* ---- Tables ---------------------------------------------------------------------------------- */
 
 enum tern_kind {
     TERN_KIND_BOOL,
@@ -83,7 +84,7 @@ enum tern_op { TERN_OP_PUT, TERN_OP_DELETE, TERN_OP_SNAPSHOT_BEGIN, TERN_OP_SNAP
 #define TERN_I16                   TERN_TYPE(TERN_KIND_SIGNED, 16)
 #define TERN_I32                   TERN_TYPE(TERN_KIND_SIGNED, 32)
 #define TERN_I64                   TERN_TYPE(TERN_KIND_SIGNED, 64)
-#define TERN_DECIMAL(digits)       TERN_TYPE(TERN_KIND_DECIMAL, digits) /* 2153 with 2 digits is 21.53; 0 to 18 */
+#define TERN_DECIMAL(digits)       TERN_TYPE(TERN_KIND_DECIMAL, digits) /* 2153 with 2 is 21.53; 0 to 18 */
 #define TERN_FLOAT(digits)                                                                                   \
     TERN_TYPE(TERN_KIND_FLOAT, digits) /* as decimal; a double in the database; 0 to 15 */
 #define TERN_TIME_S      TERN_TYPE(TERN_KIND_TIME_S, 0)
@@ -102,14 +103,15 @@ struct tern_column {
 
 struct tern_codec;
 
-/* How a table's records are written into chunks: as plain CSV; packed, for tables of numbers; packed, for all tables. A firmware links
- * only the codecs that its tables name. The packed ones need tern_lane.models; the tables of a lane best name the same one. */
+/* How a table's records are written into chunks: as plain CSV; packed, for tables of numbers; packed, for all
+ * tables. A firmware links only the codecs that its tables name. The packed ones need tern_lane.models; the
+ * tables of a lane best name the same one. */
 extern const struct tern_codec tern_csv;
 extern const struct tern_codec tern_packed;
 extern const struct tern_codec tern_packed_text;
 
-/* Bytes of tern_lane.models, aligned as a uint64_t: for packed tables with so many columns together that share a chunk, and what text
- * and bytes columns need beside. */
+/* Bytes of tern_lane.models, aligned as a uint64_t: for packed tables with so many columns together that
+ * share a chunk, and what text and bytes columns need beside. */
 #define TERN_MODELS_SIZE(columns) (72u + 13u * sizeof(void *) + 48u * (columns))
 #define TERN_MODELS_TEXT          416u
 
@@ -145,13 +147,14 @@ enum tern_table_flags { TERN_DEDUP = 1 };
     {                                                                                                        \
         (name), (columns), (codec), (uint8_t)(sizeof(columns) / sizeof((columns)[0])), (uint8_t)(mode), 0, 0 \
     }
-/* A table whose columns are the array `columns`, in lane 0: plain, packed, packed with text or bytes columns. */
+/* A table whose columns are the array `columns`, in lane 0: plain, packed, packed with text or bytes
+ * columns. */
 #define TERN_TABLE(name, mode, columns)             TERN_TABLE_CODED(name, mode, columns, &tern_csv)
 #define TERN_TABLE_PACKED(name, mode, columns)      TERN_TABLE_CODED(name, mode, columns, &tern_packed)
 #define TERN_TABLE_PACKED_TEXT(name, mode, columns) TERN_TABLE_CODED(name, mode, columns, &tern_packed_text)
 
-/* One column of a row. Booleans, integers and times as they are; a decimal scaled to its declared digits; an unsigned 64-bit
- * value as its bit pattern. Text and bytes by pointer and length. */
+/* One column of a row. Booleans, integers and times as they are; a decimal scaled to its declared digits; an
+ * unsigned 64-bit value as its bit pattern. Text and bytes by pointer and length. */
 struct tern_value {
     int64_t number;
     const void *data;
@@ -193,21 +196,24 @@ static inline struct tern_value tern_text(const char *text)
     return tern_bytes(text, size);
 }
 
-/* ---- The port ----------------------------------------------------------------------------------------------------------- */
+/* ---- The port -------------------------------------------------------------------------------- */
 
-/* Raw NOR flash: one ring of sectors for one lane. Addresses count from 0 in this region. Geometry is fixed while open.
- * Every function returns 0 or a negative error, and may block for as long as the chip takes unless it says otherwise. None is
- * called from within another, nor after tern has returned. */
+/* Raw NOR flash: one ring of sectors for one lane. Addresses count from 0 in this region. Geometry is fixed
+ * while open. Every function returns 0 or a negative error, and may block for as long as the chip takes
+ * unless it says otherwise. None is called from within another, nor after tern has returned. */
 struct tern_flash {
     void *context; /* passed to every function as it is */
-    /* Copies `size` bytes. Any alignment. On flash with ECC, a unit torn by a power cut may fail: return an error for it. */
+    /* Copies `size` bytes. Any alignment. On flash with ECC, a unit torn by a power cut may fail: return an
+     * error for it. */
     int (*read)(void *context, uint32_t address, void *data, uint32_t size);
-    /* Writes `size` bytes of erased flash: address and size are multiples of program_unit, within one sector, and no unit is
-     * written twice between erases, with one exception: a unit that reads as erased after a power cut in its program may be given once
-     * more, all zeros; an error is then as good as success. Returns when the bytes are durable. */
+    /* Writes `size` bytes of erased flash: address and size are multiples of program_unit, within one sector,
+     * and no unit is written twice between erases, with one exception: a unit that reads as erased after a
+     * power cut in its program may be given once more, all zeros; an error is then as good as success.
+     * Returns when the bytes are durable. */
     int (*program)(void *context, uint32_t address, const void *data, uint32_t size);
-    /* Erases the sector at `address` to all FF. May return TERN_AGAIN while the chip is busy: it is called again, with the same
-     * address and nothing else touching that sector in between, until it returns 0 or an error. */
+    /* Erases the sector at `address` to all FF. May return TERN_AGAIN while the chip is busy: it is called
+     * again, with the same address and nothing else touching that sector in between, until it returns 0 or an
+     * error. */
     int (*erase)(void *context, uint32_t address);
     uint32_t sector_size;  /* 128 (160 with units of 32) to 262144, a multiple of program_unit */
     uint32_t sector_count; /* 2 or more; sector_size * sector_count below 2^32 */
@@ -218,14 +224,14 @@ struct tern_flash {
 /* The way to the gateway: a byte stream (UART, TCP) or datagrams. No function blocks. */
 struct tern_link {
     void *context;
-    /* 0 while there is no connection; otherwise a number that differs from that of the connection before. A link that is
-     * always there (UART) returns 1. May start to connect. */
+    /* 0 while there is no connection; otherwise a number that differs from that of the connection before. A
+     * link that is always there (UART) returns 1. May start to connect. */
     uint32_t (*session)(void *context);
-    /* Takes up to `size` bytes. Returns how many were taken: 0 means busy, try later; a datagram is taken whole or not at all.
-     * Negative: the connection is lost; session() will say 0 or a new number. */
+    /* Takes up to `size` bytes. Returns how many were taken: 0 means busy, try later; a datagram is taken
+     * whole or not at all. Negative: the connection is lost; session() will say 0 or a new number. */
     int32_t (*send)(void *context, const uint8_t *data, uint32_t size);
-    /* Gives up to `size` bytes that have arrived, or one datagram. 0: nothing now. Negative as in send(). A stream is asked for one byte
-     * at a time. */
+    /* Gives up to `size` bytes that have arrived, or one datagram. 0: nothing now. Negative as in send(). A
+     * stream is asked for one byte at a time. */
     int32_t (*receive)(void *context, uint8_t *data, uint32_t size);
     uint16_t datagram; /* largest datagram in bytes, at least a HELLO; 0: a byte stream */
 };
@@ -237,10 +243,10 @@ struct tern_clock {
         void *context); /* any 32 bits, for nonces and jitter; should differ after each start */
 };
 
-/* ---- State: the application allocates these; only the fields said to be public are for it ------------------------------- */
+/* ---- State: the application allocates these; only the fields said to be public are for it ---- */
 
-/* A chunk being built in RAM. Bytes [0, size) are finished segments; behind them, up to `front`, room for the open segment's head and
- * its table hashes, and then its payload. */
+/* A chunk being built in RAM. Bytes [0, size) are finished segments; behind them, up to `front`, room for the
+ * open segment's head and its table hashes, and then its payload. */
 struct tern_chunk {
     uint8_t table_count;
     uint8_t new_tables; /* of these, how many the open segment declares */
@@ -314,8 +320,8 @@ struct tern_log {
 
 /* A chunk in flash with committed records. */
 struct tern_log_chunk {
-    uint8_t
-        reason; /* why records between the chunk before and this one are missing, if they are (enum tern_gap_reason, TERN_GAP_LEADS) */
+    uint8_t reason;   /* why records between the chunk before and this one are missing, if they are (enum
+                         tern_gap_reason, TERN_GAP_LEADS) */
     uint32_t address; /* TERN_NO_ADDRESS: none */
     uint32_t first;   /* sequence of its first record */
     uint32_t next;    /* behind its last committed record */
@@ -364,8 +370,8 @@ enum tern_dedup_outcome {
 
 struct tern_lane;
 
-/* Dedup of a lane's tables (core/DEDUP.md): a put into a table with TERN_DEDUP is not stored when the newest record of its key says
- * the same. A lane without it stores everything. */
+/* Dedup of a lane's tables (core/DEDUP.md): a put into a table with TERN_DEDUP is not stored when the newest
+ * record of its key says the same. A lane without it stores everything. */
 struct tern_dedup {
     /* Public: set before tern_dedup_open(). All memory is the caller's. */
     const struct tern_table *const *tables; /* required: every table of the lane; all of them packed */
@@ -390,9 +396,10 @@ struct tern_dedup {
     struct tern_bloom bloom;
 };
 
-/* Makes `dedup` ready with an empty filter of `size` bytes, 16 or more, that are the caller's; then set tern_lane.dedup, and open.
- * The filter remembers the newest size / 2 records at least, and asks flash in vain for about 1 put in 20. After a
- * restart it is empty, and the first repeat of a record is stored once more. Needs no flash, and cannot fail. */
+/* Makes `dedup` ready with an empty filter of `size` bytes, 16 or more, that are the caller's; then set
+ * tern_lane.dedup, and open. The filter remembers the newest size / 2 records at least, and asks flash in
+ * vain for about 1 put in 20. After a restart it is empty, and the first repeat of a record is stored once
+ * more. Needs no flash, and cannot fail. */
 void tern_dedup_open(struct tern_dedup *dedup, void *filter, uint32_t size);
 
 struct tern_lane {
@@ -413,7 +420,7 @@ struct tern_lane {
     struct tern_log log;
 };
 
-/* ---- The device --------------------------------------------------------------------------------------------------------- */
+/* ---- The device ------------------------------------------------------------------------------ */
 
 struct tern_config {
     const char *id; /* required: the device's identity, 1 to 32 of [A-Za-z0-9._:-], first a letter or digit */
@@ -427,16 +434,16 @@ struct tern_config {
     uint32_t boot;       /* how often the device has started, 0: not counted */
 };
 
-#define TERN_RECEIVE_SIZE                                                                                    \
-    96 /* bytes of the largest bare frame that a device takes: a WELCOME with some tails */
+/* bytes of the largest bare frame that a device takes: a WELCOME with some tails */
+#define TERN_RECEIVE_SIZE 96
 
 struct tern {
     const struct tern_config *config;
     /* Public, to be read: */
     uint64_t time;       /* Unix milliseconds at the last WELCOME; 0: not known */
     uint16_t bad_frames; /* frames dropped for a wrong CRC or form */
-    uint8_t
-        refused; /* reason of the last REFUSED frame (PROTOCOL.md section 7), 0: none since the last WELCOME */
+    uint8_t refused;     /* reason of the last REFUSED frame (PROTOCOL.md section 7), 0: none since the last
+                            WELCOME */
     /* Private. */
     uint8_t state;
     uint8_t tries;        /* HELLOs without an answer, for the backoff */
@@ -457,13 +464,16 @@ struct tern {
 /* What happens to a put when the ring is full of records that have not been acknowledged. */
 enum tern_overflow {
     TERN_DROP_OLDEST, /* the oldest sector is erased; its records become a gap with reason overflow */
-    TERN_REFUSE, /* TERN_E_FULL; the refused record has consumed a sequence number and becomes a gap with reason refused */
-    TERN_WAIT /* TERN_AGAIN, and nothing happened: call tern_poll() and put again */
-    /* With the last two a ring is full when one sector is left, until the gateway has given the lane its first epoch. */
+    TERN_REFUSE,      /* TERN_E_FULL; the refused record has consumed a sequence number and becomes a gap with
+                         reason refused */
+    TERN_WAIT         /* TERN_AGAIN, and nothing happened: call tern_poll() and put again */
+    /* With the last two a ring is full when one sector is left, until the gateway has given the lane its
+       first epoch. */
 };
 
 /*
- * Port calls that one call makes, at most, for each lane; s: 2 for each 32 bytes of the schemas that the chunk needs in a new sector.
+ * Port calls that one call makes, at most, for each lane; s: 2 for each 32 bytes of the schemas that the
+ * chunk needs in a new sector.
  *
  *               flash programs                              erases                              frames
  * tern_open     0                                           0                                   0
@@ -473,66 +483,71 @@ enum tern_overflow {
  * tern_abort    0                                           0                                   0
  * tern_poll     5, or                                       1, or                               1
  *
- * A program that fails is made again in the next sector, with all that goes before it. Bytes: a commit programs what the open chunk
- * has grown by, at most chunk_size; in a new sector 60 to 96 for its head, and the schemas. tests/unit/test_contract.c counts them.
+ * A program that fails is made again in the next sector, with all that goes before it. Bytes: a commit
+ * programs what the open chunk has grown by, at most chunk_size; in a new sector 60 to 96 for its head, and
+ * the schemas. tests/unit/test_contract.c counts them.
  *
- * Wear: a record is programmed once. It costs its bytes in the chunk, a commit about 7 more, rounded up to program units, and sectors are
- * erased in turn, one for each sector_size bytes programmed. So a ring of 64 sectors of 4,096 bytes that bear 100,000 erases takes 26 GB: at
- * 9 bytes a committed record, 2,900 million records. tern_lane.log.stats counts what has been programmed and erased.
+ * Wear: a record is programmed once. It costs its bytes in the chunk, a commit about 7 more, rounded up to
+ * program units, and sectors are erased in turn, one for each sector_size bytes programmed. So a ring of 64
+ * sectors of 4,096 bytes that bear 100,000 erases takes 26 GB: at 9 bytes a committed record, 2,900 million
+ * records. tern_lane.log.stats counts what has been programmed and erased.
  */
 
-/* TERN_OK, or TERN_E_ARGUMENT when a required field is missing or one is outside its range. For a firmware's own tests, and for programs
- * that take a config from their user: the functions below trust it. */
+/* TERN_OK, or TERN_E_ARGUMENT when a required field is missing or one is outside its range. For a firmware's
+ * own tests, and for programs that take a config from their user: the functions below trust it. */
 int tern_config_check(const struct tern_config *config);
 
-/* Opens every lane: finds the newest records in flash. Programs nothing, reads what core/LOG.md says. `tern` and what is private in the
- * lanes need not be cleared before. A flash of another format version is TERN_E_FORMAT and stays untouched; an unreadable or erased
- * one is an empty log. */
+/* Opens every lane: finds the newest records in flash. Programs nothing, reads what core/LOG.md says. `tern`
+ * and what is private in the lanes need not be cleared before. A flash of another format version is
+ * TERN_E_FORMAT and stays untouched; an unreadable or erased one is an empty log. */
 int tern_open(struct tern *tern, const struct tern_config *config);
 
-/* Adds a row to the open chunk of the table's lane. `row` has column_count values. Touches RAM only, except when the chunk is full:
- * then programs at most that chunk. The row is not durable before tern_commit().
- * TERN_AGAIN: no erased sector is ahead, and nothing happened: call tern_poll() and put again. TERN_E_FULL, with policy
- * TERN_REFUSE alone: the record is lost and counted. TERN_E_TOO_BIG: larger than a chunk. TERN_E_FLASH: as for tern_commit().
- * Other errors: the row is not there, and everything put before it still is. */
+/* Adds a row to the open chunk of the table's lane. `row` has column_count values. Touches RAM only, except
+ * when the chunk is full: then programs at most that chunk. The row is not durable before tern_commit().
+ * TERN_AGAIN: no erased sector is ahead, and nothing happened: call tern_poll() and put again. TERN_E_FULL,
+ * with policy TERN_REFUSE alone: the record is lost and counted. TERN_E_TOO_BIG: larger than a chunk.
+ * TERN_E_FLASH: as for tern_commit(). Other errors: the row is not there, and everything put before it still
+ * is. */
 int tern_put(struct tern *tern, const struct tern_table *table, const struct tern_value *row);
 
 /* Adds the deletion of a row: `key` has the values of the key columns, in order. MERGE tables only. */
 int tern_delete(struct tern *tern, const struct tern_table *table, const struct tern_value *key);
 
-/* Opens an explicit batch in the table's lane: what is put until tern_commit() appears at every destination together, or not
- * at all. Commits first what was put before. */
+/* Opens an explicit batch in the table's lane: what is put until tern_commit() appears at every destination
+ * together, or not at all. Commits first what was put before. */
 int tern_begin(struct tern *tern, uint8_t lane);
 
-/* Makes everything put into any lane durable, and ends its batch. Programs at most the open chunk of each lane; erases only where no
- * erased sector stands ahead. Also the function to call on an early warning of power loss.
- * TERN_OK or TERN_VOLATILE: every record put since the last commit is safe. TERN_AGAIN: it waits for room: call
- * tern_poll() and commit again (a put completes it, too, before it does anything else). TERN_E_FLASH: the records of the failing lane are not safe, and are forgotten, as by
- * tern_abort(); put them again. */
+/* Makes everything put into any lane durable, and ends its batch. Programs at most the open chunk of each
+ * lane; erases only where no erased sector stands ahead. Also the function to call on an early warning of
+ * power loss. TERN_OK or TERN_VOLATILE: every record put since the last commit is safe. TERN_AGAIN: it waits
+ * for room: call tern_poll() and commit again (a put completes it, too, before it does anything else).
+ * TERN_E_FLASH: the records of the failing lane are not safe, and are forgotten, as by tern_abort(); put them
+ * again. */
 int tern_commit(struct tern *tern);
 
 /* Forgets everything put into any lane since the last commit. */
 int tern_abort(struct tern *tern);
 
-/* Marks the beginning and the end of a snapshot: when it is committed, what was put between them replaces this device's rows in
- * an OVERWRITE table. Both belong into one explicit batch. */
+/* Marks the beginning and the end of a snapshot: when it is committed, what was put between them replaces
+ * this device's rows in an OVERWRITE table. Both belong into one explicit batch. */
 int tern_snapshot_begin(struct tern *tern, const struct tern_table *table);
 int tern_snapshot_end(struct tern *tern, const struct tern_table *table);
 
-/* TERN_OK, or TERN_E_SCHEMA when the description breaks a rule of PROTOCOL.md section 2. For a firmware's own tests: the functions
- * above trust the table. */
+/* TERN_OK, or TERN_E_SCHEMA when the description breaks a rule of PROTOCOL.md section 2. For a firmware's own
+ * tests: the functions above trust the table. */
 int tern_table_check(const struct tern_table *table);
 
-/* Does what can be done now: at most one erase or one frame, never waits. Returns the milliseconds after which to call again if nothing
- * else happens (0: at once); a commit or arriving bytes are something. Or a negative error that needs attention, TERN_E_TOO_BIG when
- * the open batch fills the whole ring and must be aborted; calling again is always allowed. */
+/* Does what can be done now: at most one erase or one frame, never waits. Returns the milliseconds after
+ * which to call again if nothing else happens (0: at once); a commit or arriving bytes are something. Or a
+ * negative error that needs attention, TERN_E_TOO_BIG when the open batch fills the whole ring and must be
+ * aborted; calling again is always allowed. */
 int32_t tern_poll(struct tern *tern);
 
 /* How many committed records have not been acknowledged, over all lanes. */
 uint32_t tern_backlog(const struct tern *tern);
 
-/* The number of the lane's newest committed record, and of the newest one that a gateway has acknowledged with all before it; 0: none.
- * Records count from 1 since the flash was new, refused ones too. */
+/* The number of the lane's newest committed record, and of the newest one that a gateway has acknowledged
+ * with all before it; 0: none. Records count from 1 since the flash was new, refused ones too. */
 uint32_t tern_committed(const struct tern *tern, uint8_t lane);
 uint32_t tern_acknowledged(const struct tern *tern, uint8_t lane);
 

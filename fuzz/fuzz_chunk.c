@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A chunk of any bytes, and the same with its CRCs put right, so that the fuzzer gets behind them: the walk stays inside, ends, and
- * counts what it may. */
+/* A chunk of any bytes, and the same with its CRCs put right, so that the fuzzer gets behind them: the walk
+ * stays inside, ends, and counts what it may. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A plain chunk's payload of any bytes: a line that is read is written again byte for byte, so that a record has one spelling. */
+/* A plain chunk's payload of any bytes: a line that is read is written again byte for byte, so that a record
+ * has one spelling. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Any bytes from the gateway, as they come and as frames whose CRC is right: a device never acknowledges what it did not send, nor leaves its
- * memory. The first byte of each frame in the input says how many bytes of body follow. */
+/* Any bytes from the gateway, as they come and as frames whose CRC is right: a device never acknowledges what
+ * it did not send, nor leaves its memory. The first byte of each frame in the input says how many bytes of
+ * body follow. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -116,7 +117,8 @@ static void polls(unsigned count)
     }
 }
 
-/* A frame with the body at `data`; in a WELCOME the nonce is put right at the place that the second byte names. */
+/* A frame with the body at `data`; in a WELCOME the nonce is put right at the place that the second byte
+ * names. */
 static void put_frame(const uint8_t *data, size_t size)
 {
     uint8_t bare[80 + 4];

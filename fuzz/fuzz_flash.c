@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A ring of sectors of any bytes: it is mounted, read and sent, then written to, and mounted again. Nothing outside of the ring is touched,
- * and everything ends. */
+/* A ring of sectors of any bytes: it is mounted, read and sent, then written to, and mounted again. Nothing
+ * outside of the ring is touched, and everything ends. */
 #include <stdlib.h>
 #include <string.h>
 

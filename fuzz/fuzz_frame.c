@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A stream of any bytes: frames that come out have a right CRC and fit, and what is encoded again comes back. */
+/* A stream of any bytes: frames that come out have a right CRC and fit, and what is encoded again comes
+ * back. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Any bytes from a device, as they come and as frames whose CRC is right, into the real peer and staging store: nothing is acknowledged that is
- * not durable, and the store opens again. Each frame of the input: a byte of length, its body; length 0 syncs and answers. */
+/* Any bytes from a device, as they come and as frames whose CRC is right, into the real peer and staging
+ * store: nothing is acknowledged that is not durable, and the store opens again. Each frame of the input: a
+ * byte of length, its body; length 0 syncs and answers. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Seeds for fuzz_device: what a gateway says in a session, in the form that the target reads: a length, the place of the nonce, a frame.
- * Usage: seed_device DIR */
+/* Seeds for fuzz_device: what a gateway says in a session, in the form that the target reads: a length, the
+ * place of the nonce, a frame. Usage: seed_device DIR */
 #include <stdio.h>
 #include <string.h>
 

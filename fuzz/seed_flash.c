@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Seeds for fuzz_flash, made by the core: rings with records, batches and acknowledgements, in the form that the target reads.
- * Usage: seed_flash DIR */
+/* Seeds for fuzz_flash, made by the core: rings with records, batches and acknowledgements, in the form that
+ * the target reads. Usage: seed_flash DIR */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Seeds for fuzz_peer, made by a test's device: sessions with HELLO, parts, schema and gaps, in the form that the target reads.
- * Usage: seed_peer DIR */
+/* Seeds for fuzz_peer, made by a test's device: sessions with HELLO, parts, schema and gaps, in the form that
+ * the target reads. Usage: seed_peer DIR */
 #include <stdio.h>
 
 #include "../tests/unit/client.h"

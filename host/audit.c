@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Compares a destination with the journal. What the journal says is found by bringing it into an empty destination of the same kind,
- * as far as the audited one has it by its own checkpoint: so every merge rule, delete and snapshot counts as it does there, and no
- * second copy of those rules can be wrong. Then both are read back, row by row.
+ * Compares a destination with the journal. What the journal says is found by bringing it into an empty
+ * destination of the same kind, as far as the audited one has it by its own checkpoint: so every merge rule,
+ * delete and snapshot counts as it does there, and no second copy of those rules can be wrong. Then both are
+ * read back, row by row.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -61,7 +62,7 @@ static int fail(const struct auditing *auditing, int status, const char *message
     return status;
 }
 
-/* ---- Scopes --------------------------------------------------------------------------------------------------------------- */
+/* ---- Scopes ---------------------------------------------------------------------------------- */
 
 static void add_scope(void *context, const struct tern_stage_about *about)
 {
@@ -153,7 +154,7 @@ static bool wants(void *context, const struct tern_mark *mark, uint32_t sequence
     return scope != NULL && tern_mark_has(&scope->mark, sequence);
 }
 
-/* ---- The reference -------------------------------------------------------------------------------------------------------- */
+/* ---- The reference --------------------------------------------------------------------------- */
 
 static struct table *find_table(struct auditing *auditing, const char *name)
 {
@@ -227,7 +228,7 @@ static int open_reference(struct auditing *auditing)
     return status == TERN_HOST_OK ? read_marks(auditing, auditing->other, true) : status;
 }
 
-/* ---- Comparing ------------------------------------------------------------------------------------------------------------ */
+/* ---- Comparing ------------------------------------------------------------------------------- */
 
 static void tell(struct auditing *auditing, const char *device, int64_t id, const char *what)
 {
@@ -333,7 +334,7 @@ static int compare_table(struct auditing *auditing, const struct table *table)
     return TERN_HOST_OK;
 }
 
-/* ---- The face ------------------------------------------------------------------------------------------------------------- */
+/* ---- The face -------------------------------------------------------------------------------- */
 
 /* In this order: the journal is then at least as new as what the destination's checkpoint says. */
 static int open_both(struct auditing *auditing)

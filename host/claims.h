@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Which connection a device's newest session is on: a hash table of connections by the device that they have claimed. */
+/* Which connection a device's newest session is on: a hash table of connections by the device that they have
+ * claimed. */
 #ifndef TERN_CLAIMS_H
 #define TERN_CLAIMS_H
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* tern-gateway audit: whether a destination has what the journal says. Exit status 0: it has; 1: it has not, or cannot be compared. */
+/* tern-gateway audit: whether a destination has what the journal says. Exit status 0: it has; 1: it has not,
+ * or cannot be compared. */
 #include "cmd.h"
 
 #include <inttypes.h>

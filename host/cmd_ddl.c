@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* tern-gateway ddl and check: what a database needs, and whether it has it. Both connect and make nothing that stays, but for an SQLite file. */
+/* tern-gateway ddl and check: what a database needs, and whether it has it. Both connect and make nothing
+ * that stays, but for an SQLite file. */
 #include "cmd.h"
 
 #include <dirent.h>
@@ -42,7 +43,7 @@ static const struct tern_schema *schema_at(struct tern_stage *stage, size_t inde
     return stage == NULL ? NULL : tern_stage_schema_at(stage, index);
 }
 
-/* ---- ddl -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- ddl ------------------------------------------------------------------------------------- */
 
 /* A table that cannot be is told of, and the others are printed. */
 static int print_tables(struct tern_sink *sink, struct tern_stage *stage, const char *url, bool offline)
@@ -89,7 +90,7 @@ static int ddl(struct tern_stage *stage, const struct tern_import_config *style,
     return status;
 }
 
-/* ---- check ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- check ----------------------------------------------------------------------------------- */
 
 static unsigned statements; /* that describe() has printed */
 
@@ -99,7 +100,8 @@ static void count_statement(const char *text)
     statements++;
 }
 
-/* tern's own tables (NULL), or a table of the folder, as a gateway would find it, without making anything: its key and its columns. */
+/* tern's own tables (NULL), or a table of the folder, as a gateway would find it, without making anything:
+ * its key and its columns. */
 static int check_table(struct tern_sink *sink, const struct tern_table *table, bool makes)
 {
     const char *name = table == NULL ? "tern's own" : table->name;
@@ -152,9 +154,10 @@ static int check(struct tern_stage *stage, const struct tern_import_config *styl
     return status;
 }
 
-/* ---- The folder before the first start -------------------------------------------------------------------------------------------- */
+/* ---- The folder before the first start ------------------------------------------------------- */
 
-/* Whether a gateway would begin a store there: nothing is made here, and a folder that is missing is as good as an empty one. */
+/* Whether a gateway would begin a store there: nothing is made here, and a folder that is missing is as good
+ * as an empty one. */
 static bool is_unused(const char *directory)
 {
     DIR *folder = opendir(directory);
@@ -184,7 +187,7 @@ static int check_unused(const char *directory)
     return good ? TERN_EXIT_OK : TERN_EXIT_FAILED;
 }
 
-/* ---- Both ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- Both ------------------------------------------------------------------------------------ */
 
 static int for_all(struct tern_options *options,
                    int (*call)(struct tern_stage *stage, const struct tern_import_config *style,

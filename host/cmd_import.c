@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* tern-gateway import: CSV files that came another way, into the staging folder, and from there on as everything else. */
+/* tern-gateway import: CSV files that came another way, into the staging folder, and from there on as
+ * everything else. */
 #include "cmd_import.h"
 
 #include <inttypes.h>
@@ -14,7 +15,7 @@
 
 #define SYNC_EVERY 256 /* chunks: 1 MiB */
 
-/* ---- Into the store -------------------------------------------------------------------------------------------------------- */
+/* ---- Into the store -------------------------------------------------------------------------- */
 
 static bool fail(struct tern_bring *bring, const char *message)
 {
@@ -136,7 +137,7 @@ bool tern_bring_end(struct tern_bring *bring)
     return give_chunk(bring) && sync_store(bring);
 }
 
-/* ---- Other tools' files ---------------------------------------------------------------------------------------------------- */
+/* ---- Other tools' files ---------------------------------------------------------------------- */
 
 /* What a schema file says, as tern-device's options say it. */
 struct words {
@@ -171,7 +172,8 @@ static bool describe(const struct tern_csv_schema *schema, struct words *words)
     return true;
 }
 
-/* A file of an APPEND table has no key by which a row that comes again is known. So the file is its own device: it is brought once. */
+/* A file of an APPEND table has no key by which a row that comes again is known. So the file is its own
+ * device: it is brought once. */
 static uint32_t already_there(struct tern_bring *bring, const char *device)
 {
     struct tern_device *known = tern_stage_device(bring->stage, device);
@@ -230,7 +232,7 @@ static bool bring_plain(struct tern_bring *bring, const struct tern_options *opt
     return good;
 }
 
-/* ---- The command ----------------------------------------------------------------------------------------------------------- */
+/* ---- The command ----------------------------------------------------------------------------- */
 
 static bool bring_all(struct tern_bring *bring, const struct tern_options *options)
 {

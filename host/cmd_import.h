@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Rows on their way from files into a staging store, as if a device had sent them. Shared by cmd_import.c and cmd_import_segments.c. */
+/* Rows on their way from files into a staging store, as if a device had sent them. Shared by cmd_import.c and
+ * cmd_import_segments.c. */
 #ifndef TERN_CMD_IMPORT_H
 #define TERN_CMD_IMPORT_H
 
@@ -23,7 +24,8 @@ struct tern_bring {
 
 /* All return true, or false with a sentence in bring->error. */
 
-/* Begins a range. Epoch 0: a new one. `base`: its first sequence; `next`: behind its last, when it is known, else 0. */
+/* Begins a range. Epoch 0: a new one. `base`: its first sequence; `next`: behind its last, when it is known,
+ * else 0. */
 bool tern_bring_begin(struct tern_bring *bring, const char *device, uint32_t epoch, uint32_t base,
                       uint32_t next);
 

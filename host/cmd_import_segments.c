@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Files of a csv destination, back into a staging store: every record under its own device and tern_id, in order, so that what the store
- * or a destination has already is known, and what is missing between them becomes a gap. */
+/* Files of a csv destination, back into a staging store: every record under its own device and tern_id, in
+ * order, so that what the store or a destination has already is known, and what is missing between them
+ * becomes a gap. */
 #include <dirent.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -40,7 +41,7 @@ static bool fail(struct segments *segments, const char *path, const char *messag
     return false;
 }
 
-/* ---- Files ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Files ----------------------------------------------------------------------------------- */
 
 static uint8_t *read_whole(const char *path, size_t *size)
 {
@@ -93,7 +94,8 @@ static int add_schema(struct segments *segments, const char *path)
     return (int)segments->schema_count++;
 }
 
-/* The schema beside the segment TABLE-NUMBER-TIME.csv whose columns are those of its header. -1: there is none. */
+/* The schema beside the segment TABLE-NUMBER-TIME.csv whose columns are those of its header. -1: there is
+ * none. */
 static int find_schema(struct segments *segments, const char *path, const uint8_t *header, size_t size)
 {
     char folder[700], whole[1000];
@@ -125,7 +127,7 @@ static int find_schema(struct segments *segments, const char *path, const uint8_
     return found;
 }
 
-/* ---- Records -------------------------------------------------------------------------------------------------------------- */
+/* ---- Records --------------------------------------------------------------------------------- */
 
 static bool read_op(const struct tern_csv_field *field, uint8_t *op)
 {
@@ -203,7 +205,7 @@ static bool read_segment(struct segments *segments, const char *path)
     return read_records(segments, path, input, schema);
 }
 
-/* ---- Bringing ------------------------------------------------------------------------------------------------------------- */
+/* ---- Bringing -------------------------------------------------------------------------------- */
 
 static int compare(const void *x, const void *y)
 {
@@ -259,7 +261,8 @@ static bool read_value(const struct tern_csv_field *field, uint16_t type, uint8_
     return true;
 }
 
-/* The record's values, as tern_chunk_put() takes them: of a delete those of the key. `scratch` has the line's size. */
+/* The record's values, as tern_chunk_put() takes them: of a delete those of the key. `scratch` has the line's
+ * size. */
 static bool read_row(const struct tern_csv_schema *schema, const struct record *record, uint8_t *scratch,
                      struct tern_value row[TERN_COLUMNS_MAX])
 {

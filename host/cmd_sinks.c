@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* tern-gateway sinks: which destinations a staging folder remembers, and what it does for them. Between runs of the gateway. */
+/* tern-gateway sinks: which destinations a staging folder remembers, and what it does for them. Between runs
+ * of the gateway. */
 #include "cmd.h"
 
 #include <inttypes.h>

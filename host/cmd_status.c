@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* tern-gateway status: how far destinations and devices of a staging folder are. Reads beside a gateway that runs. */
+/* tern-gateway status: how far destinations and devices of a staging folder are. Reads beside a gateway that
+ * runs. */
 #include "cmd.h"
 
 #include <inttypes.h>
@@ -62,7 +63,7 @@ static const char *stamp(int64_t milliseconds, char text[32])
     return text;
 }
 
-/* ---- For programs ---------------------------------------------------------------------------------------------------------- */
+/* ---- For programs ---------------------------------------------------------------------------- */
 
 static void put_json_text(const char *text)
 {
@@ -112,7 +113,7 @@ static void put_json(struct view *view)
     printf("]}\n");
 }
 
-/* ---- For people ------------------------------------------------------------------------------------------------------------ */
+/* ---- For people ------------------------------------------------------------------------------ */
 
 static void put_device(void *context, const struct tern_stage_about *about)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* One device's connection: its descriptor, its peer, and what could not be sent yet. Bounded: received bytes are used at once, and
- * nothing is read while something waits to be sent. */
+/* One device's connection: its descriptor, its peer, and what could not be sent yet. Bounded: received bytes
+ * are used at once, and nothing is read while something waits to be sent. */
 #ifndef TERN_CONNECTION_H
 #define TERN_CONNECTION_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* CRC-32C for the host, which links this instead of core/crc32c.c: eight tables, eight bytes a step (the "slicing-by-8" of
- * M. Kounavis and F. Berry, 2008), or the processor's own instruction where it has one. */
+/* CRC-32C for the host, which links this instead of core/crc32c.c: eight tables, eight bytes a step (the
+ * "slicing-by-8" of M. Kounavis and F. Berry, 2008), or the processor's own instruction where it has one. */
 #include "../core/crc32c.h"
 
 #include <pthread.h>

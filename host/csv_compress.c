@@ -24,9 +24,10 @@ const char *tern_csv_suffix(const char *tool)
     return tool != NULL && strcmp(tool, "zstd") == 0 ? ".zst" : NULL;
 }
 
-/* ---- The tool ------------------------------------------------------------------------------------------------------------- */
+/* ---- The tool -------------------------------------------------------------------------------- */
 
-/* Starts `tool FLAG -c` between two descriptors. 0 or errno. It gets no signal mask of this process: SIGTERM must end it. */
+/* Starts `tool FLAG -c` between two descriptors. 0 or errno. It gets no signal mask of this process: SIGTERM
+ * must end it. */
 static int start(const char *tool, char *flag, int in, int out, pid_t *process)
 {
     char name[8], quiet[] = "-q", to_output[] = "-c";
@@ -94,7 +95,7 @@ static bool expand_from(struct tern_sink *sink, const char *tool, int file,
     return good;
 }
 
-/* ---- Compressing ---------------------------------------------------------------------------------------------------------- */
+/* ---- Compressing ----------------------------------------------------------------------------- */
 
 struct check {
     int original;
@@ -156,7 +157,7 @@ bool tern_csv_compress(struct tern_sink *sink, int folder, const char *tool, con
     return good;
 }
 
-/* ---- Reading -------------------------------------------------------------------------------------------------------------- */
+/* ---- Reading --------------------------------------------------------------------------------- */
 
 static bool collect(void *context, const uint8_t *bytes, size_t size)
 {

@@ -8,8 +8,9 @@
 /* What is put behind the name of a compressed file, ".gz" or ".zst"; NULL: not a tool that can be used. */
 const char *tern_csv_suffix(const char *tool);
 
-/* Writes `from` compressed as `to`, both in the folder: aside first, then read back and compared, then made durable and renamed. The
- * folder itself is not synced, and `from` stays. False, with sink->error: it could not be, and nothing is left of it. */
+/* Writes `from` compressed as `to`, both in the folder: aside first, then read back and compared, then made
+ * durable and renamed. The folder itself is not synced, and `from` stays. False, with sink->error: it could
+ * not be, and nothing is left of it. */
 bool tern_csv_compress(struct tern_sink *sink, int folder, const char *tool, const char *from,
                        const char *to);
 

@@ -31,7 +31,7 @@ struct tern_csv_mark {
     struct tern_mark mark;
 };
 
-/* ---- Marks -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Marks ----------------------------------------------------------------------------------- */
 
 static struct tern_csv_mark **bucket(const struct tern_csv_manifest *manifest, const char *device,
                                      uint8_t lane, uint32_t epoch)
@@ -93,7 +93,7 @@ uint64_t tern_csv_manifest_cursor(const struct tern_csv_manifest *manifest, uint
     return 0;
 }
 
-/* ---- Items taking effect ----------------------------------------------------------------------------------------------------- */
+/* ---- Items taking effect --------------------------------------------------------------------- */
 
 static bool read_name(struct tern_input *input, char *name, size_t most)
 {
@@ -234,7 +234,7 @@ void tern_csv_manifest_drop(struct tern_csv_manifest *manifest, struct tern_csv_
     free(segment);
 }
 
-/* ---- Records ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Records --------------------------------------------------------------------------------- */
 
 void tern_csv_record_begin(struct tern_csv_manifest *manifest)
 {
@@ -316,7 +316,7 @@ int tern_csv_record_write(struct tern_csv_manifest *manifest, struct tern_sink *
     return TERN_HOST_OK;
 }
 
-/* ---- Opening --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Opening --------------------------------------------------------------------------------- */
 
 /* Size of the record at `offset`, head included; 0: there is no valid one. */
 static size_t valid_record(const uint8_t *bytes, size_t size, size_t offset)

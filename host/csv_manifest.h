@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The manifest of a folder of CSV segments: what is committed. The file `.tern-manifest` is a row of records, each appended with one
- * write and made durable with one fdatasync, which is the commit of everything that it says.
+ * The manifest of a folder of CSV segments: what is committed. The file `.tern-manifest` is a row of records,
+ * each appended with one write and made durable with one fdatasync, which is the commit of everything that it
+ * says.
  *
  *   file   = "terncsv1" record*
  *   record = size(u32) crc(u32) item*                     crc: CRC-32C of size and items
- *   item   = 1 store(u64) slot(u32) position(u64)                                        cursor
- *          | 2 device(text8) lane(u8) epoch(u32) applied(u32) count(u32) gap*count        mark, in place of the one before
- *          | 3 number(u32) table(text8) hash(u32) created(u64) length(u64)                segment: so much of it counts
- *          | 4 number(u32)                                                                segment: complete, to be renamed
- *          | 5 number(u32)                                                                numbers below this one are used up
+ *   item   = 1 store(u64) slot(u32) position(u64)
+ *          | 2 device(text8) lane(u8) epoch(u32) applied(u32) count(u32) gap*count
+ *          | 3 number(u32) table(text8) hash(u32) created(u64) length(u64)
+ *          | 4 number(u32)
+ *          | 5 number(u32)
  *   gap    = first(u32) last(u32) reason(u8) at(u64)
+ *
+ * 1 is a cursor; 2 a mark, in place of the one before; 3 says that so much of a segment counts; 4 that a
+ * segment is complete and to be renamed; 5 that the numbers below this one are used up.
  */
 #ifndef TERN_CSV_MANIFEST_H
 #define TERN_CSV_MANIFEST_H
@@ -55,7 +59,8 @@ struct tern_csv_manifest {
     struct tern_buffer record;    /* being put together */
 };
 
-/* Reads the manifest of the folder, or begins one. A torn last record is cut off. The error names what is wrong. */
+/* Reads the manifest of the folder, or begins one. A torn last record is cut off. The error names what is
+ * wrong. */
 int tern_csv_manifest_open(struct tern_csv_manifest *manifest, int folder, struct tern_sink *sink);
 void tern_csv_manifest_close(struct tern_csv_manifest *manifest);
 
@@ -66,8 +71,8 @@ void tern_csv_manifest_list(const struct tern_csv_manifest *manifest,
                             void (*call)(void *context, const struct tern_mark *mark), void *context);
 uint64_t tern_csv_manifest_cursor(const struct tern_csv_manifest *manifest, uint64_t store, uint32_t slot);
 
-/* A record: begin, items, then write, which returns when it is durable and has taken effect in memory. On an error nothing is known
- * of the file's end: close and open again. */
+/* A record: begin, items, then write, which returns when it is durable and has taken effect in memory. On an
+ * error nothing is known of the file's end: close and open again. */
 void tern_csv_record_begin(struct tern_csv_manifest *manifest);
 void tern_csv_record_cursor(struct tern_csv_manifest *manifest, uint64_t store, uint32_t slot,
                             uint64_t position);

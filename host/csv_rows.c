@@ -98,7 +98,7 @@ void tern_csv_put_row(struct tern_buffer *buffer, const struct tern_table *table
     tern_buffer_put8(buffer, '\n');
 }
 
-/* ---- Schemas --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Schemas --------------------------------------------------------------------------------- */
 
 static void put_type(char line[LINE_ROOM], const struct tern_column *column)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Records and schemas as the text of CSV segments: RFC 4180 with \n line ends, NULL a bare empty field, the empty string "". */
+/* Records and schemas as the text of CSV segments: RFC 4180 with \n line ends, NULL a bare empty field, the
+ * empty string "". */
 #ifndef TERN_CSV_ROWS_H
 #define TERN_CSV_ROWS_H
 

@@ -15,7 +15,8 @@
 
 #define PLACE_MAX 4096u /* bytes: a chunk with more columns than fit is decoded from its head each time */
 
-/* What a payload's format brings. `next` gives TERN_OK and a record, or an error after which nothing of the segment can be read. */
+/* What a payload's format brings. `next` gives TERN_OK and a record, or an error after which nothing of the
+ * segment can be read. */
 struct format {
     int (*open)(struct tern_decoder *decoder);
     int (*table)(struct tern_decoder *decoder, const struct tern_table *table);
@@ -42,7 +43,7 @@ struct tern_decoder {
     uint64_t models[(TERN_UNPACK_SIZE(TERN_COLUMNS_MAX * TERN_CHUNK_TABLES_MAX) + 7) / 8];
 };
 
-/* ---- Plain ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Plain ----------------------------------------------------------------------------------- */
 
 static int plain_open(struct tern_decoder *decoder)
 {
@@ -80,7 +81,7 @@ static size_t plain_models(const struct tern_decoder *decoder)
     return 0;
 }
 
-/* ---- Packed ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Packed ---------------------------------------------------------------------------------- */
 
 static int packed_open(struct tern_decoder *decoder)
 {
@@ -124,7 +125,7 @@ static const struct format plain = {plain_open, plain_table, plain_segment, plai
 static const struct format packed = {packed_open, packed_table, packed_segment,
                                      packed_next, true,         packed_models};
 
-/* ---- Chunks ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Chunks ---------------------------------------------------------------------------------- */
 
 struct tern_decoder *tern_decoder_open(void)
 {
@@ -190,7 +191,7 @@ static int decode_segment(struct tern_decoder *decoder, const uint8_t *chunk,
     return status;
 }
 
-/* ---- Places ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Places ---------------------------------------------------------------------------------- */
 
 /* What a place holds, in front of the models. */
 struct saved {
@@ -227,7 +228,8 @@ static void save_place(const struct tern_decoder *decoder, struct tern_decode_pl
     place->size = (uint16_t)size;
 }
 
-/* The decoder goes on as it was left: its models hold addresses of their own, which are the same as they were. */
+/* The decoder goes on as it was left: its models hold addresses of their own, which are the same as they
+ * were. */
 static void take_place(struct tern_decoder *decoder, const struct tern_decode_place *place,
                        const struct saved *saved)
 {
@@ -246,7 +248,8 @@ static const struct format *format_of(const struct tern_walk *walk)
     return (walk->format & FORMAT_PACKED) != 0 ? &packed : &plain;
 }
 
-/* The walk begins at the head, or behind what was decoded before, where nothing of that is asked for again. */
+/* The walk begins at the head, or behind what was decoded before, where nothing of that is asked for
+ * again. */
 static int begin(struct tern_decoder *decoder, const struct tern_decode_place *place, const uint8_t *chunk,
                  size_t size, uint32_t first)
 {

@@ -36,7 +36,7 @@ static int fail(const struct tern_report *report, const char *directory, int sta
     return status;
 }
 
-/* ---- Passwords ------------------------------------------------------------------------------------------------------------ */
+/* ---- Passwords ------------------------------------------------------------------------------- */
 
 /* The character that the text begins with, perhaps as %XX. Returns its bytes. */
 static size_t read_character(const char *text, char *c)
@@ -95,7 +95,7 @@ bool tern_fanout_plain(const char *url, char plain[TERN_FANOUT_URL_ROOM])
     return true;
 }
 
-/* ---- The list ------------------------------------------------------------------------------------------------------------- */
+/* ---- The list -------------------------------------------------------------------------------- */
 
 struct tern_fanout_entry *tern_fanout_find(struct tern_fanout *fanout, const char *url)
 {
@@ -127,7 +127,7 @@ void tern_fanout_remove(struct tern_fanout *fanout, struct tern_fanout_entry *en
     memmove(entry, entry + 1, (fanout->count - index) * sizeof *entry);
 }
 
-/* ---- The file ------------------------------------------------------------------------------------------------------------- */
+/* ---- The file -------------------------------------------------------------------------------- */
 
 static bool read_line(struct tern_fanout *fanout, char *line)
 {

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which destinations a staging store has, from run to run: the file `destinations` in the staging folder. A cursor here is never ahead
- * of the destination's own: it says what the store must keep for a destination that is paused, away or behind.
+ * Which destinations a staging store has, from run to run: the file `destinations` in the staging folder. A
+ * cursor here is never ahead of the destination's own: it says what the store must keep for a destination
+ * that is paused, away or behind.
  *
  *   file = "tern-destinations 1\n" (STATE CURSOR FROM AT ROWS REJECTED URL "\n")*
  *
- * STATE is active, paused or detached; CURSOR and FROM are positions in the journal; AT is Unix milliseconds; the URL has no password.
+ * STATE is active, paused or detached; CURSOR and FROM are positions in the journal; AT is Unix milliseconds;
+ * the URL has no password.
  */
 #ifndef TERN_FANOUT_H
 #define TERN_FANOUT_H
@@ -49,8 +51,8 @@ struct tern_fanout_entry *tern_fanout_add(struct tern_fanout *fanout, const char
 
 void tern_fanout_remove(struct tern_fanout *fanout, struct tern_fanout_entry *entry);
 
-/* The first place where the URL, or what is left of it, says `password=`, also at the end of a longer word, and with characters as
- * %XX. NULL: nowhere. */
+/* The first place where the URL, or what is left of it, says `password=`, also at the end of a longer word,
+ * and with characters as %XX. NULL: nowhere. */
 const char *tern_fanout_password(const char *url);
 
 /* The URL without its password. False: it does not fit. */

@@ -11,8 +11,8 @@
 
 #include "../core/crc32c.h"
 
-#define MAGIC                                                                                                \
-    0x314E454553524554u /* "TERSEEN1" where numbers begin with their low byte: other byte orders are foreign */
+/* "TERSEEN1" where numbers begin with their low byte: other byte orders are foreign */
+#define MAGIC       0x314E454553524554u
 #define BYTES_A_KEY 16u /* of a file for each key of a half: records of few keys have larger heads */
 #define BYTES_SPARE 65536u
 
@@ -64,7 +64,7 @@ bool tern_filter_add(struct tern_filter *filter, uint64_t hash)
     return true;
 }
 
-/* ---- Writing -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Writing --------------------------------------------------------------------------------- */
 
 static void name_file(const struct tern_filter *filter, const char *ending, char name[4096])
 {
@@ -178,7 +178,7 @@ void tern_filter_close(struct tern_filter *filter)
     tern_filter_open(filter, 0);
 }
 
-/* ---- Reading -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Reading --------------------------------------------------------------------------------- */
 
 struct reading {
     struct tern_filter *filter;

@@ -57,7 +57,7 @@ static int complain(int status, const char *message)
     return status;
 }
 
-/* ---- Options -------------------------------------------------------------------------------------------------------------- */
+/* ---- Options --------------------------------------------------------------------------------- */
 
 static void set_log_level(const struct tern_options *options)
 {
@@ -133,7 +133,7 @@ static void fill_config(struct tern_host_config *config, const struct tern_optio
     config->from_now = from != NULL && strcmp(from, "now") == 0;
 }
 
-/* ---- Running -------------------------------------------------------------------------------------------------------------- */
+/* ---- Running --------------------------------------------------------------------------------- */
 
 /* Signals become readable events, and threads started later inherit that they are blocked. */
 static int catch_signals(void)
@@ -226,7 +226,7 @@ static int drain(struct gateway *gateway)
     return EXIT_STOPPED;
 }
 
-/* ---- Commands ------------------------------------------------------------------------------------------------------------- */
+/* ---- Commands -------------------------------------------------------------------------------- */
 
 static const struct {
     const char *name;

@@ -16,8 +16,8 @@ enum tern_hello_verdict {
 /* Whether a device may be called so. */
 bool tern_is_identity(const void *name, size_t size);
 
-/* Reads the body of a HELLO behind its version. `id` takes the identity, and hello->id points to it. REFUSE: *reason (enum
- * tern_refused_reason) and *text, a constant, say why. */
+/* Reads the body of a HELLO behind its version. `id` takes the identity, and hello->id points to it. REFUSE:
+ * *reason (enum tern_refused_reason) and *text, a constant, say why. */
 enum tern_hello_verdict tern_hello_read(struct tern_input *body, struct tern_hello *hello,
                                         char id[TERN_ID_MAX + 1], uint8_t *reason, const char **text);
 

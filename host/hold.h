@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Frames put aside while the schema of their records is on its way, so that the device need not send them twice. Bounded; takes memory
- * only while something is held. */
+/* Frames put aside while the schema of their records is on its way, so that the device need not send them
+ * twice. Bounded; takes memory only while something is held. */
 #ifndef TERN_HOLD_H
 #define TERN_HOLD_H
 
@@ -8,8 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What a device can have under way before its first acknowledgement (TERN_FIRST_WINDOW), the chunk it finishes, and the frames around
- * both. */
+/* What a device can have under way before its first acknowledgement (TERN_FIRST_WINDOW), the chunk it
+ * finishes, and the frames around both. */
 #define TERN_HOLD_MAX 16384
 
 /* The window of a range that the store holds nothing of: its schema is probably not known. */

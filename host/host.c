@@ -192,7 +192,8 @@ int tern_host_drain(struct tern_host *host, int milliseconds)
     int64_t end = now_ms() + milliseconds;
     int result = TERN_HOST_OK;
     tern_server_stop(host->server);
-    /* Every destination is asked, even when the time is over: one that has everything closes its files then. */
+    /* Every destination is asked, even when the time is over: one that has everything closes its files
+     * then. */
     for (size_t i = 0; i < host->import_count; i++) {
         int64_t left = end - now_ms();
         int error = tern_import_drain(host->imports[i], left > 0 ? (int)left : 0);

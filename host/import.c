@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The importer's thread: connect, read a turn, bring it in, wait; and after any failure the same again from the destination's cursor. */
+/* The importer's thread: connect, read a turn, bring it in, wait; and after any failure the same again from
+ * the destination's cursor. */
 #include "import.h"
 
 #include <inttypes.h>
@@ -49,7 +50,7 @@ void tern_import_report(struct tern_import *import, enum tern_level level, const
     tern_report_event(&import->config.report, level, event, &fields);
 }
 
-/* ---- Connecting --------------------------------------------------------------------------------------------------------------- */
+/* ---- Connecting ------------------------------------------------------------------------------ */
 
 void tern_import_disconnect(struct tern_import *import)
 {
@@ -63,8 +64,8 @@ void tern_import_disconnect(struct tern_import *import)
     import->is_ready = import->has_later = import->more = false;
 }
 
-/* Begins to read at the destination's cursor. One that lies beyond the journal's end is from a store that was set back: everything
- * is read, and what is there already is known by the marks. */
+/* Begins to read at the destination's cursor. One that lies beyond the journal's end is from a store that was
+ * set back: everything is read, and what is there already is known by the marks. */
 static int open_reader(struct tern_import *import)
 {
     uint64_t cursor = UINT64_MAX;
@@ -132,7 +133,7 @@ static int connect_sink(struct tern_import *import)
     return status == TERN_HOST_OK ? open_reader(import) : status;
 }
 
-/* ---- State for others ----------------------------------------------------------------------------------------------------------- */
+/* ---- State for others ------------------------------------------------------------------------ */
 
 static void show(struct tern_import *import, bool failing)
 {
@@ -192,7 +193,7 @@ static void fail(struct tern_import *import)
     pause_thread(import, import->backoff);
 }
 
-/* ---- Turns ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- Turns ----------------------------------------------------------------------------------- */
 
 /* Nothing is left to read: files get old, a drain may be waiting, and held ranges may have been mended. */
 static int be_idle(struct tern_import *import)
@@ -226,7 +227,8 @@ static int be_idle(struct tern_import *import)
     return TERN_HOST_OK;
 }
 
-/* A line for each transaction, and in a long backlog, every few seconds, how far it is and how long it will take. */
+/* A line for each transaction, and in a long backlog, every few seconds, how far it is and how long it will
+ * take. */
 static void tell(struct tern_import *import, int64_t begun)
 {
     int64_t now = tern_import_clock();

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A turn into the destination: what is new, the newest of each key, in order of the key, in one transaction. */
+/* A turn into the destination: what is new, the newest of each key, in order of the key, in one
+ * transaction. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +14,7 @@
 
 #define RETRIES_MAX 8 /* of a transaction that is a deadlock's victim, before the connection is made anew */
 
-/* ---- What is new ---------------------------------------------------------------------------------------------------------------- */
+/* ---- What is new ----------------------------------------------------------------------------- */
 
 static void take_unit(struct tern_import *import, const struct tern_turn_unit *unit, int64_t now,
                       size_t *taken)
@@ -61,7 +62,7 @@ static int compare_ranges(const void *x, const void *y)
     return order != 0 ? order : (a->epoch > b->epoch) - (a->epoch < b->epoch);
 }
 
-/* ---- Rejecting --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Rejecting ------------------------------------------------------------------------------- */
 
 /* The unit that holds the row: units stand in order of their rows. */
 static struct tern_turn_unit *find_unit(const struct tern_turn *turn, const struct tern_turn_row *row)
@@ -98,7 +99,8 @@ static void reject_record(struct tern_import_applying *applying, struct tern_tur
         unit->rejected = true;
 }
 
-/* A row that several records were folded into is refused for one of them or more: tern_import_unfold() finds out. */
+/* A row that several records were folded into is refused for one of them or more: tern_import_unfold() finds
+ * out. */
 void tern_import_reject(void *context, struct tern_sink_row *row, const char *reason)
 {
     struct tern_import_applying *applying = context;
@@ -115,7 +117,7 @@ void tern_import_reject(void *context, struct tern_sink_row *row, const char *re
     applying->refused_folds++;
 }
 
-/* ---- Loading ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- Loading --------------------------------------------------------------------------------- */
 
 /* The rows that one load takes end here: those of a schema, or a row that stands apart. */
 static size_t end_of_load(const struct tern_import_applying *applying, size_t first)
@@ -177,9 +179,10 @@ static bool goes_on(const struct tern_mark *before, const struct tern_mark *mark
            before->epoch + TERN_EPOCH_STEP == mark->epoch;
 }
 
-/* A device goes on with its count in a new epoch when all before has been acknowledged. What the destination lacks of the epoch before when the new
- * one begins went to another store, which may be gone; nobody else would tell of it. Of an epoch before that is not known the base is not
- * either: then the gap may be too long, until a record of it comes. */
+/* A device goes on with its count in a new epoch when all before has been acknowledged. What the destination
+ * lacks of the epoch before when the new one begins went to another store, which may be gone; nobody else
+ * would tell of it. Of an epoch before that is not known the base is not either: then the gap may be too
+ * long, until a record of it comes. */
 static void miss_before(struct tern_import_applying *applying)
 {
     const struct tern_import *import = applying->import;
@@ -259,7 +262,8 @@ static void refuse_deletes(struct tern_import_applying *applying)
     }
 }
 
-/* Says which rows are surely new: device by device of each version of a table. Repairs bring in what may be there. */
+/* Says which rows are surely new: device by device of each version of a table. Repairs bring in what may be
+ * there. */
 static int judge(struct tern_import_applying *applying)
 {
     struct tern_import *import = applying->import;
@@ -300,7 +304,8 @@ static int arrange_rows(struct tern_import_applying *applying)
     return applying->rejected == 0 ? judge(applying) : TERN_HOST_OK;
 }
 
-/* One transaction. Rejected rows end it without an error: it is to be rolled back and done again without them. */
+/* One transaction. Rejected rows end it without an error: it is to be rolled back and done again without
+ * them. */
 static int transact(struct tern_import_applying *applying)
 {
     struct tern_import *import = applying->import;
@@ -343,7 +348,7 @@ static int transact(struct tern_import_applying *applying)
     return status;
 }
 
-/* ---- Memory for it ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Memory for it --------------------------------------------------------------------------- */
 
 static bool reserve_order(struct tern_import *import)
 {

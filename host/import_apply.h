@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Inside the importer's transaction: import_apply.c runs it, import_order.c sorts and folds, import_snapshot.c knows OVERWRITE tables. */
+/* Inside the importer's transaction: import_apply.c runs it, import_order.c sorts and folds,
+ * import_snapshot.c knows OVERWRITE tables. */
 #ifndef TERN_IMPORT_APPLY_H
 #define TERN_IMPORT_APPLY_H
 
@@ -53,18 +54,19 @@ int tern_import_load(struct tern_import_applying *applying, struct tern_sink_row
 struct tern_sink_row *tern_import_combine(struct tern_import_applying *applying,
                                           struct tern_turn_row *const *rows, size_t count);
 
-/* Looks for the records for which rows that were folded of several were refused, and refuses these, in a transaction that will be rolled
- * back. A status of the sink. */
+/* Looks for the records for which rows that were folded of several were refused, and refuses these, in a
+ * transaction that will be rolled back. A status of the sink. */
 int tern_import_unfold(struct tern_import_applying *applying);
 
-/* Writes what was refused in this turn to its files, durably; a record that is there already is not written again. */
+/* Writes what was refused in this turn to its files, durably; a record that is there already is not written
+ * again. */
 int tern_import_write_rejects(struct tern_import *import);
 
 /* Ranks of schemas by table and version. False: out of memory. */
 bool tern_import_rank_schemas(struct tern_turn *turn);
 
-/* Sorts import->order by schema, device and key, and leaves one row a key, and behind these the rows of keys that are not folded, oldest
- * first. False: out of memory. */
+/* Sorts import->order by schema, device and key, and leaves one row a key, and behind these the rows of keys
+ * that are not folded, oldest first. False: out of memory. */
 bool tern_import_fold(struct tern_import_applying *applying);
 
 /* Groups import->order by schema, and leaves the order of arrival within each. */
@@ -73,7 +75,8 @@ void tern_import_group(struct tern_import_applying *applying);
 /* Refuses units whose snapshot marks do not pair. */
 void tern_import_check_snapshots(struct tern_import_applying *applying);
 
-/* Replaces what newer snapshots replace, and takes out of import->order the marks, and the rows that a newer snapshot outdates. */
+/* Replaces what newer snapshots replace, and takes out of import->order the marks, and the rows that a newer
+ * snapshot outdates. */
 int tern_import_replace(struct tern_import_applying *applying);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What cannot be brought in now: ranges and tables that are held, what the log is told of them, and when they are tried again. */
+/* What cannot be brought in now: ranges and tables that are held, what the log is told of them, and when they
+ * are tried again. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +11,7 @@
 #define TABLES_RETRY  2000  /* until a table that refuses records is looked at again */
 #define SESSION_RETRY 10000 /* until that is done by a session of its own */
 
-/* ---- Telling ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Telling --------------------------------------------------------------------------------- */
 
 static struct tern_import_told *find_told(const struct tern_import *import,
                                           const struct tern_import_told *told)
@@ -51,7 +52,7 @@ void tern_import_take_table(struct tern_import *import, const struct tern_schema
         *told = import->told_holds[--import->told_hold_count];
 }
 
-/* ---- Holding ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Holding --------------------------------------------------------------------------------- */
 
 bool tern_import_holds(const struct tern_import *import, const struct tern_entry *entry)
 {
@@ -104,7 +105,7 @@ uint64_t tern_import_cursor(const struct tern_import *import)
     return cursor;
 }
 
-/* ---- Looking again ------------------------------------------------------------------------------------------------------------ */
+/* ---- Looking again --------------------------------------------------------------------------- */
 
 static bool holds_a_range(const struct tern_import *import)
 {
@@ -129,8 +130,8 @@ static int look_at_tables(const struct tern_import *import, struct tern_sink *si
     return TERN_HOST_OK;
 }
 
-/* A database may settle what a user may do when the session begins, and a grant then says nothing to this one. That the other one cannot be
- * had, or fails, changes nothing. */
+/* A database may settle what a user may do when the session begins, and a grant then says nothing to this
+ * one. That the other one cannot be had, or fails, changes nothing. */
 static void look_by_another_session(struct tern_import *import, bool *mended)
 {
     struct tern_sink *sink;

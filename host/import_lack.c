@@ -6,10 +6,11 @@
 #define LOOK_EVERY 10000 /* milliseconds until an idle destination is seen to have what was committed */
 #define HELD_WAIT  86400 /* seconds that what another store holds is waited for */
 
-/* ---- Set back ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Set back -------------------------------------------------------------------------------- */
 
-/* Looks for the batch that was committed last, and for one whose commit had no answer. Where the first is missing, the database was
- * restored, failed over, or lost a commit; it tells itself by its cursor from where on it must be filled again. */
+/* Looks for the batch that was committed last, and for one whose commit had no answer. Where the first is
+ * missing, the database was restored, failed over, or lost a commit; it tells itself by its cursor from where
+ * on it must be filled again. */
 int tern_import_look_back(struct tern_import *import)
 {
     struct tern_remember *remember = &import->remember;
@@ -40,7 +41,7 @@ int tern_import_look_back(struct tern_import *import)
     return status;
 }
 
-/* ---- What the destination lacks ---------------------------------------------------------------------------------------------------- */
+/* ---- What the destination lacks -------------------------------------------------------------- */
 
 static void want_gap(void *context, const struct tern_mark *mark, const struct tern_gap *gap)
 {
@@ -54,8 +55,8 @@ static void want_gap(void *context, const struct tern_mark *mark, const struct t
         tern_stage_want(import->stage, mark->device, &want);
 }
 
-/* When all that the store has is in: what is missing then, devices may still have. Where the destination began later than the store, it is
- * not to have what was before. */
+/* When all that the store has is in: what is missing then, devices may still have. Where the destination
+ * began later than the store, it is not to have what was before. */
 int tern_import_ask_devices(struct tern_import *import)
 {
     if (!import->asks || import->config.replay != NULL || import->config.from != 0 ||

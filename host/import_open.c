@@ -13,7 +13,7 @@
 #define ROWS         100000u
 #define MILLISECONDS 1000u
 
-/* ---- Workers ------------------------------------------------------------------------------------- */
+/* ---- Workers --------------------------------------------------------------------------------- */
 
 static uint32_t slot_of(const char *device)
 {
@@ -28,7 +28,8 @@ bool tern_import_takes(const struct tern_import *import, const char *device)
     return import->workers == 1 || slot_of(device) % import->workers == import->index;
 }
 
-/* A destination with one writer has one cursor, too. A replay has one of its own, so that the gateway's stays where it is. */
+/* A destination with one writer has one cursor, too. A replay has one of its own, so that the gateway's stays
+ * where it is. */
 static void assign_slots(struct tern_import *import, uint32_t index, uint32_t workers)
 {
     import->index = index;
@@ -138,7 +139,7 @@ static int start(struct tern_import *import)
     return TERN_HOST_E_SYSTEM;
 }
 
-/* ---- The face --------------------------------------------------------------------------------------------------------------------- */
+/* ---- The face -------------------------------------------------------------------------------- */
 
 int tern_import_open(struct tern_import **out, struct tern_stage *stage, const char *url,
                      const struct tern_import_config *config)

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* The order in which a turn's rows are loaded: by table and version, device, key; and one row a key, where the destination folds. */
+/* The order in which a turn's rows are loaded: by table and version, device, key; and one row a key, where
+ * the destination folds. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "import_apply.h"
 #include "rules.h"
 
-/* ---- Order ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- Order ----------------------------------------------------------------------------------- */
 
 static const struct tern_column *first_key(const struct tern_table *table, uint8_t *index)
 {
@@ -21,7 +22,8 @@ static bool is_text(const struct tern_column *column)
     return TERN_TYPE_KIND(column->type) >= TERN_KIND_TEXT;
 }
 
-/* Numbers in order as unsigned ones; unsigned 64-bit columns among them are stored by bit pattern, and any order serves. */
+/* Numbers in order as unsigned ones; unsigned 64-bit columns among them are stored by bit pattern, and any
+ * order serves. */
 static uint64_t key_start(const struct tern_table *table, const struct tern_sink_row *row)
 {
     uint8_t index;
@@ -98,7 +100,7 @@ bool tern_import_rank_schemas(struct tern_turn *turn)
     return true;
 }
 
-/* ---- Folding ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- Folding --------------------------------------------------------------------------------- */
 
 static bool is_sorted(const struct tern_import_item *items, size_t count)
 {
@@ -113,7 +115,8 @@ static size_t group_of(const struct tern_import_item *item, size_t devices)
     return (size_t)(item->major >> 32) * devices + (uint32_t)item->major;
 }
 
-/* Deals the items out by table and device, in the order in which they came. False: too many groups for that, or no memory. */
+/* Deals the items out by table and device, in the order in which they came. False: too many groups for that,
+ * or no memory. */
 static bool deal_items(struct tern_import_applying *applying, size_t count)
 {
     const struct tern_turn *turn = &applying->import->turn;
@@ -121,7 +124,8 @@ static bool deal_items(struct tern_import_applying *applying, size_t count)
     struct tern_import_item *from = applying->items;
     if (groups > count)
         return false;
-    /* The transaction may be done again, and with more rows: a snapshot that is refused leaves what it would have replaced. */
+    /* The transaction may be done again, and with more rows: a snapshot that is refused leaves what it would
+     * have replaced. */
     struct tern_import_item *to = malloc((turn->row_count + 1) * sizeof *to);
     size_t *ends = calloc(groups + 1, sizeof *ends);
     if (to == NULL || ends == NULL) {
@@ -144,7 +148,8 @@ static bool deal_items(struct tern_import_applying *applying, size_t count)
     return true;
 }
 
-/* Devices take turns, but each one's rows mostly come in order of their keys: what is in order once it is dealt out is left as it is. */
+/* Devices take turns, but each one's rows mostly come in order of their keys: what is in order once it is
+ * dealt out is left as it is. */
 static void sort_items(struct tern_import_applying *applying, size_t count)
 {
     if (is_sorted(applying->items, count))
@@ -199,7 +204,8 @@ struct tern_sink_row *tern_import_combine(struct tern_import_applying *applying,
     return row == NULL ? NULL : &row->sink;
 }
 
-/* The rows of one key, newest first, into one: by the rules, or the newest alone. NULL: out of memory, or one was rejected. */
+/* The rows of one key, newest first, into one: by the rules, or the newest alone. NULL: out of memory, or one
+ * was rejected. */
 static struct tern_sink_row *fold_key(struct tern_import_applying *applying,
                                       const struct tern_import_item *items, size_t count)
 {
@@ -232,7 +238,8 @@ static bool is_apart(const struct tern_import_item *items, size_t count)
     return false;
 }
 
-/* `count` sorted items into import->order, but for the keys that stand apart. Returns how many rows it holds, SIZE_MAX: out of memory. */
+/* `count` sorted items into import->order, but for the keys that stand apart. Returns how many rows it holds,
+ * SIZE_MAX: out of memory. */
 static size_t fold_keys(struct tern_import_applying *applying, size_t count)
 {
     const struct tern_import_item *items = applying->items;

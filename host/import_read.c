@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* From the staging store into a turn: whole units only. A run of records that no commit covers yet is passed over; the entry that brings
- * its commit leads back to it, so that a batch that stays open for days costs neither memory nor the others' progress. */
+/* From the staging store into a turn: whole units only. A run of records that no commit covers yet is passed
+ * over; the entry that brings its commit leads back to it, so that a batch that stays open for days costs
+ * neither memory nor the others' progress. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +13,7 @@
 #define LINGER     20    /* milliseconds that a small turn waits for company: one commit costs several */
 #define FIRST_ROWS 12500 /* of a backlog: while they are read, nothing is brought in yet */
 
-/* ---- Chunks ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Chunks ---------------------------------------------------------------------------------- */
 
 static struct tern_import_chunk *chunk_place(const struct tern_import *import, const struct tern_entry *entry)
 {
@@ -62,7 +63,7 @@ static int whole_chunk(struct tern_import *import, const struct tern_entry *entr
     return size;
 }
 
-/* ---- Decoding ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Decoding -------------------------------------------------------------------------------- */
 
 /* Statuses of the functions below, beside enum tern_status. */
 /* STOP_LATER: a table must be made ready, and the connection is busy with the turn before. */
@@ -74,7 +75,8 @@ struct reading {
     uint32_t next; /* behind the newest record that was taken, or is known to be bad */
 };
 
-/* Records of the run that is being read, which the journal cannot give any more: a gap that the device may fill, for the store had them. */
+/* Records of the run that is being read, which the journal cannot give any more: a gap that the device may
+ * fill, for the store had them. */
 static void lose(struct tern_import *import, uint32_t first, uint32_t last)
 {
     if (first > last)
@@ -141,7 +143,8 @@ static int prepare(struct tern_import *import, const struct tern_schema *schema,
     return status == TERN_HOST_OK ? TERN_OK : STOP_REFUSED;
 }
 
-/* The table cannot take the record now: it becomes a gap, which is filled when it can, and all other records go in. */
+/* The table cannot take the record now: it becomes a gap, which is filled when it can, and all other records
+ * go in. */
 static int hold_record(const struct reading *reading, uint32_t sequence, const struct tern_schema *schema)
 {
     struct tern_import *import = reading->import;
@@ -215,8 +218,9 @@ static int take_commit(void *context, uint32_t next, bool batch)
     return TERN_OK;
 }
 
-/* The entry's records, and the commits of what stands behind run_first. Where its chunk cannot be put together any more, or its schema is gone,
- * the rest of them is lost: as far as its commit for the entry that ends the run, whole for one before that. */
+/* The entry's records, and the commits of what stands behind run_first. Where its chunk cannot be put
+ * together any more, or its schema is gone, the rest of them is lost: as far as its commit for the entry that
+ * ends the run, whole for one before that. */
 static int decode_entry(struct tern_import *import, const struct tern_entry *entry, uint32_t run_first,
                         bool ends_run)
 {
@@ -242,7 +246,7 @@ static int decode_entry(struct tern_import *import, const struct tern_entry *ent
     return import->ahead.failed ? STOP_MEMORY : TERN_OK;
 }
 
-/* ---- Runs ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- Runs ------------------------------------------------------------------------------------ */
 
 /* Reads the run's earlier entries, oldest first: import->chain holds `count` positions, newest first. */
 static int decode_chain(struct tern_import *import, size_t count, uint32_t run_first)
@@ -272,7 +276,9 @@ static bool stands_before(const struct tern_entry *entry, uint32_t first)
     return entry->first < first || (entry->first == first && entry->last + 1 == entry->first);
 }
 
-/* Follows the run back to its beginning. The number of its entries, or an error. What the journal has not from its beginning on is a gap: what every destination had may have been removed, and one was set back; or the journal is damaged before it. */
+/* Follows the run back to its beginning. The number of its entries, or an error. What the journal has not
+ * from its beginning on is a gap: what every destination had may have been removed, and one was set back; or
+ * the journal is damaged before it. */
 static int64_t find_chain(struct tern_import *import, const struct tern_entry *last)
 {
     size_t count = 0;
@@ -307,7 +313,8 @@ static int64_t find_chain(struct tern_import *import, const struct tern_entry *l
     return (int64_t)count;
 }
 
-/* Where an epoch goes on with the count of the one before, that one is looked at too: miss_before() in import_apply.c. */
+/* Where an epoch goes on with the count of the one before, that one is looked at too: miss_before() in
+ * import_apply.c. */
 static uint32_t find_range(struct tern_import *import, const struct tern_entry *entry)
 {
     struct tern_turn *turn = &import->ahead;
@@ -341,7 +348,7 @@ static int read_run(struct tern_import *import, const struct tern_entry *entry)
     return status;
 }
 
-/* ---- Entries ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Entries --------------------------------------------------------------------------------- */
 
 /* What cannot be decoded holds its range, and is never dropped. */
 static int settle(struct tern_import *import, const struct tern_entry *entry, int status)

@@ -39,7 +39,7 @@ struct retry {
     int status; /* of the destination, where no record is at fault */
 };
 
-/* ---- The file ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- The file -------------------------------------------------------------------------------- */
 
 static bool take_fields(struct line *line, struct tern_input *input, uint8_t *copy)
 {
@@ -103,7 +103,7 @@ static bool read_file(struct retry *retry, int descriptor)
     return read_lines(retry);
 }
 
-/* ---- The turn ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- The turn -------------------------------------------------------------------------------- */
 
 /* The row into the open run. False: it does not follow its schema. */
 static bool add_row(struct retry *retry, struct line *line, const char *device)
@@ -214,7 +214,7 @@ static int compare_lines(const void *a, const void *b)
                             : (x->begin > y->begin) - (x->begin < y->begin);
 }
 
-/* ---- What became of them --------------------------------------------------------------------------------------------------------------- */
+/* ---- What became of them --------------------------------------------------------------------- */
 
 static int settle(struct retry *retry)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Refused records once more, from rejects/TABLE.csv: those that were mended there, or whose destination was. */
+/* Refused records once more, from rejects/TABLE.csv: those that were mended there, or whose destination
+ * was. */
 #ifndef TERN_IMPORT_RETRY_H
 #define TERN_IMPORT_RETRY_H
 
@@ -12,8 +13,9 @@ struct tern_retry_result {
     uint64_t refused;    /* again, or they do not follow the form: their lines stay */
 };
 
-/* Brings in what the files have for this destination, and takes the lines that are done out of them. Blocks. `config` as for
- * tern_import_open(). An error and a report where the destination or a file does not take part; what was loaded before stays. */
+/* Brings in what the files have for this destination, and takes the lines that are done out of them. Blocks.
+ * `config` as for tern_import_open(). An error and a report where the destination or a file does not take
+ * part; what was loaded before stays. */
 int tern_import_retry(struct tern_stage *stage, const char *url, const struct tern_import_config *config,
                       struct tern_retry_result *result);
 

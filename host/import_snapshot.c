@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* OVERWRITE tables. A snapshot replaces the device's rows that are older than its beginning; so whatever comes late, older rows and older
- * snapshots have no effect, and an empty one leaves nothing. Its marks and rows stand in one batch, so that it comes whole or not
- * at all. A row outside of any snapshot is merged as in the other modes, if it is newer than the newest snapshot. */
+/* OVERWRITE tables. A snapshot replaces the device's rows that are older than its beginning; so whatever
+ * comes late, older rows and older snapshots have no effect, and an empty one leaves nothing. Its marks and
+ * rows stand in one batch, so that it comes whole or not at all. A row outside of any snapshot is merged as
+ * in the other modes, if it is newer than the newest snapshot. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "import_apply.h"
 
-/* ---- Pairs ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- Pairs ----------------------------------------------------------------------------------- */
 
-/* The row at which the marks of the unit go wrong, or NULL. A snapshot may hold rows of other tables, but no other snapshot of its own. */
+/* The row at which the marks of the unit go wrong, or NULL. A snapshot may hold rows of other tables, but no
+ * other snapshot of its own. */
 static struct tern_turn_row *find_fault(const struct tern_turn *turn, const struct tern_turn_unit *unit)
 {
     struct tern_turn_row *open[TERN_CHUNK_TABLES_MAX];
@@ -46,7 +48,7 @@ void tern_import_check_snapshots(struct tern_import_applying *applying)
     }
 }
 
-/* ---- Replacing -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Replacing ------------------------------------------------------------------------------- */
 
 /* The table's entry, made and read when it is first met. NULL: `status` says why. */
 static struct tern_import_snapshot *find(struct tern_import_applying *applying,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Inside the importer: import_open.c opens and closes it, import.c is the thread, import_read.c fills a turn from the staging store, import_apply.c brings it in,
- * import_hold.c knows what cannot go in now. */
+/* Inside the importer: import_open.c opens and closes it, import.c is the thread, import_read.c fills a turn
+ * from the staging store, import_apply.c brings it in, import_hold.c knows what cannot go in now. */
 #ifndef TERN_IMPORT_TURN_H
 #define TERN_IMPORT_TURN_H
 
@@ -12,8 +12,9 @@
 #include "seen.h"
 #include "turn.h"
 
-/* Chunks remembered, so that a growing one is not read again from its head: each takes as many bytes as it has, so that thousands of
- * devices with the usual 512 bytes take some megabytes, and 128 MiB are the most. */
+/* Chunks remembered, so that a growing one is not read again from its head: each takes as many bytes as it
+ * has, so that thousands of devices with the usual 512 bytes take some megabytes, and 128 MiB are the
+ * most. */
 #define TERN_IMPORT_CHUNKS 16384u
 
 /* A chunk as far as it was read. */
@@ -28,7 +29,8 @@ struct tern_import_chunk {
     struct tern_decode_place place; /* how far it was decoded */
 };
 
-/* A range, or a table, whose records cannot be brought in now. The cursor that is kept in the destination stays before them. */
+/* A range, or a table, whose records cannot be brought in now. The cursor that is kept in the destination
+ * stays before them. */
 struct tern_import_hold {
     const char *device; /* NULL: a table */
     uint32_t epoch;
@@ -53,8 +55,8 @@ struct tern_import_table {
     bool deletes; /* prepared for them too */
 };
 
-/* A worker: reads behind a cursor of its own, takes the devices of its slots, and writes its own transactions. The first one of a
- * destination is what others see, and leads to the rest. */
+/* A worker: reads behind a cursor of its own, takes the devices of its slots, and writes its own
+ * transactions. The first one of a destination is what others see, and leads to the rest. */
 struct tern_import {
     struct tern_stage *stage;
     struct tern_import_config config;
@@ -131,7 +133,8 @@ int tern_import_open_sink(const struct tern_import *import, struct tern_sink **s
 /* Inside tern_import_read(): the entry must wait until the connection is free. */
 #define TERN_IMPORT_LATER (-60)
 
-/* Fills import->ahead with whole units up to the limits. TERN_HOST_OK, or an error after which the worker connects again. */
+/* Fills import->ahead with whole units up to the limits. TERN_HOST_OK, or an error after which the worker
+ * connects again. */
 int tern_import_read(struct tern_import *import);
 
 /* The worker's thread, whose context it is: until import->stop. */
@@ -143,16 +146,19 @@ void tern_import_disconnect(struct tern_import *import);
 /* Brings the turn in, and moves the destination's cursor. */
 int tern_import_apply(struct tern_import *import);
 
-/* Looks whether the batch that was committed last is there, and reports if not. To be called when connected. */
+/* Looks whether the batch that was committed last is there, and reports if not. To be called when
+ * connected. */
 int tern_import_look_back(struct tern_import *import);
 
-/* The same, once in a while: a destination may be set back while there is nothing to do, and nothing else would show it. */
+/* The same, once in a while: a destination may be set back while there is nothing to do, and nothing else
+ * would show it. */
 int tern_import_look_again(struct tern_import *import, bool *restored);
 
-/* Tells the store which records the destination lacks that it cannot get from there. To be called when everything that is there is in. */
+/* Tells the store which records the destination lacks that it cannot get from there. To be called when
+ * everything that is there is in. */
 int tern_import_ask_devices(struct tern_import *import);
 
-/* ---- What is held (import_hold.c) -------------------------------------------------------------------------------------------- */
+/* ---- What is held (import_hold.c) ------------------------------------------------------------ */
 
 /* The cursor that the destination may have: before everything that is held. */
 uint64_t tern_import_cursor(const struct tern_import *import);
@@ -160,7 +166,8 @@ uint64_t tern_import_cursor(const struct tern_import *import);
 /* Whether the entry's range is held. */
 bool tern_import_holds(const struct tern_import *import, const struct tern_entry *entry);
 
-/* Holds the entry's range, or the table for which the sink's error says why; the entry is the first that is held. False: out of memory. */
+/* Holds the entry's range, or the table for which the sink's error says why; the entry is the first that is
+ * held. False: out of memory. */
 bool tern_import_hold_range(struct tern_import *import, const struct tern_entry *entry, const char *message);
 bool tern_import_hold_table(struct tern_import *import, const struct tern_entry *entry,
                             const struct tern_schema *schema);
@@ -168,7 +175,8 @@ bool tern_import_hold_table(struct tern_import *import, const struct tern_entry 
 /* The table takes records: when it is held again, that is told again. */
 void tern_import_take_table(struct tern_import *import, const struct tern_schema *schema);
 
-/* Once in a while looks whether something that is held may go in now: then everything from there on is to be read again. */
+/* Once in a while looks whether something that is held may go in now: then everything from there on is to be
+ * read again. */
 int tern_import_look_at_holds(struct tern_import *import, bool *mended);
 
 /* replay.c; a replay of NULL wants everything. */

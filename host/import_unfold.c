@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Which of the records that merge rules have combined is at fault: they are loaded again in pieces, combined anew, in a transaction that
- * will be rolled back. */
+/* Which of the records that merge rules have combined is at fault: they are loaded again in pieces, combined
+ * anew, in a transaction that will be rolled back. */
 #include <stdlib.h>
 
 #include "import_apply.h"
@@ -23,7 +23,8 @@ static size_t gather(struct tern_turn *turn, struct tern_turn_row **rows)
     return count;
 }
 
-/* The records of one row. What the database takes stays, because a record may be refused for what another one has brought. */
+/* The records of one row. What the database takes stays, because a record may be refused for what another one
+ * has brought. */
 static int unfold_row(struct tern_import_applying *applying, struct tern_turn_row **rows, size_t count)
 {
     size_t piece = count / 2, refused = applying->refused;

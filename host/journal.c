@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Writing: entries into memory, memory into the newest file, and a new file when that one is full or cannot be trusted. */
+/* Writing: entries into memory, memory into the newest file, and a new file when that one is full or cannot
+ * be trusted. */
 #include "journal_file.h"
 
 #include <errno.h>
@@ -26,7 +27,7 @@ uint64_t tern_journal_store(const struct tern_journal *journal)
     return journal->store;
 }
 
-/* ---- Appending ------------------------------------------------------------------------------------------------------------ */
+/* ---- Appending ------------------------------------------------------------------------------- */
 
 static bool reserve(struct tern_journal *journal, size_t more)
 {
@@ -63,7 +64,7 @@ uint64_t tern_journal_append(struct tern_journal *journal, const uint8_t *body, 
     return position;
 }
 
-/* ---- A new file ----------------------------------------------------------------------------------------------------------- */
+/* ---- A new file ------------------------------------------------------------------------------ */
 
 struct tern_journal_state {
     struct tern_journal *journal;
@@ -99,7 +100,8 @@ static uint64_t put_entry(struct tern_journal_state *state, const uint8_t *body,
             tern_store64(copy + TERN_JOURNAL_BODY_HEAD(i), reference + TERN_JOURNAL_HEADER);
     }
     uint64_t position = state->position;
-    /* The file is whole and durable before it has its name: everything in it was durable "before" its first entry. */
+    /* The file is whole and durable before it has its name: everything in it was durable "before" its first
+     * entry. */
     tern_journal_seal_entry(entry, size, state->journal->store, position, 0);
     state->size += whole;
     state->position += whole;
@@ -114,7 +116,8 @@ uint64_t tern_journal_put_state(struct tern_journal_state *state, const uint8_t 
     return state->error == 0 ? position : 0;
 }
 
-/* What was appended since the last sync goes into the new file, in front of the state that already includes it. */
+/* What was appended since the last sync goes into the new file, in front of the state that already includes
+ * it. */
 static void carry_buffer(struct tern_journal_state *state)
 {
     struct tern_journal *journal = state->journal;
@@ -155,7 +158,8 @@ static int make_file(struct tern_journal *journal, struct tern_journal_state *st
     if (state->error == 0 && renameat(journal->folder, temporary, journal->folder, name) != 0)
         state->error = errno;
     if (state->error == 0 && fsync(journal->folder) != 0) {
-        /* Whether the name outlasts a power cut is not known: what went into the file before this one would not count then. */
+        /* Whether the name outlasts a power cut is not known: what went into the file before this one would
+         * not count then. */
         state->error = errno;
         journal->broken = true;
         unlinkat(journal->folder, name, 0);
@@ -234,7 +238,7 @@ int tern_journal_begin_file(struct tern_journal *journal)
     return TERN_HOST_E_SYSTEM;
 }
 
-/* ---- Durability ------------------------------------------------------------------------------------------------------------ */
+/* ---- Durability ------------------------------------------------------------------------------ */
 
 static bool is_full(const struct tern_journal *journal)
 {
@@ -270,7 +274,8 @@ int tern_journal_sync(struct tern_journal *journal)
         return TERN_HOST_OK;
     if (journal->broken || !write_buffer(journal))
         return tern_journal_begin_file(journal);
-    /* Everything is durable: when a new file cannot be made now, the old one grows on, and the next sync tries again. */
+    /* Everything is durable: when a new file cannot be made now, the old one grows on, and the next sync
+     * tries again. */
     if (is_full(journal))
         (void)tern_journal_begin_file(journal);
     return TERN_HOST_OK;
@@ -294,7 +299,7 @@ void tern_journal_close(struct tern_journal *journal)
     free(journal);
 }
 
-/* ---- Waiting --------------------------------------------------------------------------------------------------------------- */
+/* ---- Waiting --------------------------------------------------------------------------------- */
 
 uint64_t tern_journal_end(struct tern_journal *journal)
 {

@@ -115,7 +115,8 @@ void tern_journal_scan_close(struct tern_journal_scan *scan)
     scan->buffer = NULL;
 }
 
-/* Makes `size` bytes at the scan's position available. How many are: fewer at the end of the file. -1: an error. */
+/* Makes `size` bytes at the scan's position available. How many are: fewer at the end of the file. -1: an
+ * error. */
 static int load(struct tern_journal_scan *scan, size_t size, const uint8_t **bytes, size_t *available)
 {
     uint64_t left = scan->end > scan->position ? scan->end - scan->position : 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The bytes of one journal file: header, entries, and a scan over them. Shared by journal.c and journal_read.c. */
+/* The bytes of one journal file: header, entries, and a scan over them. Shared by journal.c and
+ * journal_read.c. */
 #ifndef TERN_JOURNAL_FILE_H
 #define TERN_JOURNAL_FILE_H
 
@@ -52,7 +53,8 @@ struct tern_journal {
 #define TERN_JOURNAL_NAME_MAX 32
 void tern_journal_name(char name[TERN_JOURNAL_NAME_MAX], uint32_t number);
 
-/* Reads or writes all of `size` bytes. 0, or -1 with errno; a read past the end of the file is short: *got says how much came. */
+/* Reads or writes all of `size` bytes. 0, or -1 with errno; a read past the end of the file is short: *got
+ * says how much came. */
 int tern_journal_pread(int descriptor, void *data, size_t size, uint64_t offset, size_t *got);
 int tern_journal_pwrite(int descriptor, const void *data, size_t size, uint64_t offset);
 
@@ -63,7 +65,8 @@ bool tern_journal_decode_header(const uint8_t bytes[TERN_JOURNAL_HEADER], struct
 /* Bytes that a body of `size` takes in a file. */
 size_t tern_journal_entry_size(size_t size);
 
-/* Writes head and filling of the entry at `position` around the body that stands at bytes + TERN_JOURNAL_ENTRY. */
+/* Writes head and filling of the entry at `position` around the body that stands at bytes +
+ * TERN_JOURNAL_ENTRY. */
 void tern_journal_seal_entry(uint8_t *bytes, size_t size, uint64_t store, uint64_t position, uint32_t back);
 
 #define TERN_JOURNAL_AHEAD (256u << 10) /* for a scan in order */
@@ -92,8 +95,8 @@ int tern_journal_scan_open(struct tern_journal_scan *scan, int descriptor, uint6
                            size_t ahead);
 void tern_journal_scan_close(struct tern_journal_scan *scan);
 
-/* 1: the entry at scan->position, and the scan is behind it; 0: the end; TERN_HOST_E_CORRUPT: no valid entry there;
- * TERN_HOST_E_SYSTEM. */
+/* 1: the entry at scan->position, and the scan is behind it; 0: the end; TERN_HOST_E_CORRUPT: no valid entry
+ * there; TERN_HOST_E_SYSTEM. */
 int tern_journal_scan_next(struct tern_journal_scan *scan, struct tern_journal_found *found);
 
 /* Moves to the next place with a valid entry, behind scan->position. 1, 0 when there is none, or an error. */

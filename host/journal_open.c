@@ -18,7 +18,7 @@
 
 #define STORE_SIZE 128 /* the `store` file is one short line */
 
-/* ---- The folder ----------------------------------------------------------------------------------------------------------- */
+/* ---- The folder ------------------------------------------------------------------------------ */
 
 static int fail(const struct tern_journal *journal, const char *file, int error, const char *message,
                 int status)
@@ -69,7 +69,7 @@ static int take_lock(struct tern_journal *journal)
                 TERN_HOST_E_SYSTEM);
 }
 
-/* ---- The store file --------------------------------------------------------------------------------------------------------- */
+/* ---- The store file -------------------------------------------------------------------------- */
 
 static uint32_t text_crc(const char *text, int size)
 {
@@ -145,7 +145,7 @@ static int make_store(struct tern_journal *journal)
     return TERN_HOST_OK;
 }
 
-/* ---- The list of files -------------------------------------------------------------------------------------------------------- */
+/* ---- The list of files ----------------------------------------------------------------------- */
 
 static int by_number(const void *a, const void *b)
 {
@@ -218,7 +218,8 @@ static int open_file(struct tern_journal *journal, uint32_t number, int flags,
     return descriptor;
 }
 
-/* Takes the files whose headers are good, with their bases; the room of the others is never given out again. */
+/* Takes the files whose headers are good, with their bases; the room of the others is never given out
+ * again. */
 static int read_headers(struct tern_journal *journal)
 {
     size_t good = 0;
@@ -245,7 +246,7 @@ static int read_headers(struct tern_journal *journal)
     return TERN_HOST_OK;
 }
 
-/* ---- Recovery ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Recovery -------------------------------------------------------------------------------- */
 
 /* Whether a valid entry at or behind the scan's position was written after a sync that covered `position`. */
 static int proves_corruption(struct tern_journal_scan *scan, uint64_t position)
@@ -287,8 +288,8 @@ struct replayed {
     bool is_torn;    /* damage at the end only */
 };
 
-/* Damage at the scan's position: moves on to the next valid entry when something behind proves that this was durable once.
- * 1: moved; 0: a torn tail. */
+/* Damage at the scan's position: moves on to the next valid entry when something behind proves that this was
+ * durable once. 1: moved; 0: a torn tail. */
 static int pass_damage(struct tern_journal *journal, struct tern_journal_scan *scan, uint32_t number)
 {
     uint64_t damage = scan->position;
@@ -359,8 +360,8 @@ static bool state_is_good(struct tern_journal *journal, int descriptor,
     return good;
 }
 
-/* The newest file whose state is good. When it is not the last one, its entries and those of the files behind it are replayed
- * too: together they are the state that the damaged file began with. */
+/* The newest file whose state is good. When it is not the last one, its entries and those of the files behind
+ * it are replayed too: together they are the state that the damaged file began with. */
 static int find_start(struct tern_journal *journal, size_t *start)
 {
     for (size_t i = journal->file_count; i-- > 0;) {
@@ -385,8 +386,9 @@ static int find_start(struct tern_journal *journal, size_t *start)
                 TERN_HOST_E_CORRUPT);
 }
 
-/* Writes the last write's bytes once more, and makes them durable. When the process before ended after an fdatasync that failed, they may
- * read well and yet not be on the disk, and the kernel would not write them again. */
+/* Writes the last write's bytes once more, and makes them durable. When the process before ended after an
+ * fdatasync that failed, they may read well and yet not be on the disk, and the kernel would not write them
+ * again. */
 static bool write_again(int descriptor, uint64_t from, uint64_t to)
 {
     uint8_t *piece = malloc(TERN_JOURNAL_AHEAD);
@@ -401,7 +403,8 @@ static bool write_again(int descriptor, uint64_t from, uint64_t to)
     return good && fdatasync(descriptor) == 0;
 }
 
-/* Goes on in the newest file, its torn tail cut. Not where a part of its state is missing: what came behind would be taken for that. */
+/* Goes on in the newest file, its torn tail cut. Not where a part of its state is missing: what came behind
+ * would be taken for that. */
 static int take_up(struct tern_journal *journal, int descriptor, const struct tern_journal_header *header,
                    const struct replayed *replayed)
 {
@@ -419,7 +422,8 @@ static int take_up(struct tern_journal *journal, int descriptor, const struct te
                             "the last write before the stop was incomplete and had not been acknowledged");
     bool whole = !is_corrupt && (!torn || ftruncate(descriptor, (off_t)end) == 0);
     if (whole && write_again(descriptor, replayed->synced - header->base, end) && fsync(journal->folder) == 0)
-        return TERN_HOST_OK; /* the file's name, too, may have been given just before the process before ended */
+        return TERN_HOST_OK; /* the file's name, too, may have been given just before the process before
+                              * ended */
     if (!is_corrupt)
         tern_journal_report(journal, TERN_WARN, "journal-write-failed", "", errno,
                             "the newest journal file takes no writes; going on in a new one");
@@ -471,8 +475,8 @@ static int recover(struct tern_journal *journal, bool is_new)
     if (journal->config.read_only && (is_new || journal->file_count == 0))
         return fail(journal, "", 0, "there is no staging store in this folder", TERN_HOST_E_ARGUMENT);
     if (journal->file_count == 0) {
-        /* Positions begin again, so that this is another store to every destination, even where an id is left from one whose files
-         * were taken away. */
+        /* Positions begin again, so that this is another store to every destination, even where an id is left
+         * from one whose files were taken away. */
         status = make_store(journal);
         return status == TERN_HOST_OK ? tern_journal_begin_file(journal) : status;
     }
@@ -482,7 +486,7 @@ static int recover(struct tern_journal *journal, bool is_new)
     return status == TERN_HOST_OK ? recover_files(journal, start) : status;
 }
 
-/* ---- Opening ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Opening --------------------------------------------------------------------------------- */
 
 static struct tern_journal *allocate(const struct tern_journal_config *config)
 {

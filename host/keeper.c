@@ -13,8 +13,8 @@
 #define DAYS_DEFAULT    7
 #define RESERVE_DEFAULT (16ull << 20)
 #define WRITE_EVERY     5 /* ticks between two notes of the cursors, and two looks for files to remove */
-#define CLOCK_FLOOR                                                                                          \
-    1735689600 /* 2025-01-01: a clock before that has not been set, and nothing gets old by it */
+/* 2025-01-01: a clock before that has not been set, and nothing gets old by it */
+#define CLOCK_FLOOR 1735689600
 
 struct tern_keeper {
     struct tern_keeper_config config;
@@ -42,7 +42,7 @@ static void report_entry(const struct tern_keeper *keeper, enum tern_level level
     tern_report_event(&keeper->config.report, level, event, &fields);
 }
 
-/* ---- Cursors -------------------------------------------------------------------------------------------------------------- */
+/* ---- Cursors --------------------------------------------------------------------------------- */
 
 static int64_t now_seconds(void)
 {
@@ -86,7 +86,7 @@ static void write_down(struct tern_keeper *keeper)
             tern_fanout_write(&keeper->fanout, keeper->directory, &keeper->config.report) != TERN_HOST_OK;
 }
 
-/* ---- Room ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Room ------------------------------------------------------------------------------------ */
 
 /* Before this every destination that counts has everything; 0 while there is none. */
 static uint64_t slowest(const struct tern_keeper *keeper)
@@ -193,7 +193,7 @@ void tern_keeper_tick(struct tern_keeper *keeper)
     trim(keeper, false);
 }
 
-/* ---- Destinations --------------------------------------------------------------------------------------------------------- */
+/* ---- Destinations ---------------------------------------------------------------------------- */
 
 bool tern_keeper_admits(struct tern_keeper *keeper, const char *url, struct tern_import_config *config)
 {
@@ -256,7 +256,7 @@ void tern_keeper_finish(struct tern_keeper *keeper)
     memset(keeper->imports, 0, sizeof keeper->imports);
 }
 
-/* ---- Opening -------------------------------------------------------------------------------------------------------------- */
+/* ---- Opening --------------------------------------------------------------------------------- */
 
 static bool rule_is_good(const char *rule)
 {

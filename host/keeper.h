@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Looks after a staging store while it is served: remembers the destinations and how far they are, removes what nobody needs, and
- * watches the disk. From the thread that serves. */
+/* Looks after a staging store while it is served: remembers the destinations and how far they are, removes
+ * what nobody needs, and watches the disk. From the thread that serves. */
 #ifndef TERN_KEEPER_H
 #define TERN_KEEPER_H
 
@@ -25,7 +25,8 @@ struct tern_keeper_config {
 /* TERN_HOST_E_ARGUMENT, TERN_HOST_E_SYSTEM or TERN_HOST_E_CORRUPT, with a report. */
 int tern_keeper_open(struct tern_keeper **keeper, const struct tern_keeper_config *config);
 
-/* Whether the destination is to be used: not while it is paused. Fills in config->from and config->remembered. */
+/* Whether the destination is to be used: not while it is paused. Fills in config->from and
+ * config->remembered. */
 bool tern_keeper_admits(struct tern_keeper *keeper, const char *url, struct tern_import_config *config);
 
 /* Follows the import; a destination that is new is remembered, durably. */

@@ -22,9 +22,9 @@
 #define SERIAL_SCHEME "serial:"
 #define ADDRESS_MAX   255 /* a host name has at most 253 characters */
 #define PATH_SIZE     256
-#define SEND_BUFFER                                                                                          \
-    16384 /* answers are small, and a device that does not read must not fill the kernel's memory either */
-#define BACKLOG 4096 /* a whole fleet may come back at once after a power cut */
+/* answers are small, and a device that does not read must not fill the kernel's memory either */
+#define SEND_BUFFER 16384
+#define BACKLOG     4096 /* a whole fleet may come back at once after a power cut */
 
 enum tern_endpoint tern_endpoint_kind(const char *url)
 {
@@ -45,7 +45,7 @@ static int fail(const struct tern_report *report, int error, const char *url, co
     return error;
 }
 
-/* ---- TCP ------------------------------------------------------------------------------------------------------------------ */
+/* ---- TCP ------------------------------------------------------------------------------------- */
 
 struct tcp_address {
     char host[ADDRESS_MAX + 1];
@@ -160,7 +160,7 @@ int tern_listen_accept(int listener, char name[TERN_ENDPOINT_SIZE])
     return descriptor;
 }
 
-/* ---- Serial --------------------------------------------------------------------------------------------------------------- */
+/* ---- Serial ---------------------------------------------------------------------------------- */
 
 static const struct {
     unsigned long baud;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Events as logfmt: building an event's fields, and writing a line. The library only builds and reports; the gateway writes. */
+/* Events as logfmt: building an event's fields, and writing a line. The library only builds and reports; the
+ * gateway writes. */
 #ifndef TERN_HOST_LOG_H
 #define TERN_HOST_LOG_H
 
@@ -8,8 +9,8 @@
 
 #include "tern_host.h"
 
-/* The fields of one event, NAME=VALUE with a space between. What does not fit is left out, and the text ends with
- * "truncated=1": a log line is for people and need not grow with what a peer sends. */
+/* The fields of one event, NAME=VALUE with a space between. What does not fit is left out, and the text ends
+ * with "truncated=1": a log line is for people and need not grow with what a peer sends. */
 struct tern_fields {
     size_t size;
     bool full;
@@ -19,8 +20,8 @@ struct tern_fields {
 /* Begins with no field. */
 void tern_fields_begin(struct tern_fields *fields);
 
-/* A value as it is when it is one plain word, else in quotes with \" \\ \n \r \t \xNN, so that a line stays a line whatever a
- * value holds. UTF-8 passes through, other bytes from 80 on are escaped. */
+/* A value as it is when it is one plain word, else in quotes with \" \\ \n \r \t \xNN, so that a line stays a
+ * line whatever a value holds. UTF-8 passes through, other bytes from 80 on are escaped. */
 void tern_fields_text(struct tern_fields *fields, const char *name, const char *value);
 void tern_fields_bytes(struct tern_fields *fields, const char *name, const void *value, size_t size);
 void tern_fields_number(struct tern_fields *fields, const char *name, int64_t value);
@@ -42,8 +43,9 @@ const char *tern_level_name(enum tern_level level);
 /* The level of that name. False when there is none. */
 bool tern_level_find(const char *name, enum tern_level *level);
 
-/* Writes the line `time=2026-11-21T09:30:00.125Z level=info event=EVENT FIELDS` to a descriptor, with one write(2), so that lines of
- * several threads and processes do not mix. Errors are ignored: a full log disk must not stop the gateway. */
+/* Writes the line `time=2026-11-21T09:30:00.125Z level=info event=EVENT FIELDS` to a descriptor, with one
+ * write(2), so that lines of several threads and processes do not mix. Errors are ignored: a full log disk
+ * must not stop the gateway. */
 void tern_log_line(int descriptor, int64_t unix_milliseconds, enum tern_level level, const char *event,
                    const char *fields);
 

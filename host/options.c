@@ -326,7 +326,7 @@ bool tern_options_parse(struct tern_options *options, int argc, char **argv)
     return true;
 }
 
-/* ---- The file ------------------------------------------------------------------------------------------------------------- */
+/* ---- The file -------------------------------------------------------------------------------- */
 
 static char *trim(char *text)
 {
@@ -402,7 +402,7 @@ bool tern_options_read(struct tern_options *options, const char *path)
     return good;
 }
 
-/* ---- Values --------------------------------------------------------------------------------------------------------------- */
+/* ---- Values ---------------------------------------------------------------------------------- */
 
 const char *tern_options_text(const struct tern_options *options, enum tern_option option)
 {

@@ -84,13 +84,13 @@ struct tern_options {
     bool is_failure; /* and it was not the words' fault: a file cannot be read */
 };
 
-/* Reads the command line. False: a word is not known, a value is missing or cannot be right, or a URL holds a password, which
- * everybody on the machine could read. */
+/* Reads the command line. False: a word is not known, a value is missing or cannot be right, or a URL holds a
+ * password, which everybody on the machine could read. */
 bool tern_options_parse(struct tern_options *options, int argc, char **argv);
 
-/* Reads a file of lines `name = value` with # comments. Options that `options` already has are left as they are: the command
- * line wins. Options of other commands are checked and passed over, so that one file serves all. False as above, with file and line
- * in the error, or when the file cannot be read. */
+/* Reads a file of lines `name = value` with # comments. Options that `options` already has are left as they
+ * are: the command line wins. Options of other commands are checked and passed over, so that one file serves
+ * all. False as above, with file and line in the error, or when the file cannot be read. */
 bool tern_options_read(struct tern_options *options, const char *path);
 
 /* The option's value, or NULL. */

@@ -7,10 +7,12 @@
 #include "hello.h"
 #include "log.h"
 
-/* Asking again, for the same thing, before an answer can have come over a slow link would double the traffic. */
+/* Asking again, for the same thing, before an answer can have come over a slow link would double the
+ * traffic. */
 #define ASK_AGAIN_MS 1000
 
-/* A chunk that is sent again and again and is never right will not get right: the device must be told, not starved. */
+/* A chunk that is sent again and again and is never right will not get right: the device must be told, not
+ * starved. */
 #define BAD_CHUNKS_MAX 16
 
 /* A device says HELLO once a connection, and again after seconds of silence or when it changes its epoch. */
@@ -25,7 +27,7 @@ void tern_peer_open(struct tern_peer *peer, const struct tern_peer_config *confi
     peer->cobs.capacity = sizeof peer->frame;
 }
 
-/* ---- Events -------------------------------------------------------------------------------------------------------------- */
+/* ---- Events ---------------------------------------------------------------------------------- */
 
 static void begin_event(struct tern_fields *fields, const struct tern_peer *peer)
 {
@@ -73,7 +75,7 @@ static void report_session(const struct tern_peer *peer, const struct tern_hello
     report(peer, TERN_INFO, "session", &fields);
 }
 
-/* ---- Refusing ------------------------------------------------------------------------------------------------------------ */
+/* ---- Refusing -------------------------------------------------------------------------------- */
 
 static void end_session(struct tern_peer *peer)
 {
@@ -112,7 +114,7 @@ static void refuse_for(struct tern_peer *peer, int error)
         tern_peer_refuse(peer, TERN_REFUSED_STORE, "the staging store cannot write");
 }
 
-/* ---- HELLO --------------------------------------------------------------------------------------------------------------- */
+/* ---- HELLO ----------------------------------------------------------------------------------- */
 
 static void open_range(struct tern_peer_range *range, const struct tern_hello_range *said)
 {
@@ -191,7 +193,7 @@ static bool take_hello(struct tern_peer *peer, struct tern_input *body, const st
     }
 }
 
-/* ---- PART, GAP ------------------------------------------------------------------------------------------------------------ */
+/* ---- PART, GAP ------------------------------------------------------------------------------- */
 
 struct tern_peer_range *tern_peer_find(struct tern_peer *peer, uint8_t lane)
 {
@@ -206,8 +208,8 @@ static bool is_same_position(const struct tern_stage_position *a, const struct t
     return a->next == b->next && a->first == b->first && a->offset == b->offset;
 }
 
-/* A WELCOME within a session tells the device where to go on. Once a position and second: what is still under way from before is
- * dropped without asking for it again. */
+/* A WELCOME within a session tells the device where to go on. Once a position and second: what is still under
+ * way from before is dropped without asking for it again. */
 static void send_back(struct tern_peer_range *range, const struct tern_moment *now)
 {
     if (is_same_position(&range->rewound, &range->stage->taken) &&
@@ -252,8 +254,8 @@ static void count_bad_chunk(struct tern_peer *peer, struct tern_peer_range *rang
     send_back(range, now);
 }
 
-/* What follows from a record frame that left the range's position as it was: a repetition is answered with the position, so that a
- * lost ACK heals, and one from beyond a hole with a request to go back. */
+/* What follows from a record frame that left the range's position as it was: a repetition is answered with
+ * the position, so that a lost ACK heals, and one from beyond a hole with a request to go back. */
 static void answer_standstill(struct tern_peer *peer, struct tern_peer_range *range, bool beyond,
                               const struct tern_moment *now)
 {
@@ -320,7 +322,8 @@ static bool take_part(struct tern_peer *peer, struct tern_input frame, const str
     return true;
 }
 
-/* The device lets go of records that wait for a schema: its flash has lost it. What was held comes again from where each range is. */
+/* The device lets go of records that wait for a schema: its flash has lost it. What was held comes again from
+ * where each range is. */
 static void forget_want(struct tern_peer *peer, const struct tern_moment *now)
 {
     peer->wanted = 0;
@@ -359,7 +362,7 @@ static bool take_gap(struct tern_peer *peer, struct tern_input frame, const stru
     return true;
 }
 
-/* ---- SCHEMA --------------------------------------------------------------------------------------------------------------- */
+/* ---- SCHEMA ---------------------------------------------------------------------------------- */
 
 /* The schema is there: takes the held frames, in order. Some of them may stall again, for another schema. */
 static void end_want(struct tern_peer *peer, const struct tern_moment *now)
@@ -416,10 +419,10 @@ static bool take_schema(struct tern_peer *peer, struct tern_input *body, const s
     return true;
 }
 
-/* ---- Bytes in ------------------------------------------------------------------------------------------------------------- */
+/* ---- Bytes in -------------------------------------------------------------------------------- */
 
-/* Whether the frame is sound, and where it is about records, of the epoch at hand. Before there is one, what is about records cannot be told
- * from noise. */
+/* Whether the frame is sound, and where it is about records, of the epoch at hand. Before there is one, what
+ * is about records cannot be told from noise. */
 static bool is_sound(struct tern_peer *peer, const uint8_t *frame, size_t size)
 {
     const struct tern_peer_range *range = tern_peer_find(peer, frame[1]);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* One connection's side of the protocol (core/PROTOCOL.md sections 6 and 7), without any input or output of its own: bytes and time go in,
- * bytes come out, records go to the staging store. Nothing is queued: what there is to say is state, and is put into words when
- * the link has room for it, so memory stays as it is whatever a device sends. */
+/* One connection's side of the protocol (core/PROTOCOL.md sections 6 and 7), without any input or output of
+ * its own: bytes and time go in, bytes come out, records go to the staging store. Nothing is queued: what
+ * there is to say is state, and is put into words when the link has room for it, so memory stays as it is
+ * whatever a device sends. */
 #ifndef TERN_PEER_H
 #define TERN_PEER_H
 
@@ -74,7 +75,8 @@ struct tern_peer {
     uint8_t frame[TERN_STREAM_SIZE(TERN_FRAME_MAX)];
 };
 
-/* Begins without a session. `name` says in the log where the connection comes from, and must outlive the peer. */
+/* Begins without a session. `name` says in the log where the connection comes from, and must outlive the
+ * peer. */
 void tern_peer_open(struct tern_peer *peer, const struct tern_peer_config *config, const char *name);
 
 /* Ends it; nothing is sent. */
@@ -83,14 +85,15 @@ void tern_peer_close(struct tern_peer *peer);
 /* Takes what arrived, any number of bytes. */
 void tern_peer_take(struct tern_peer *peer, const uint8_t *data, size_t size, const struct tern_moment *now);
 
-/* To be called after each tern_stage_sync() that succeeded, and only then: allows the WELCOMEs of epochs that are durable now. */
+/* To be called after each tern_stage_sync() that succeeded, and only then: allows the WELCOMEs of epochs that
+ * are durable now. */
 void tern_peer_synced(struct tern_peer *peer);
 
 /* Ends the session: `reason` (enum tern_refused_reason) and `text` for the device's log. */
 void tern_peer_refuse(struct tern_peer *peer, uint8_t reason, const char *text);
 
-/* Writes the frames that are to be sent into `buffer`, whole ones, as many as fit; returns their bytes, 0 when there is nothing to say.
- * Acknowledges what is durable in the staging store, nothing else. */
+/* Writes the frames that are to be sent into `buffer`, whole ones, as many as fit; returns their bytes, 0
+ * when there is nothing to say. Acknowledges what is durable in the staging store, nothing else. */
 size_t tern_peer_give(struct tern_peer *peer, const struct tern_moment *now, uint8_t *buffer,
                       size_t capacity);
 
@@ -100,8 +103,8 @@ size_t tern_peer_give(struct tern_peer *peer, const struct tern_moment *now, uin
 /* The range of a lane that takes records; NULL: the HELLO did not name it, or it has no epoch yet. */
 struct tern_peer_range *tern_peer_find(struct tern_peer *peer, uint8_t lane);
 
-/* True when a REFUSED has been given: send it, and close the connection. A link that cannot be closed goes on: a HELLO
- * begins anew. */
+/* True when a REFUSED has been given: send it, and close the connection. A link that cannot be closed goes
+ * on: a HELLO begins anew. */
 bool tern_peer_is_over(const struct tern_peer *peer);
 
 #endif

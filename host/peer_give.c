@@ -4,9 +4,9 @@
 
 #include <string.h>
 
-#define WELCOME_MAX                                                                                          \
-    96u /* bytes of a bare frame; every device takes 64, and tails go into what it takes beyond */
-#define TAIL_MAX 10u
+/* bytes of a bare frame; every device takes 64, and tails go into what it takes beyond */
+#define WELCOME_MAX 96u
+#define TAIL_MAX    10u
 
 /* Where frames go, stream form, one behind the other. */
 struct giver {
@@ -35,7 +35,8 @@ static bool end_frame(struct giver *giver, uint32_t epoch)
     return true;
 }
 
-/* Small for a range that the store holds nothing of: what may have to be held for want of a schema must be bounded. */
+/* Small for a range that the store holds nothing of: what may have to be held for want of a schema must be
+ * bounded. */
 static uint32_t window_of(const struct tern_peer *peer, const struct tern_peer_range *range)
 {
     uint32_t window = peer->config->window;
@@ -110,7 +111,8 @@ static bool give_welcome(struct tern_peer *peer, struct tern_peer_range *range, 
     return true;
 }
 
-/* The first WELCOME of a session shows whether device and store still have one history; only then is the device asked to go back. */
+/* The first WELCOME of a session shows whether device and store still have one history; only then is the
+ * device asked to go back. */
 static void look_back(const struct tern_peer *peer, struct tern_peer_range *range, int64_t wall)
 {
     if (!range->open || range->is_stalled || range->welcome != TERN_WELCOME_NONE)

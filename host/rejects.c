@@ -70,7 +70,8 @@ static bool closes_quotes(const char *line, size_t size)
     return !quoted;
 }
 
-/* A record goes on behind a line end within quotes; a line that is whole by itself ends what was cut off before it. */
+/* A record goes on behind a line end within quotes; a line that is whole by itself ends what was cut off
+ * before it. */
 static bool read_known(struct tern_rejects *rejects, FILE *file)
 {
     struct tern_buffer *record = &rejects->tail;

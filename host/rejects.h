@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Records that a destination refuses for what is in them: rejects/TABLE.csv in the staging folder, one line for each record and destination,
+ * Records that a destination refuses for what is in them: rejects/TABLE.csv in the staging folder, one line
+ * for each record and destination,
  *
  *     device,tern_id,sink,schema,batch,reason,row
  *
- * `schema` is its hash; `batch` the first and last sequence of the explicit batch that was left out whole, or empty; `row` the record as
- * PROTOCOL.md section 4 writes it, so that it can be mended in place.
- */
+ * `schema` is its hash; `batch` the first and last sequence of the explicit batch that was left out whole, or
+ * empty; `row` the record as PROTOCOL.md section 4 writes it, so that it can be mended in
+ * place. */
 #ifndef TERN_REJECTS_H
 #define TERN_REJECTS_H
 
@@ -14,8 +15,8 @@
 
 #define TERN_REJECTS_HEADER "device,tern_id,sink,schema,batch,reason,row\n"
 
-/* The file's lines, as many as are to be added, and those that it has by their identity. What a crash or a full disk cut off at its end goes
- * when the same line is added. */
+/* The file's lines, as many as are to be added, and those that it has by their identity. What a crash or a
+ * full disk cut off at its end goes when the same line is added. */
 struct tern_rejects {
     char *path;
     uint64_t size;           /* of the file as it was read */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The batch that a worker committed last, in the staging folder: batches/NUMBER-WORKER, where NUMBER is made from the destination's URL.
- * Its absence in the destination shows that that was set back. Written at most once a second and not synced: an older batch serves as well,
- * as the destination's own cursor says where to go on, and so the file costs nothing. */
+/* The batch that a worker committed last, in the staging folder: batches/NUMBER-WORKER, where NUMBER is made
+ * from the destination's URL. Its absence in the destination shows that that was set back. Written at most
+ * once a second and not synced: an older batch serves as well, as the destination's own cursor says where to
+ * go on, and so the file costs nothing. */
 #ifndef TERN_REMEMBER_H
 #define TERN_REMEMBER_H
 

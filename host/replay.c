@@ -10,7 +10,7 @@
 #define SLICE   500 /* milliseconds between two reports of progress */
 #define SECONDS 30  /* without success */
 
-/* ---- What the importer asks ------------------------------------------------------------------------------------------------ */
+/* ---- What the importer asks ------------------------------------------------------------------ */
 
 bool tern_replay_wants(const struct tern_import_replay *replay, const struct tern_entry *entry)
 {
@@ -43,7 +43,7 @@ bool tern_replay_refuses(const struct tern_import_replay *replay, const struct t
     return false;
 }
 
-/* ---- The face -------------------------------------------------------------------------------------------------------------- */
+/* ---- The face -------------------------------------------------------------------------------- */
 
 static int refuse(const struct tern_host_replay *replay, const char *message)
 {

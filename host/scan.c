@@ -21,7 +21,7 @@ uint64_t tern_digest(uint64_t digest, const void *bytes, size_t size)
     return digest;
 }
 
-/* ---- Segments ------------------------------------------------------------------------------------------------------------- */
+/* ---- Segments -------------------------------------------------------------------------------- */
 
 /* The record's end: a newline outside of quotes, or the end of the bytes. */
 static size_t record_size(const uint8_t *bytes, size_t size)

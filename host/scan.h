@@ -30,7 +30,8 @@ struct tern_sink_scan {
 #define TERN_DIGEST_BEGIN 0xCBF29CE484222325u
 uint64_t tern_digest(uint64_t digest, const void *bytes, size_t size);
 
-/* The csv destination's scan: all records of the table, in the closed segments of a folder and in the open ones. */
+/* The csv destination's scan: all records of the table, in the closed segments of a folder and in the open
+ * ones. */
 int tern_csv_scan(struct tern_sink *sink, int folder, const struct tern_sink_scan *scan);
 
 #endif

@@ -75,7 +75,7 @@ void tern_seen_close(struct tern_seen *seen)
     free(seen);
 }
 
-/* ---- Entries ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- Entries --------------------------------------------------------------------------------- */
 
 static uint64_t id_of(const char *device, const char *table)
 {
@@ -160,7 +160,7 @@ static void uncover(struct entry *entry)
     entry->low = INT64_MIN;
 }
 
-/* ---- Kept from run to run ------------------------------------------------------------------------------------------------------------ */
+/* ---- Kept from run to run -------------------------------------------------------------------- */
 
 static struct tern_filter_zone zone_of(const struct entry *entry)
 {
@@ -172,7 +172,8 @@ static struct tern_filter_zone zone_of(const struct entry *entry)
     return zone;
 }
 
-/* The zones that have changed in this try, and the keys that it brings in. Without memory for that the file goes. */
+/* The zones that have changed in this try, and the keys that it brings in. Without memory for that the file
+ * goes. */
 static void write_changes(struct tern_seen *seen, uint64_t batch)
 {
     size_t count = 0;
@@ -256,7 +257,7 @@ int tern_seen_connect(struct tern_seen *seen, struct tern_sink *sink)
     return status;
 }
 
-/* ---- Transactions ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- Transactions ---------------------------------------------------------------------------- */
 
 static void release(struct tern_seen *seen)
 {
@@ -327,7 +328,7 @@ void tern_seen_commit(struct tern_seen *seen)
         write_all(seen);
 }
 
-/* ---- Judging ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- Judging --------------------------------------------------------------------------------- */
 
 /* What is looked at: rows of one device and one table, in order of the key. */
 struct sight {
@@ -342,7 +343,8 @@ struct sight {
 
 #define NO_NUMBER (-2)
 
-/* The first key column, when its values are numbers in the database's order whatever the version of the schema. */
+/* The first key column, when its values are numbers in the database's order whatever the version of the
+ * schema. */
 static int first_key(const struct tern_table *table)
 {
     for (uint8_t i = 0; i < table->column_count; i++) {
@@ -448,7 +450,8 @@ static bool is_in_order(const struct sight *sight)
     return number_of(sight, 0) > sight->entry->pending;
 }
 
-/* Whether the filter vouches for the key. What it does not have yet, it is given when the transaction is committed. */
+/* Whether the filter vouches for the key. What it does not have yet, it is given when the transaction is
+ * committed. */
 static bool is_missing(const struct sight *sight, size_t row)
 {
     struct tern_seen *seen = sight->seen;

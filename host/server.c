@@ -22,8 +22,8 @@
 #define ACCEPTS_MAX   256 /* connections taken from one listener in one turn */
 #define READ_MAX      65536
 #define READ_MIN      4096
-#define TURN_BYTES                                                                                           \
-    (4u << 20)              /* about what all connections together may bring in one turn: bounds its length */
+/* about what all connections together may bring in one turn: bounds its length */
+#define TURN_BYTES     (4u << 20)
 #define LINGER_MS      2000 /* for a device to read why it was refused */
 #define RETRY_MS       1000 /* sync, lost serial ports, accept without free descriptors */
 #define TICK_MS        1000
@@ -60,7 +60,7 @@ struct tern_server {
     uint8_t scratch[READ_MAX];
 };
 
-/* ---- Time ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Time ------------------------------------------------------------------------------------ */
 
 static int64_t clock_ms(clockid_t which)
 {
@@ -86,8 +86,8 @@ static int64_t due(const struct tern_deadlines *list)
     return list->first == NULL ? NEVER : list->first->since + list->limit;
 }
 
-/* Sets the timer to the earliest deadline, unless it already rings by then. Deadlines mostly move away, and a ring too early only
- * costs an idle turn. */
+/* Sets the timer to the earliest deadline, unless it already rings by then. Deadlines mostly move away, and a
+ * ring too early only costs an idle turn. */
 static void set_timer(struct tern_server *server)
 {
     int64_t at = earlier(earlier(due(&server->greeting), due(&server->idle)), due(&server->lingering));
@@ -108,7 +108,7 @@ static void take_ring(struct tern_server *server)
     server->timer_at = NEVER;
 }
 
-/* ---- Claims --------------------------------------------------------------------------------------------------------------- */
+/* ---- Claims ---------------------------------------------------------------------------------- */
 
 static void touch(struct tern_server *server, struct tern_connection *connection)
 {
@@ -137,7 +137,7 @@ static void claim(struct tern_server *server, struct tern_connection *connection
     tern_claims_add(&server->claims, connection, device);
 }
 
-/* ---- Connections ---------------------------------------------------------------------------------------------------------- */
+/* ---- Connections ----------------------------------------------------------------------------- */
 
 static bool watch(struct tern_server *server, int operation, int descriptor, uint32_t events, void *what)
 {
@@ -190,8 +190,8 @@ static void free_dead(struct tern_server *server)
     }
 }
 
-/* The other side has been told why. Closing at once would, with bytes unread, reset the connection and with it take the reason away;
- * so this side ends first, and the device has a little time to close. */
+/* The other side has been told why. Closing at once would, with bytes unread, reset the connection and with
+ * it take the reason away; so this side ends first, and the device has a little time to close. */
 static void begin_linger(struct tern_server *server, struct tern_connection *connection)
 {
     connection->is_ending = true;
@@ -244,7 +244,7 @@ static void serve(struct tern_server *server, struct tern_connection *connection
         end_connection(server, connection, "lost");
 }
 
-/* ---- Listening ------------------------------------------------------------------------------------------------------------ */
+/* ---- Listening ------------------------------------------------------------------------------- */
 
 static bool add_connection(struct tern_server *server, int descriptor, const char *name, const char *url)
 {
@@ -419,10 +419,10 @@ static void reopen_serial(struct tern_server *server)
     }
 }
 
-/* ---- The turn ------------------------------------------------------------------------------------------------------------- */
+/* ---- The turn -------------------------------------------------------------------------------- */
 
-/* Whatever was not made durable is not acknowledged. Its senders, and they alone, are told to come again later, which is also the throttle for a disk
- * that is full. */
+/* Whatever was not made durable is not acknowledged. Its senders, and they alone, are told to come again
+ * later, which is also the throttle for a disk that is full. */
 static void refuse_touched(struct tern_server *server)
 {
     for (struct tern_connection *one = server->touched; one != NULL; one = one->next_touched)
@@ -524,7 +524,7 @@ int tern_server_step(struct tern_server *server, int milliseconds)
     return TERN_HOST_OK;
 }
 
-/* ---- Open and close ------------------------------------------------------------------------------------------------------- */
+/* ---- Open and close -------------------------------------------------------------------------- */
 
 static uint32_t or_default(uint32_t value, uint32_t otherwise)
 {

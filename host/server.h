@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Serves many devices with one thread. A turn: take a bounded piece of what has arrived from each connection that has something, make
- * everything durable with one tern_stage_sync(), answer. */
+/* Serves many devices with one thread. A turn: take a bounded piece of what has arrived from each connection
+ * that has something, make everything durable with one tern_stage_sync(), answer. */
 #ifndef TERN_SERVER_H
 #define TERN_SERVER_H
 
@@ -35,8 +35,8 @@ int tern_server_step(struct tern_server *server, int milliseconds);
 /* How many connections there are. */
 size_t tern_server_connections(const struct tern_server *server);
 
-/* Takes no new connections, answers once more what has arrived, and closes those that there are. Devices keep what was not
- * acknowledged. */
+/* Takes no new connections, answers once more what has arrived, and closes those that there are. Devices keep
+ * what was not acknowledged. */
 void tern_server_stop(struct tern_server *server);
 
 void tern_server_close(struct tern_server *server);

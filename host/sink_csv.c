@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * csv:DIR. Every record becomes a line of a segment: a file TABLE-NUMBER-TIME.csv that is complete and never changes. While it grows it is
- * hidden (.TABLE-NUMBER.open), and as much of it counts as the manifest says (csv_manifest.h): a transaction writes lines, makes
- * them durable, and is committed by one record of the manifest with lengths, marks and cursor together. Whatever stands behind a
- * committed length is cut off when the folder is opened again. A segment is complete at a size, at an age and at a drain; the manifest
- * says so before the file gets its name.
+ * csv:DIR. Every record becomes a line of a segment: a file TABLE-NUMBER-TIME.csv that is complete and never
+ * changes. While it grows it is hidden (.TABLE-NUMBER.open), and as much of it counts as the manifest says
+ * (csv_manifest.h): a transaction writes lines, makes them durable, and is committed by one record of the
+ * manifest with lengths, marks and cursor together. Whatever stands behind a committed length is cut off when
+ * the folder is opened again. A segment is complete at a size, at an age and at a drain; the manifest says so
+ * before the file gets its name.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -58,7 +59,7 @@ static int64_t now_milliseconds(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* ---- Names ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- Names ----------------------------------------------------------------------------------- */
 
 static void open_name(char name[NAME_ROOM], const struct tern_csv_segment *segment)
 {
@@ -75,7 +76,7 @@ static void final_name(char name[NAME_ROOM], const struct tern_csv_segment *segm
     snprintf(name, NAME_ROOM, "%s-%08" PRIu32 "-%s.csv", segment->table, segment->number, stamp);
 }
 
-/* ---- Segments ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Segments -------------------------------------------------------------------------------- */
 
 static int flush(struct csv_sink *csv, struct tern_csv_segment *segment)
 {
@@ -164,7 +165,8 @@ static int finish_segment(struct csv_sink *csv, const char *hidden, const char *
                                                                  : fail(csv, "cannot rename to", name);
 }
 
-/* Gives complete segments their names. They leave memory; the manifest's file forgets them when it is next rewritten. */
+/* Gives complete segments their names. They leave memory; the manifest's file forgets them when it is next
+ * rewritten. */
 static int finish_segments(struct csv_sink *csv)
 {
     bool renamed = false;
@@ -206,7 +208,7 @@ static void complete_segments(struct csv_sink *csv, bool all)
     }
 }
 
-/* ---- The folder ------------------------------------------------------------------------------------------------------------------- */
+/* ---- The folder ------------------------------------------------------------------------------ */
 
 static int lock_folder(struct csv_sink *csv)
 {
@@ -287,7 +289,8 @@ static int recover(struct csv_sink *csv)
 {
     int status = tern_csv_manifest_open(&csv->manifest, csv->folder, &csv->sink);
     csv->unsure = false;
-    /* After a failed fdatasync, perhaps of a process before, the file may read well and yet not be on the disk. */
+    /* After a failed fdatasync, perhaps of a process before, the file may read well and yet not be on the
+     * disk. */
     if (status == TERN_HOST_OK)
         status = tern_csv_manifest_rewrite(&csv->manifest, &csv->sink);
     if (status == TERN_HOST_OK)
@@ -309,7 +312,7 @@ static int connect_folder(struct tern_sink *sink)
     return status;
 }
 
-/* ---- Transactions ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Transactions ---------------------------------------------------------------------------- */
 
 static int read_cursor(struct tern_sink *sink, uint64_t store, uint32_t slot, uint64_t *cursor)
 {
@@ -454,8 +457,9 @@ static int commit(struct tern_sink *sink, const struct tern_sink_commit *commit)
     return status == TERN_HOST_OK ? tern_csv_manifest_trim(&csv->manifest, sink) : status;
 }
 
-/* What was written behind the committed lengths is cut off. Where that fails the descriptor goes too, so that the next transaction
- * fails and the folder is opened again. Nothing is cut while it is not known whether the commit counts: opening again tells. */
+/* What was written behind the committed lengths is cut off. Where that fails the descriptor goes too, so that
+ * the next transaction fails and the folder is opened again. Nothing is cut while it is not known whether the
+ * commit counts: opening again tells. */
 static void rollback(struct tern_sink *sink)
 {
     struct csv_sink *csv = (struct csv_sink *)sink;
@@ -487,7 +491,7 @@ static int tick(struct tern_sink *sink, bool finish)
     return status == TERN_HOST_OK ? finish_segments(csv) : status;
 }
 
-/* ---- The face ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- The face -------------------------------------------------------------------------------- */
 
 static int open_csv(struct tern_sink **sink, const struct tern_sink_config *config, char error[256])
 {

@@ -13,7 +13,8 @@
 #define EPOCH_START  1704067200ll /* 2024-01-01 UTC in Unix seconds */
 #define ANCHOR_DRIFT 2000         /* milliseconds that a device's clock may go wrong between two anchors */
 #define EPOCH_UNIT   16           /* seconds */
-/* No clock that shows an earlier time than this is believed (2026-01-01): epochs begin here on a machine without one. */
+/* No clock that shows an earlier time than this is believed (2026-01-01): epochs begin here on a machine
+ * without one. */
 #define EPOCH_FLOOR  ((1767225600ll - EPOCH_START) / EPOCH_UNIT)
 #define EPOCH_SPREAD (1u << 20) /* units, 194 days: where the epochs of a store without a clock begin */
 #define EPOCH_MAX    0x7FFFFFFFu
@@ -26,7 +27,7 @@ int64_t tern_stage_now(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* ---- Opening ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Opening --------------------------------------------------------------------------------- */
 
 static void make_all_durable(struct tern_stage *stage)
 {
@@ -111,7 +112,7 @@ const char *tern_stage_directory(const struct tern_stage *stage)
     return tern_journal_directory(stage->journal);
 }
 
-/* ---- Devices ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Devices --------------------------------------------------------------------------------- */
 
 uint64_t tern_stage_append(struct tern_stage *stage, const struct tern_record *record)
 {
@@ -144,7 +145,7 @@ const char *tern_device_id(const struct tern_device *device)
     return device->id;
 }
 
-/* ---- Epochs ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Epochs ---------------------------------------------------------------------------------- */
 
 /* The newest epoch of any lane that the store, a destination or the device knows. */
 static uint32_t newest_epoch(struct tern_stage *stage, const struct tern_device *device,
@@ -162,14 +163,16 @@ static uint32_t newest_epoch(struct tern_stage *stage, const struct tern_device 
     return newest;
 }
 
-/* An even number of units. A device that parts from a store takes the next number by itself, an odd one: never one that was given to somebody
- * else, be it a replayed session, of which the store would hold another beginning. 0: there is none left. */
+/* An even number of units. A device that parts from a store takes the next number by itself, an odd one:
+ * never one that was given to somebody else, be it a replayed session, of which the store would hold another
+ * beginning. 0: there is none left. */
 static uint32_t next_epoch(struct tern_stage *stage, const struct tern_device *device,
                            const struct tern_hello *hello, uint8_t lane, int64_t now)
 {
     int64_t unit = (now / 1000 - EPOCH_START) / EPOCH_UNIT;
     int64_t after = (int64_t)(newest_epoch(stage, device, hello) >> EPOCH_SHIFT) + 1;
-    /* Without a clock every fresh store would begin alike, and two of them would give a device one epoch for different records. */
+    /* Without a clock every fresh store would begin alike, and two of them would give a device one epoch for
+     * different records. */
     if (unit < EPOCH_FLOOR)
         unit = EPOCH_FLOOR + (int64_t)(tern_stage_id(stage) % EPOCH_SPREAD);
     if (unit < after)
@@ -187,14 +190,15 @@ static uint32_t newest_of_lane(const struct tern_device *device, uint8_t lane)
     return newest;
 }
 
-/* An epoch that was never seen here and is older than the lane's newest is sound only when the device knows the newest too. */
+/* An epoch that was never seen here and is older than the lane's newest is sound only when the device knows
+ * the newest too. */
 static bool is_out_of_line(const struct tern_device *device, const struct tern_hello_range *range)
 {
     uint32_t newest = newest_of_lane(device, range->lane);
     return range->epoch < newest && range->newest < newest;
 }
 
-/* ---- HELLO -------------------------------------------------------------------------------------------------------------------- */
+/* ---- HELLO ----------------------------------------------------------------------------------- */
 
 static bool is_sound(const struct tern_hello_range *range)
 {
@@ -238,7 +242,8 @@ static int make_range(struct tern_stage *stage, struct tern_device *device, cons
     return TERN_HOST_OK;
 }
 
-/* Whether the HELLO says more of the device's time than the one before: another start, or a clock that went differently. */
+/* Whether the HELLO says more of the device's time than the one before: another start, or a clock that went
+ * differently. */
 static bool is_news(const struct tern_range *range, const struct tern_hello *hello, int64_t now)
 {
     int64_t drift = (now - (int64_t)hello->uptime) - range->anchor_start;
@@ -290,7 +295,8 @@ int tern_stage_hello(struct tern_stage *stage, struct tern_device *device, const
         return TERN_HOST_E_PROTOCOL;
     if (!tern_journal_has_room(stage->journal))
         return TERN_HOST_E_SYSTEM;
-    /* An epoch is never given twice, though the WELCOME with it may be lost: the device may have filled it at another gateway, and forgotten. */
+    /* An epoch is never given twice, though the WELCOME with it may be lost: the device may have filled it at
+     * another gateway, and forgotten. */
     struct tern_range *known =
         range->epoch == 0 ? NULL : tern_stage_find_range(device, range->lane, range->epoch);
     bool is_new = known == NULL;
@@ -319,7 +325,7 @@ bool tern_stage_waits(const struct tern_device *device)
     return false;
 }
 
-/* ---- Sync --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Sync ------------------------------------------------------------------------------------ */
 
 int tern_stage_sync(struct tern_stage *stage)
 {

@@ -25,11 +25,11 @@ struct tern_record {
     uint32_t rest;  /* CHUNK that commits: how many of its records stand behind its last commit */
     uint32_t chunk_first;
     uint32_t chunk_offset;
-    uint32_t hash; /* SCHEMA: its hash; STATE: last_crc */
-    uint64_t lost; /* STATE: records that are in gaps */
-    uint32_t
-        highest; /* STATE: behind the newest record that was ever committed, while records come again; else 0 */
-    uint32_t boot; /* ANCHOR */
+    uint32_t hash;    /* SCHEMA: its hash; STATE: last_crc */
+    uint64_t lost;    /* STATE: records that are in gaps */
+    uint32_t highest; /* STATE: behind the newest record that was ever committed, while records come again;
+                         else 0 */
+    uint32_t boot;    /* ANCHOR */
     uint64_t uptime;
     int64_t received; /* Unix milliseconds; STATE: when the device was heard last */
     uint64_t chunk_before;

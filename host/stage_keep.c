@@ -56,7 +56,8 @@ static uint64_t run_begin(struct tern_stage *stage, struct tern_stage_reader *re
     return position;
 }
 
-/* Where the oldest batch that is still open begins; `position` when none is open before it. 0: it cannot be known now. */
+/* Where the oldest batch that is still open begins; `position` when none is open before it. 0: it cannot be
+ * known now. */
 static uint64_t oldest_batch(struct tern_stage *stage, uint64_t position)
 {
     struct tern_stage_reader *reader;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The newest epoch of each device that destinations know: what another gateway gave, or a staging folder that is gone. Kept in memory only,
- * as the destinations say it again. */
+/* The newest epoch of each device that destinations know: what another gateway gave, or a staging folder that
+ * is gone. Kept in memory only, as the destinations say it again. */
 #include <stdlib.h>
 
 #include "stage_state.h"

@@ -37,7 +37,7 @@ void tern_range_begin(struct tern_range *range, uint32_t first)
     range->face.taken.offset = 0;
 }
 
-/* ---- Walking ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Walking --------------------------------------------------------------------------------- */
 
 static int begin_walk(struct tern_range *range)
 {
@@ -61,8 +61,8 @@ static bool schemas_are_known(const struct tern_range *range, const struct tern_
     return true;
 }
 
-/* Each second segment in the first place, each fourth in the second, and so on: a device that has lost its log's end finds where it
- * still agrees, however far back. */
+/* Each second segment in the first place, each fourth in the second, and so on: a device that has lost its
+ * log's end finds where it still agrees, however far back. */
 static void remember_tail(struct tern_stage_range *face, const struct tern_stage_position *taken)
 {
     uint32_t count = ++face->tail_count, place = 0;
@@ -106,7 +106,7 @@ int tern_range_walk(struct tern_range *range, bool schemas, uint32_t *want)
     return status == TERN_AGAIN ? TERN_OK : status;
 }
 
-/* ---- Parts ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Parts ----------------------------------------------------------------------------------- */
 
 /* Records of an entry from `first` to before `next` that stand behind its last commit. */
 static uint32_t rest_of(const struct tern_stage_position *taken, uint32_t first)
@@ -174,9 +174,10 @@ bool tern_range_is_bare(const struct tern_range *range)
     return range->is_walked && range->walk.rows == 0 && range->walk.offset > CHUNK_HEAD_MAX;
 }
 
-/* Whether a part at offset 0 begins a chunk that may hold the expected sequence. One that begins before the unfinished chunk is an old
- * one come late: within an epoch a device's chunks never change. One that begins with the same sequence is another chunk only
- * where the unfinished one is bare: a commit without a record, whose place the next chunk takes. */
+/* Whether a part at offset 0 begins a chunk that may hold the expected sequence. One that begins before the
+ * unfinished chunk is an old one come late: within an epoch a device's chunks never change. One that begins
+ * with the same sequence is another chunk only where the unfinished one is bare: a commit without a record,
+ * whose place the next chunk takes. */
 static bool begins_chunk(const struct tern_range *range, uint32_t first, uint32_t offset)
 {
     const struct tern_stage_position *taken = &range->face.taken;
@@ -206,7 +207,7 @@ int tern_stage_part(struct tern_stage *stage, struct tern_stage_range *face, uin
     return take_segments(stage, range, want);
 }
 
-/* ---- Gaps -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Gaps ------------------------------------------------------------------------------------ */
 
 int tern_stage_gap(struct tern_stage *stage, struct tern_stage_range *face, uint32_t first, uint32_t last,
                    uint8_t reason)
@@ -249,7 +250,7 @@ int tern_stage_gap(struct tern_stage *stage, struct tern_stage_range *face, uint
     return TERN_HOST_OK;
 }
 
-/* ---- Schemas ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Schemas --------------------------------------------------------------------------------- */
 
 static int whole_schema(struct tern_stage *stage, struct tern_device *device, uint32_t hash)
 {

@@ -8,7 +8,7 @@
 
 #include "../core/crc32c.h"
 
-/* ---- Devices --------------------------------------------------------------------------------------------------------------- */
+/* ---- Devices --------------------------------------------------------------------------------- */
 
 static struct tern_device **bucket(const struct tern_stage *stage, const char *id)
 {
@@ -98,7 +98,7 @@ void tern_stage_free_devices(struct tern_stage *stage)
     }
 }
 
-/* ---- Ranges ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Ranges ---------------------------------------------------------------------------------- */
 
 struct tern_range *tern_stage_find_range(const struct tern_device *device, uint8_t lane, uint32_t epoch)
 {
@@ -120,7 +120,8 @@ static bool goes_before(const struct tern_range *one, const struct tern_range *o
     return unused != tern_range_is_unused(other) ? unused : one->face.epoch < other->face.epoch;
 }
 
-/* The range of the oldest epoch, emptied. Its pointer may still be known to a session, but to one from long ago. */
+/* The range of the oldest epoch, emptied. Its pointer may still be known to a session, but to one from long
+ * ago. */
 static struct tern_range *reuse_oldest(struct tern_device *device)
 {
     struct tern_range *oldest = device->ranges[0];
@@ -184,7 +185,7 @@ void tern_range_anchor(struct tern_range *range, const struct tern_record *recor
     range->anchor_start = record->received - (int64_t)record->uptime;
 }
 
-/* ---- Schemas --------------------------------------------------------------------------------------------------------------- */
+/* ---- Schemas --------------------------------------------------------------------------------- */
 
 static struct tern_stage_schema *find_schema(const struct tern_device *device, uint32_t hash)
 {
@@ -270,7 +271,7 @@ const struct tern_schema *tern_stage_find_schema(struct tern_stage *stage, const
     return schema == NULL ? NULL : &schema->decoded;
 }
 
-/* ---- Into a new file -------------------------------------------------------------------------------------------------------- */
+/* ---- Into a new file ------------------------------------------------------------------------- */
 
 static uint64_t put_state(struct tern_journal_state *state, const struct tern_record *record)
 {
@@ -354,7 +355,7 @@ void tern_stage_moved(void *context, uint64_t from, uint64_t delta)
     }
 }
 
-/* ---- Recovery ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Recovery -------------------------------------------------------------------------------- */
 
 static struct tern_range *replay_range(struct tern_stage *stage, const struct tern_record *record)
 {
@@ -371,8 +372,8 @@ static struct tern_range *replay_range(struct tern_stage *stage, const struct te
     return range;
 }
 
-/* Takes the chunk's bytes up again, so that it can go on growing. Where its head is missing (damage), the chunk is forgotten: the device
- * sends it from its head again. */
+/* Takes the chunk's bytes up again, so that it can go on growing. Where its head is missing (damage), the
+ * chunk is forgotten: the device sends it from its head again. */
 static bool replay_bytes(struct tern_range *range, uint64_t position, const struct tern_record *record)
 {
     uint32_t want;

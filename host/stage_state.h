@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The staging store's memory: devices, ranges, schemas. Shared by stage.c, stage_part.c, stage_state.c and stage_read.c. */
+/* The staging store's memory: devices, ranges, schemas. Shared by stage.c, stage_part.c, stage_state.c and
+ * stage_read.c. */
 #ifndef TERN_STAGE_STATE_H
 #define TERN_STAGE_STATE_H
 
@@ -8,10 +9,10 @@
 #include "stage.h"
 #include "stage_entry.h"
 
-#define TERN_STAGE_DEVICES_MAX                                                                               \
-    65536u /* a gateway is sized for ten thousand; more than this is somebody making up names */
-#define TERN_STAGE_RANGES_MAX                                                                                \
-    64u /* a device: older epochs are forgotten then (a device on RAM has one a start) */
+/* a gateway is sized for ten thousand; more than this is somebody making up names */
+#define TERN_STAGE_DEVICES_MAX 65536u
+/* a device: older epochs are forgotten then (a device on RAM has one a start) */
+#define TERN_STAGE_RANGES_MAX  64u
 #define TERN_STAGE_SCHEMAS_MAX 512u   /* a device */
 #define TERN_STAGE_BUCKETS     16384u /* of the table of devices, a power of two */
 
@@ -39,14 +40,14 @@ struct tern_range {
     uint64_t staged;       /* where a new file that is being written has them */
     uint64_t run_entry;    /* the newest entry with records from face.taken.run on, 0: none */
     uint64_t lost;         /* records in gaps */
-    uint32_t
-        highest; /* the greatest `run` that there was: above it while records come again that a destination lacks */
-    uint64_t newest;      /* entry of it */
-    uint64_t returned;    /* the newest one when records had come again last */
-    uint32_t again;       /* the last of these, 0: none come again */
-    uint32_t anchor_boot; /* of the newest time anchor */
-    int64_t anchor_start; /* Unix milliseconds when, by it, the device started; 0: there is none */
-    int64_t heard;        /* Unix milliseconds when anything came last, 0: not known */
+    uint32_t highest;      /* the greatest `run` that there was: above it while records come again that a
+                              destination lacks */
+    uint64_t newest;       /* entry of it */
+    uint64_t returned;     /* the newest one when records had come again last */
+    uint32_t again;        /* the last of these, 0: none come again */
+    uint32_t anchor_boot;  /* of the newest time anchor */
+    int64_t anchor_start;  /* Unix milliseconds when, by it, the device started; 0: there is none */
+    int64_t heard;         /* Unix milliseconds when anything came last, 0: not known */
 };
 
 struct tern_device {
@@ -94,7 +95,7 @@ struct tern_stage {
     size_t learned_count, learned_room;
 };
 
-/* ---- stage_state.c --------------------------------------------------------------------------------------------------------- */
+/* ---- stage_state.c --------------------------------------------------------------------------- */
 
 /* The device of that id, or NULL. */
 struct tern_device *tern_stage_lookup(const struct tern_stage *stage, const char *id);
@@ -104,11 +105,13 @@ struct tern_device *tern_stage_add_device(struct tern_stage *stage, const char *
 
 struct tern_range *tern_stage_find_range(const struct tern_device *device, uint8_t lane, uint32_t epoch);
 
-/* Makes an empty range that begins at `base`; where the device has too many, its oldest epoch gives way. NULL: memory. */
+/* Makes an empty range that begins at `base`; where the device has too many, its oldest epoch gives way.
+ * NULL: memory. */
 struct tern_range *tern_stage_add_range(struct tern_device *device, uint8_t lane, uint32_t epoch,
                                         uint32_t base);
 
-/* Makes the schema known for the device. TERN_HOST_OK, also when it was known; E_PROTOCOL: not valid; E_LIMIT; E_SYSTEM. */
+/* Makes the schema known for the device. TERN_HOST_OK, also when it was known; E_PROTOCOL: not valid;
+ * E_LIMIT; E_SYSTEM. */
 int tern_stage_add_schema(struct tern_device *device, uint32_t hash, const uint8_t *bytes, size_t size);
 
 /* Given out, and nothing came of it here: the device never heard of it, or brings its records elsewhere. */
@@ -128,7 +131,7 @@ int tern_stage_replay(void *context, uint64_t position, const uint8_t *body, siz
 int tern_stage_snapshot(void *context, struct tern_journal_state *state);
 void tern_stage_moved(void *context, uint64_t from, uint64_t delta);
 
-/* ---- stage_part.c ------------------------------------------------------------------------------------------------------------ */
+/* ---- stage_part.c ---------------------------------------------------------------------------- */
 
 /* Makes room for and appends bytes of the unfinished chunk. False: no memory. */
 bool tern_range_append(struct tern_range *range, const uint8_t *data, size_t size);
@@ -136,19 +139,20 @@ bool tern_range_append(struct tern_range *range, const uint8_t *data, size_t siz
 /* The unfinished chunk is forgotten, and a chunk that begins at `first` (0: none) is expected to arrive. */
 void tern_range_begin(struct tern_range *range, uint32_t first);
 
-/* Whether the unfinished chunk holds whole segments and no record. The next chunk may begin with the same sequence. */
+/* Whether the unfinished chunk holds whole segments and no record. The next chunk may begin with the same
+ * sequence. */
 bool tern_range_is_bare(const struct tern_range *range);
 
-/* Walks over what is whole. With `schemas` false every schema counts as known (recovery). Stops at an unknown one: *want.
- * TERN_OK, or an error of the walk. */
+/* Walks over what is whole. With `schemas` false every schema counts as known (recovery). Stops at an unknown
+ * one: *want. TERN_OK, or an error of the walk. */
 int tern_range_walk(struct tern_range *range, bool schemas, uint32_t *want);
 
-/* ---- stage_learn.c --------------------------------------------------------------------------------------------------------- */
+/* ---- stage_learn.c --------------------------------------------------------------------------- */
 
 /* The newest epoch that a destination has told of, 0: none has. */
 uint32_t tern_stage_learned(struct tern_stage *stage, const char *device);
 
-/* ---- stage_want.c ----------------------------------------------------------------------------------------------------------- */
+/* ---- stage_want.c ---------------------------------------------------------------------------- */
 
 /* The device gets what was wanted of it before it was known. The mutex is held. */
 void tern_stage_adopt(struct tern_stage *stage, struct tern_device *device);
@@ -165,7 +169,7 @@ uint32_t tern_range_loss(const struct tern_range *range, uint32_t first, uint32_
 /* Behind everything that the range has had. */
 uint32_t tern_range_end(const struct tern_range *range);
 
-/* ---- stage.c --------------------------------------------------------------------------------------------------------------- */
+/* ---- stage.c --------------------------------------------------------------------------------- */
 
 /* Appends the record to the journal. Its position, or 0. */
 uint64_t tern_stage_append(struct tern_stage *stage, const struct tern_record *record);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Records that a destination lacks and the journal has no more: a restored database, a store that was lost. The range goes back to
- * the first of them, the device sends from there what its flash still holds, and behind the last the range goes on where it was.
- * In the journal such records stand once more, behind what came after them; destinations that have them pass over them. Nothing of this is
- * written down: after a restart the range stands at the newest entry, and the destination's gap asks again. */
+/* Records that a destination lacks and the journal has no more: a restored database, a store that was lost.
+ * The range goes back to the first of them, the device sends from there what its flash still holds, and
+ * behind the last the range goes on where it was. In the journal such records stand once more, behind what
+ * came after them; destinations that have them pass over them. Nothing of this is written down: after a
+ * restart the range stands at the newest entry, and the destination's gap asks again. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +13,7 @@
 #define WANTS_MAX 64u    /* ranges of a device */
 #define EARLY_MAX 65536u /* wants of devices that were never here */
 
-/* ---- Wants -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Wants ----------------------------------------------------------------------------------- */
 
 static bool is_of_range(const struct tern_stage_want *want, uint8_t lane, uint32_t epoch)
 {
@@ -116,7 +117,7 @@ static bool take_want(struct tern_stage *stage, const struct tern_stage_range *f
     return found;
 }
 
-/* ---- Back, and forth again ---------------------------------------------------------------------------------------------------- */
+/* ---- Back, and forth again ------------------------------------------------------------------- */
 
 void tern_range_rise(struct tern_range *range)
 {

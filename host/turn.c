@@ -13,7 +13,7 @@ struct tern_turn_block {
     uint64_t bytes[BLOCK_SIZE / 8];
 };
 
-/* ---- Memory ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Memory ---------------------------------------------------------------------------------- */
 
 static void free_blocks(struct tern_turn_block *block)
 {
@@ -107,7 +107,7 @@ void tern_turn_free(struct tern_turn *turn)
     memset(turn, 0, sizeof *turn);
 }
 
-/* ---- Ranges and schemas ------------------------------------------------------------------------------------------------------ */
+/* ---- Ranges and schemas ---------------------------------------------------------------------- */
 
 static bool is_range(const struct tern_turn_range *range, const char *device, uint8_t lane, uint32_t epoch)
 {
@@ -175,7 +175,7 @@ static uint32_t find_schema(struct tern_turn *turn, const struct tern_schema *sc
     return (uint32_t)turn->schema_count++;
 }
 
-/* ---- Runs -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Runs ------------------------------------------------------------------------------------ */
 
 void tern_turn_begin(struct tern_turn *turn, uint32_t range, uint32_t first)
 {

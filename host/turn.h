@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* What one transaction of the importer brings in, in memory: ranges, units (what appears together), rows and gaps. The memory is kept
- * from turn to turn and does not grow with the number of records that pass. */
+/* What one transaction of the importer brings in, in memory: ranges, units (what appears together), rows and
+ * gaps. The memory is kept from turn to turn and does not grow with the number of records that pass. */
 #ifndef TERN_TURN_H
 #define TERN_TURN_H
 
 #include "sink.h"
 
-#define TERN_TURN_ROWS_MAX                                                                                   \
-    (4u << 20) /* of one turn: only an explicit batch gets near it, and one that is larger is held */
+/* of one turn: only an explicit batch gets near it, and one that is larger is held */
+#define TERN_TURN_ROWS_MAX (4u << 20)
 
 struct tern_turn_range {
     struct tern_mark mark; /* says which range it is */
@@ -74,8 +74,8 @@ struct tern_turn {
 void tern_turn_reset(struct tern_turn *turn);
 void tern_turn_free(struct tern_turn *turn);
 
-/* The index of the range, made if it is new. `device` must live as long as the turn, and is the same pointer for the same device.
- * Where the base is not known it is 1, until somebody says a higher one. */
+/* The index of the range, made if it is new. `device` must live as long as the turn, and is the same pointer
+ * for the same device. Where the base is not known it is 1, until somebody says a higher one. */
 uint32_t tern_turn_find_range(struct tern_turn *turn, const char *device, uint8_t lane, uint32_t epoch,
                               uint32_t base);
 
@@ -96,8 +96,9 @@ void *tern_turn_room(struct tern_turn *turn, size_t size);
 /* Records of the run that are missing. */
 void tern_turn_miss(struct tern_turn *turn, uint32_t first, uint32_t last, uint8_t reason);
 
-/* The run is committed up to `next`; what follows begins another one. A batch that misses a record is left out whole: where records of one
- * stand in a run with a gap, so is the run, since how far the batch reached is not known. */
+/* The run is committed up to `next`; what follows begins another one. A batch that misses a record is left
+ * out whole: where records of one stand in a run with a gap, so is the run, since how far the batch reached
+ * is not known. */
 void tern_turn_commit(struct tern_turn *turn, uint32_t next, bool batch);
 
 /* What is not committed is forgotten. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The four functions that tern and the compiler call, for images that link no C library. Small, not fast. Compile with
- * -fno-tree-loop-distribute-patterns, or the compiler makes of each loop a call to itself. */
+/* The four functions that tern and the compiler call, for images that link no C library. Small, not fast.
+ * Compile with -fno-tree-loop-distribute-patterns, or the compiler makes of each loop a call to itself. */
 #include "memory.h"
 
 #include <stdint.h>

@@ -28,7 +28,7 @@ struct check {
     uint8_t buffer[PIECE_MAX + 2 * GUARD];
 };
 
-/* ---- Helpers ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Helpers --------------------------------------------------------------------------------- */
 
 /* What the byte at an address is given: neighbours, sectors and powers of two all differ. */
 static uint8_t pattern(uint32_t address)
@@ -83,7 +83,7 @@ static enum tern_port_fault expect(struct check *check, uint32_t address, uint32
     return TERN_PORT_GOOD;
 }
 
-/* ---- Flash ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Flash ----------------------------------------------------------------------------------- */
 
 static enum tern_port_fault check_geometry(struct check *check)
 {
@@ -155,8 +155,9 @@ static enum tern_port_fault erase_all(struct check *check)
     return fault;
 }
 
-/* Fills a sector with pieces of one unit, two units, and so on, so that they begin and end everywhere in a page. To look at all of a
- * large sector after each of them would take hours: after the first ones only at what follows closely. */
+/* Fills a sector with pieces of one unit, two units, and so on, so that they begin and end everywhere in a
+ * page. To look at all of a large sector after each of them would take hours: after the first ones only at
+ * what follows closely. */
 static enum tern_port_fault fill(struct check *check, uint32_t sector)
 {
     uint32_t offset = 0;
@@ -224,7 +225,7 @@ static enum tern_port_fault check_flash(struct check *check)
     return fault != TERN_PORT_GOOD ? fault : erase_all(check);
 }
 
-/* ---- Clock ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Clock ----------------------------------------------------------------------------------- */
 
 static enum tern_port_fault check_clock(const struct check *check)
 {
@@ -248,7 +249,7 @@ static enum tern_port_fault check_clock(const struct check *check)
     return TERN_PORT_RANDOM_REPEATS;
 }
 
-/* ---- Link -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Link ------------------------------------------------------------------------------------ */
 
 struct loop {
     uint32_t sent, received;

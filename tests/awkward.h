@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Values that databases, loaders and files get wrong: each must come back from every destination byte for byte. */
+/* Values that databases, loaders and files get wrong: each must come back from every destination byte for
+ * byte. */
 #ifndef TERN_TEST_AWKWARD_H
 #define TERN_TEST_AWKWARD_H
 
@@ -66,7 +67,7 @@ static const struct piece raw_pieces[] = {PIECE("\0"), PIECE("a\0b"), PIECE("\xf
                                           PIECE("\\\0\\")};
 #define RAW_PIECES (sizeof raw_pieces / sizeof raw_pieces[0])
 
-/* ---- The ends of every type of numbers ------------------------------------------------------------------------------------------- */
+/* ---- The ends of every type of numbers ------------------------------------------------------- */
 
 static const struct tern_column edge_columns[] = {
     {"n", TERN_I32, TERN_KEY},   {"i8", TERN_I8, 0},  {"i16", TERN_I16, 0},       {"i32", TERN_I32, 0},

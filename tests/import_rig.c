@@ -19,7 +19,7 @@
 #define KEYS        12u
 #define WAIT        60000 /* milliseconds: a bound for a slow machine */
 
-/* ---- Tables ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- Tables ---------------------------------------------------------------------------------- */
 
 /* Columns of every table: k, n, s, d; what they are called and which rule they have differs. */
 static const struct tern_column plain[] = {
@@ -42,7 +42,7 @@ static const struct tern_table tables[TABLES] = {
     TERN_TABLE("rig_ruled", TERN_MERGE, ruled),     TERN_TABLE("rig_appended", TERN_APPEND, loose),
     TERN_TABLE("rig_shown", TERN_OVERWRITE, plain), TERN_TABLE("rig_listed", TERN_OVERWRITE, loose)};
 
-/* ---- The model ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- The model ------------------------------------------------------------------------------- */
 
 struct record {
     int64_t id;
@@ -100,7 +100,7 @@ static void complain(struct rig *rig, const char *what)
     rig->good = false;
 }
 
-/* ---- Gateways ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- Gateways -------------------------------------------------------------------------------- */
 
 static void report(void *context, enum tern_level level, const char *event, const char *fields)
 {
@@ -133,7 +133,8 @@ static void drain(struct rig *rig, struct gateway *gateway)
         complain(rig, "an importer does not come to its end");
 }
 
-/* A process that imports what the gateway has staged, and dies on the way. Nothing else runs meanwhile: a fork takes no threads along. */
+/* A process that imports what the gateway has staged, and dies on the way. Nothing else runs meanwhile: a
+ * fork takes no threads along. */
 static void kill_import(struct rig *rig, struct gateway *gateway)
 {
     close_import(&rig->gateways[0]);
@@ -195,7 +196,7 @@ static void connect_device(struct rig *rig, unsigned index, unsigned which)
     device->epoch = gateway->ranges[index]->epoch;
 }
 
-/* ---- Devices ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- Devices --------------------------------------------------------------------------------- */
 
 static struct record *add_record(struct rig *rig, unsigned device, unsigned table, uint8_t op)
 {
@@ -301,7 +302,8 @@ static void reset_device(struct rig *rig, unsigned index)
     send_units(rig, index, which);
 }
 
-/* The log's end differs from what a store holds: the next epoch goes on with the count. All before is acknowledged. */
+/* The log's end differs from what a store holds: the next epoch goes on with the count. All before is
+ * acknowledged. */
 static void move_device(struct rig *rig, unsigned index)
 {
     struct device *device = &rig->devices[index];
@@ -314,7 +316,7 @@ static void move_device(struct rig *rig, unsigned index)
     make_unit(rig, index);
 }
 
-/* ---- What must be there ----------------------------------------------------------------------------------------------------------------- */
+/* ---- What must be there ---------------------------------------------------------------------- */
 
 struct lines {
     char *list[RECORDS_MAX];
@@ -444,7 +446,7 @@ static void expect_shown(const struct rig *rig, unsigned device, unsigned k, str
     add_line(lines, line);
 }
 
-/* ---- Comparing -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- Comparing ------------------------------------------------------------------------------- */
 
 static void compare(struct rig *rig, const char *name, const char *sql, struct lines *expected)
 {
@@ -471,7 +473,8 @@ static void compare(struct rig *rig, const char *name, const char *sql, struct l
     free_lines(&found);
 }
 
-/* Tombstones that are old: of those below which nothing is missing none stay. Everything that there is has arrived. */
+/* Tombstones that are old: of those below which nothing is missing none stay. Everything that there is has
+ * arrived. */
 static void age_tombs(struct rig *rig)
 {
     bool numbers = strncmp(rig->target->url, "sqlite:", 7) == 0;
@@ -522,7 +525,7 @@ static void compare_all(struct rig *rig)
     compare(rig, "gaps", "SELECT device,epoch,first,last,reason FROM tern_gap", &expected);
 }
 
-/* ---- Schedules --------------------------------------------------------------------------------------------------------------------------- */
+/* ---- Schedules ------------------------------------------------------------------------------- */
 
 static void step(struct rig *rig)
 {

@@ -24,15 +24,15 @@ struct rig {
     uint32_t next_id; /* every put has its own */
     /* The oracle: what each sequence holds, 0: nothing. */
     uint32_t *ids;
-    uint32_t shift;  /* sequence of the first of them */
-    uint32_t next;   /* behind the newest record whose commit returned TERN_OK */
-    uint32_t maybe;  /* behind the newest record of the commit that was cut, or as `next` */
-    uint32_t tail;   /* behind the newest record put */
-    uint32_t before; /* `next` before the newest commit */
-    uint32_t floor;  /* records below may have been dropped to make room */
-    uint32_t excused
-        [2]; /* of these, from and up to, any may be missing: their program was cut, and read well at first */
-    uint32_t epoch;       /* in force */
+    uint32_t shift;      /* sequence of the first of them */
+    uint32_t next;       /* behind the newest record whose commit returned TERN_OK */
+    uint32_t maybe;      /* behind the newest record of the commit that was cut, or as `next` */
+    uint32_t tail;       /* behind the newest record put */
+    uint32_t before;     /* `next` before the newest commit */
+    uint32_t floor;      /* records below may have been dropped to make room */
+    uint32_t excused[2]; /* of these, from and up to, any may be missing: their program was cut, and read well
+                            at first */
+    uint32_t epoch;      /* in force */
     uint32_t epoch_maybe; /* what a cut may have put in force, or as `epoch` */
     uint32_t epoch_firm;  /* in force, and used: no later start may see another before it */
     uint32_t acked;       /* the most that was ever acknowledged */
@@ -45,14 +45,16 @@ struct rig {
 
 extern const struct tern_table rig_tables[3];
 
-/* An empty log that goes on in epoch 8 at `sequence`, far from 1. Where the count begins again, the oracle does, too. */
+/* An empty log that goes on in epoch 8 at `sequence`, far from 1. Where the count begins again, the oracle
+ * does, too. */
 void rig_begin_at(struct rig *rig, uint32_t sequence);
 
 /* Begins with the flash as it is, and an oracle that expects nothing. */
 void rig_open(struct rig *rig, struct nor *nor, uint16_t wanted);
 void rig_close(struct rig *rig);
 
-/* After a power cut, or for a clean start: RAM is forgotten, and the log mounted. Returns what the mount returned. */
+/* After a power cut, or for a clean start: RAM is forgotten, and the log mounted. Returns what the mount
+ * returned. */
 int rig_mount(struct rig *rig);
 
 /* One record of table 0, 1 or 2. */

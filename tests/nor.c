@@ -20,7 +20,7 @@ static void violate(struct nor *nor, const char *what)
         nor->violation = what;
 }
 
-/* ---- Reading ------------------------------------------------------------------------------------------------------------- */
+/* ---- Reading --------------------------------------------------------------------------------- */
 
 static bool planned(struct nor *nor, enum nor_operation operation)
 {
@@ -50,7 +50,7 @@ static int nor_read(void *context, uint32_t address, void *data, uint32_t size)
     return 0;
 }
 
-/* ---- Changing ------------------------------------------------------------------------------------------------------------ */
+/* ---- Changing -------------------------------------------------------------------------------- */
 
 /* One bit mask of what a cut operation has done to byte `i` of `size`. */
 static uint8_t torn_mask(struct nor *nor, uint32_t i)
@@ -100,7 +100,8 @@ static bool all_are(const uint8_t *data, uint32_t size, uint8_t byte)
     return true;
 }
 
-/* A unit is programmed once. Only zeros, over one that reads as erased after a torn attempt, may go there again. */
+/* A unit is programmed once. Only zeros, over one that reads as erased after a torn attempt, may go there
+ * again. */
 static void check_units(struct nor *nor, uint32_t address, const uint8_t *data, uint32_t size)
 {
     for (uint32_t at = 0; at < size; at += nor->unit) {
@@ -157,7 +158,8 @@ static int nor_program(void *context, uint32_t address, const void *data, uint32
     return cut ? -1 : 0;
 }
 
-/* Where a cut erase has left what reads as erased, nobody can tell that the next one did nothing and said that it did. */
+/* Where a cut erase has left what reads as erased, nobody can tell that the next one did nothing and said
+ * that it did. */
 static void forgive(struct nor *nor, uint32_t address)
 {
     for (uint32_t at = address; at < address + nor->flash.sector_size; at += nor->unit)
@@ -198,7 +200,7 @@ static int nor_erase(void *context, uint32_t address)
     return cut ? -1 : 0;
 }
 
-/* ---- Life ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Life ------------------------------------------------------------------------------------ */
 
 void nor_open(struct nor *nor, uint32_t sector_size, uint32_t sectors, uint8_t unit)
 {
@@ -246,7 +248,8 @@ void nor_age(struct nor *nor)
         uint8_t weak = nor->weak[i];
         if (weak == 0)
             continue;
-        /* Charge leaks one way: what reads as programmed ends as erased, what reads as erased may end as either. */
+        /* Charge leaks one way: what reads as programmed ends as erased, what reads as erased may end as
+         * either. */
         nor->cells[i] = (uint8_t)(nor->cells[i] ^ (weak & (~nor->cells[i] | draw(nor))));
         nor->weak[i] = 0;
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* NOR flash in memory, with everything that can go wrong with it. Deterministic: the same seed and plan give the same faults. */
+/* NOR flash in memory, with everything that can go wrong with it. Deterministic: the same seed and plan give
+ * the same faults. */
 #ifndef TERN_NOR_H
 #define TERN_NOR_H
 

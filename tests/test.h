@@ -17,7 +17,8 @@ static unsigned test_faults; /* in the test that runs now */
 #define RUN(test)        test_run(test, #test)
 #define SKIP(test, why)  test_skip(#test, why)
 
-/* Counts one, and says whether it is to be told: a test that fails in a loop fails often. Where the first is enough, the program ends. */
+/* Counts one, and says whether it is to be told: a test that fails in a loop fails often. Where the first is
+ * enough, the program ends. */
 static inline bool test_fault(void)
 {
 #ifdef TEST_QUITS
@@ -73,7 +74,8 @@ static inline int test_report(void)
     return test_failed == 0 ? 0 : 1;
 }
 
-/* The seed of a random test: the first argument, or a fixed one, so that a plain run is the same each time. */
+/* The seed of a random test: the first argument, or a fixed one, so that a plain run is the same each
+ * time. */
 static inline uint64_t test_seed(int argc, char **argv)
 {
     uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 20261121u;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rows by one INSERT that MariaDB runs for arrays of values: it parses neither a statement nor a number for each row, which is a fifth of its
- * work with LOAD DATA, and where rows are merged it needs no temporary table. It is strict, other than LOAD DATA LOCAL: the first row that it
- * refuses ends the statement, and INSERTs then find out which one that was.
+ * Rows by one INSERT that MariaDB runs for arrays of values: it parses neither a statement nor a number for
+ * each row, which is a fifth of its work with LOAD DATA, and where rows are merged it needs no temporary
+ * table. It is strict, other than LOAD DATA LOCAL: the first row that it refuses ends the statement, and
+ * INSERTs then find out which one that was.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,8 +15,8 @@
 
 #define ROWS_LEAST 16   /* fewer go as fast by INSERT */
 #define ROWS_MOST  8192 /* of one array */
-#define PACKET_SIZE                                                                                          \
-    524288 /* bytes at which an array is sent: well below the smallest max_allowed_packet in use */
+/* bytes at which an array is sent: well below the smallest max_allowed_packet in use */
+#define PACKET_SIZE 524288
 
 enum { TYPE_DOUBLE = 5, TYPE_INTEGER = 8, TYPE_BLOB = 252, TYPE_STRING = 254 };
 
@@ -46,7 +47,7 @@ struct bulk {
     size_t at;    /* the load's next row */
 };
 
-/* ---- Arrays ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- Arrays ---------------------------------------------------------------------------------- */
 
 static unsigned type_of(const struct tern_column *column)
 {
@@ -115,7 +116,7 @@ static bool make_arrays(struct bulk *bulk)
     return true;
 }
 
-/* ---- Rows ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- Rows ------------------------------------------------------------------------------------ */
 
 static void set_bytes(struct bulk *bulk, struct array *array, const void *data, size_t size)
 {
@@ -165,7 +166,7 @@ static void fill(struct bulk *bulk)
     }
 }
 
-/* ---- The statement ----------------------------------------------------------------------------------------------------------------- */
+/* ---- The statement --------------------------------------------------------------------------- */
 
 static int begin(struct bulk *bulk)
 {

@@ -15,7 +15,7 @@ static void say(void (*print)(const char *text), bool good, const char *about, c
     print(line);
 }
 
-/* ---- Settings --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Settings -------------------------------------------------------------------------------- */
 
 static int take_text(void *context, const struct tern_sql_value *values, size_t count)
 {
@@ -67,7 +67,7 @@ static int check_settings(struct tern_sql_engine *engine, void (*print)(const ch
     return result;
 }
 
-/* ---- Permissions ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Permissions ----------------------------------------------------------------------------- */
 
 /* That a table can be made, filled, changed and dropped; nothing of it stays. */
 static int try_making(struct tern_sql_engine *engine, void (*print)(const char *text))
@@ -91,7 +91,8 @@ static int try_making(struct tern_sql_engine *engine, void (*print)(const char *
     return TERN_HOST_OK;
 }
 
-/* That rows of the table engine->text names can be read, put, changed and deleted: of none, so that nothing changes. */
+/* That rows of the table engine->text names can be read, put, changed and deleted: of none, so that nothing
+ * changes. */
 static int try_rows(struct tern_sql_engine *engine, const char *columns, const char *column,
                     void (*print)(const char *text))
 {

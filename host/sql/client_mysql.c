@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * MySQL's or MariaDB's client library, opened at run time. Values go as literals in the text of a statement: the two libraries disagree
- * about the struct that binds parameters, and a literal costs the server less than a round trip. Where many rows come at once MariaDB's is
- * bound (bulk_mysql.c). Backslashes are plain text on our connections, so that doubling the quotes of a text is all there is to quoting it.
+ * MySQL's or MariaDB's client library, opened at run time. Values go as literals in the text of a statement:
+ * the two libraries disagree about the struct that binds parameters, and a literal costs the server less than
+ * a round trip. Where many rows come at once MariaDB's is bound (bulk_mysql.c). Backslashes are plain text on
+ * our connections, so that doubling the quotes of a text is all there is to quoting it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,7 +41,7 @@ enum { CHARSET_BINARY = 63, FIELD_BLOB_FIRST = 249, FIELD_BLOB_LAST = 254 };
 #define WRITE_SECONDS   60
 #define PORT            3306
 
-/* ---- Text ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- Text ------------------------------------------------------------------------------------ */
 
 static void add_quoted(struct tern_buffer *text, const char *bytes, size_t size)
 {
@@ -95,7 +96,7 @@ void tern_mysql_add_value(struct tern_buffer *text, const struct tern_sql_value 
     }
 }
 
-/* ---- Errors ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- Errors ---------------------------------------------------------------------------------- */
 
 struct statement {
     struct statement *next;
@@ -163,7 +164,7 @@ static int fail(struct mysql_client *client)
     return classify(number, state);
 }
 
-/* ---- Answers ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- Answers --------------------------------------------------------------------------------- */
 
 static void read_value(struct tern_sql_value *value, const struct tern_mysql_field *field, const char *bytes,
                        size_t size)
@@ -263,9 +264,10 @@ static int execute(struct tern_sql_client *client, const char *sql)
     return tern_mysql_query(client, sql, strlen(sql));
 }
 
-/* ---- Files ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- Files ----------------------------------------------------------------------------------- */
 
-/* A server may answer any statement by asking for a file of this machine. It gets what is meant for it, and nothing else. */
+/* A server may answer any statement by asking for a file of this machine. It gets what is meant for it, and
+ * nothing else. */
 static int begin_file(void **handle, const char *name, void *context)
 {
     (void)name;
@@ -320,7 +322,7 @@ int tern_mysql_send_file(struct tern_sql_client *base, const char *sql, struct t
     return take_answers(client, NULL, NULL);
 }
 
-/* ---- Many rows ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- Many rows ------------------------------------------------------------------------------- */
 
 bool tern_mysql_has_bulk(const struct tern_sql_client *client)
 {
@@ -379,7 +381,7 @@ void tern_mysql_bulk_end(struct tern_sql_client *base)
     client->bulk = NULL;
 }
 
-/* ---- Statements -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Statements ------------------------------------------------------------------------------ */
 
 static int prepare(struct tern_sql_client *base, const char *sql, void **out)
 {
@@ -430,7 +432,7 @@ static int run(struct tern_sql_client *base, void *prepared, const struct tern_s
     return query(client, (const char *)client->text.data, client->text.size, row, context);
 }
 
-/* ---- Connecting -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Connecting ------------------------------------------------------------------------------ */
 
 static void disconnect(struct tern_sql_client *base)
 {
@@ -487,7 +489,7 @@ bool tern_mysql_is_mariadb(const struct tern_sql_client *client)
     return ((const struct mysql_client *)client)->is_mariadb;
 }
 
-/* ---- URL --------------------------------------------------------------------------------------------------------------------------- */
+/* ---- URL ------------------------------------------------------------------------------------- */
 
 static int hex_digit(char c)
 {
@@ -572,8 +574,8 @@ static int read_host(struct mysql_client *client, char *host, char error[256])
     return decode(host) ? TERN_HOST_OK : refuse(error, "the URL has a % that is no %XX");
 }
 
-/* `rest`: what stands behind the scheme and its colon. The URL goes into logs and process lists, so that a password must stand
- * elsewhere. */
+/* `rest`: what stands behind the scheme and its colon. The URL goes into logs and process lists, so that a
+ * password must stand elsewhere. */
 static int read_url(struct mysql_client *client, const char *rest, char error[256])
 {
     if (strncmp(rest, "//", 2) != 0)

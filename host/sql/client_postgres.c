@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A connection to PostgreSQL through libpq. Every wait has an end: for a connection, for an answer, and by the server's own timeouts for a lock. */
+/* A connection to PostgreSQL through libpq. Every wait has an end: for a connection, for an answer, and by
+ * the server's own timeouts for a lock. */
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -31,12 +32,13 @@ enum { TYPE_BOOL = 16, TYPE_BYTES = 17, TYPE_INT8 = 20, TYPE_INT2 = 21, TYPE_INT
 #define USER_TIMEOUT_VERSION 120000 /* of the library that knows tcp_user_timeout */
 #define CONNECT_SECONDS      5      /* unless the URL says connect_timeout */
 #define CONNECT_SECONDS_MAX  60
-/* The server ends a statement after ten minutes (dialect_postgres.c); one that does not even say so is gone. */
+/* The server ends a statement after ten minutes (dialect_postgres.c); one that does not even say so is
+ * gone. */
 #define ANSWER_MILLISECONDS 660000
 #define PARAMETERS_MAX      512
 #define NUMBER_ROOM         32
 
-/* ---- Errors ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- Errors ---------------------------------------------------------------------------------- */
 
 struct statement {
     struct statement *next;
@@ -125,7 +127,7 @@ static int fail(struct postgres_client *client, const struct pg_result *result)
     return classify(state);
 }
 
-/* ---- Waiting --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Waiting --------------------------------------------------------------------------------- */
 
 static int64_t now(void)
 {
@@ -163,7 +165,8 @@ static struct pg_result *next_result(struct postgres_client *client, bool *lost)
     return client->api->getResult(client->connection);
 }
 
-/* Takes all results of what was sent. The first error decides; rows go to `row`. In a COPY it stops when data are wanted. */
+/* Takes all results of what was sent. The first error decides; rows go to `row`. In a COPY it stops when data
+ * are wanted. */
 struct taking {
     tern_sql_row *row;
     void *context;
@@ -278,7 +281,7 @@ static int take_results(struct postgres_client *client, struct taking *taking)
     return status;
 }
 
-/* ---- Connecting ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Connecting ------------------------------------------------------------------------------ */
 
 /* libpq would print them to standard error. */
 static void ignore_notice(void *context, const char *message)
@@ -323,8 +326,8 @@ static bool finish_connecting(struct postgres_client *client)
     return false;
 }
 
-/* What the URL says wins over what stands before it here, and what stands behind it wins over the URL. A peer that is gone without a word is
- * noticed within half a minute. */
+/* What the URL says wins over what stands before it here, and what stands behind it wins over the URL. A peer
+ * that is gone without a word is noticed within half a minute. */
 static struct pg_conn *start_connecting(const struct postgres_client *client)
 {
     const char *const keywords[] = {"tcp_user_timeout", "fallback_application_name",
@@ -356,7 +359,7 @@ static int connect_server(struct tern_sql_client *base)
     return TERN_HOST_E_DATABASE;
 }
 
-/* ---- Statements ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Statements ------------------------------------------------------------------------------ */
 
 /* A server answers COMMIT with ROLLBACK, and no error, where a statement of the transaction has failed. */
 static int execute(struct tern_sql_client *base, const char *sql)
@@ -479,7 +482,7 @@ static int run(struct tern_sql_client *base, void *prepared, const struct tern_s
     return take_results(client, &taking);
 }
 
-/* ---- COPY ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- COPY ------------------------------------------------------------------------------------ */
 
 int tern_postgres_types(struct tern_sql_client *base, const char *sql, unsigned *types, size_t count)
 {
@@ -521,7 +524,7 @@ int tern_postgres_copy_end(struct tern_sql_client *base, bool good, uint64_t *ro
     return status;
 }
 
-/* ---- Opening --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Opening --------------------------------------------------------------------------------- */
 
 static void close_client(struct tern_sql_client *base)
 {

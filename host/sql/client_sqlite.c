@@ -30,7 +30,7 @@ enum { CONSTRAINT_KEY = 1555, CONSTRAINT_UNIQUE = 2067 };
 
 const struct tern_sqlite_api *tern_sqlite_library;
 
-/* ---- The library ----------------------------------------------------------------------------------------------------------------- */
+/* ---- The library ----------------------------------------------------------------------------- */
 
 #define SYMBOL(name)                                                                                         \
     {                                                                                                        \
@@ -76,7 +76,7 @@ static int find_library(char error[256])
     return tern_library_find(&library, &tern_sqlite_library, &loaded, error, 256);
 }
 
-/* ---- The client ------------------------------------------------------------------------------------------------------------------ */
+/* ---- The client ------------------------------------------------------------------------------ */
 
 struct sqlite_client {
     struct tern_sql_client client; /* first */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * MySQL and MariaDB. Rows go in by arrays where library and server are MariaDB's (bulk_mysql.c), else new ones by LOAD DATA LOCAL INFILE
- * (file_mysql.c) where the server allows it; by INSERTs of many rows (load_mysql.c) what is left, and where one is refused.
+ * MySQL and MariaDB. Rows go in by arrays where library and server are MariaDB's (bulk_mysql.c), else new
+ * ones by LOAD DATA LOCAL INFILE (file_mysql.c) where the server allows it; by INSERTs of many rows
+ * (load_mysql.c) what is left, and where one is refused.
  *
- * Sessions are strict, quote names by ", take backslashes as they are, and are in UTC. Text compares byte by byte, trailing spaces
- * included. Times are DATETIME, whose range goes beyond 2038, in UTC.
+ * Sessions are strict, quote names by ", take backslashes as they are, and are in UTC. Text compares byte by
+ * byte, trailing spaces included. Times are DATETIME, whose range goes beyond 2038, in UTC.
  */
 #include <stdio.h>
 #include <string.h>
@@ -18,11 +19,12 @@
 #define MARIADB_TEXT    "TEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin"
 #define MYSQL_TEXT      "TEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin"
 
-/* ---- Types and values ------------------------------------------------------------------------------------------------------------- */
+/* ---- Types and values ------------------------------------------------------------------------ */
 
 static _Thread_local char type_room[96]; /* of a type with a length, until the next one is asked for */
 
-/* An unsigned type holds no negative number, which a later version of the schema may bring: each is the next wider signed one. */
+/* An unsigned type holds no negative number, which a later version of the schema may bring: each is the next
+ * wider signed one. */
 static const char *integer_type(unsigned bits, bool is_unsigned)
 {
     if (bits == 8 && !is_unsigned)
@@ -113,10 +115,10 @@ static struct tern_sql_value convert(const struct tern_sql_engine *engine, const
     }
 }
 
-/* ---- Settings -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Settings -------------------------------------------------------------------------------- */
 
-/* Waits are bounded by the server too: for a lock, for a statement that never ends, and for a gateway that is stopped in the middle of a
- * transaction and holds its locks. */
+/* Waits are bounded by the server too: for a lock, for a statement that never ends, and for a gateway that is
+ * stopped in the middle of a transaction and holds its locks. */
 static int setup(struct tern_sql_engine *engine)
 {
     int status = tern_sql_execute(
@@ -150,7 +152,7 @@ static const struct tern_sql_setting settings[] = {
     {"local_infile", "SELECT @@local_infile", NULL, NULL},
     {NULL, NULL, NULL, NULL}};
 
-/* ---- The dialect ----------------------------------------------------------------------------------------------------------------- */
+/* ---- The dialect ----------------------------------------------------------------------------- */
 
 static const struct tern_sql_dialect mysql = {
     .client = &tern_sql_client_mysql,

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * PostgreSQL. Rows go in by COPY, into the table itself or by way of a temporary table that is merged (load_postgres.c).
+ * PostgreSQL. Rows go in by COPY, into the table itself or by way of a temporary table that is merged
+ * (load_postgres.c).
  *
- * Decimals are `numeric` without a length: exact, and a later version of the schema may declare more digits. Unsigned 64-bit integers
- * do not fit into bigint and are numeric(20). Text that is part of a key compares byte by byte.
+ * Decimals are `numeric` without a length: exact, and a later version of the schema may declare more digits.
+ * Unsigned 64-bit integers do not fit into bigint and are numeric(20). Text that is part of a key compares
+ * byte by byte.
  */
 #include <stdio.h>
 #include <string.h>
@@ -12,7 +14,7 @@
 #include "sql.h"
 #include "sql_postgres.h"
 
-/* ---- Types and values ------------------------------------------------------------------------------------------------------------- */
+/* ---- Types and values ------------------------------------------------------------------------ */
 
 static const char *unsigned_type(unsigned bits)
 {
@@ -94,10 +96,11 @@ static struct tern_sql_value convert(const struct tern_sql_engine *engine, const
         .kind = TERN_SQL_TEXT, .data = text, .size = tern_postgres_write(text, column->type, value->number)};
 }
 
-/* ---- Settings -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Settings -------------------------------------------------------------------------------- */
 
-/* Waits are bounded by the server too: one for a lock, one for a statement that never ends, and one for a gateway that is stopped in
- * the middle of a transaction and holds its locks. The temporary table and its sort fit into memory. */
+/* Waits are bounded by the server too: one for a lock, one for a statement that never ends, and one for a
+ * gateway that is stopped in the middle of a transaction and holds its locks. The temporary table and its
+ * sort fit into memory. */
 static int setup(struct tern_sql_engine *engine)
 {
     return tern_sql_execute(
@@ -123,7 +126,7 @@ static const struct tern_sql_setting settings[] = {
      "rows can be merged with"},
     {NULL, NULL, NULL, NULL}};
 
-/* ---- The dialect ----------------------------------------------------------------------------------------------------------------- */
+/* ---- The dialect ----------------------------------------------------------------------------- */
 
 static const struct tern_sql_dialect postgres = {
     .client = &tern_sql_client_postgres,

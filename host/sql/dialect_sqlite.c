@@ -2,10 +2,11 @@
 /*
  * SQLite: types, values, settings; load_sqlite.c brings rows in.
  *
- * Decimals: SQLite has no exact decimal. A value of at most 15 significant digits goes in as REAL, which gives just these digits
- * back and compares and adds as a number; a longer one goes in as TEXT with all its digits, because no double holds it. The choice is made
- * value by value in a column of type ANY: by the declared range (64 bits) every decimal column would be TEXT, and 21.5 > 3 false.
- * An unsigned 64-bit value beyond SQLite's INTEGER goes in as TEXT for the same reason.
+ * Decimals: SQLite has no exact decimal. A value of at most 15 significant digits goes in as REAL, which
+ * gives just these digits back and compares and adds as a number; a longer one goes in as TEXT with all its
+ * digits, because no double holds it. The choice is made value by value in a column of type ANY: by the
+ * declared range (64 bits) every decimal column would be TEXT, and 21.5 > 3 false. An unsigned 64-bit value
+ * beyond SQLite's INTEGER goes in as TEXT for the same reason.
  */
 #include <stdio.h>
 #include <string.h>
@@ -17,7 +18,7 @@
 #define VERSION_STRICT 3037000
 #define DOUBLE_EXACT   1000000000000000ll /* 15 digits: what a double surely gives back */
 
-/* ---- Types and values ------------------------------------------------------------------------------------------------------------- */
+/* ---- Types and values ------------------------------------------------------------------------ */
 
 static bool is_strict(const struct tern_sql_engine *engine)
 {
@@ -90,7 +91,7 @@ static struct tern_sql_value convert(const struct tern_sql_engine *engine, const
     }
 }
 
-/* ---- Connection ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- Connection ------------------------------------------------------------------------------ */
 
 static const char *table_suffix(const struct tern_sql_engine *engine)
 {
@@ -99,16 +100,17 @@ static const char *table_suffix(const struct tern_sql_engine *engine)
 
 static int setup(struct tern_sql_engine *engine)
 {
-    /* WAL with synchronous=NORMAL may lose a committed transaction at power loss. Checkpoints every 8,000 pages instead of 1,000, because one
-     * of our transactions alone writes 1,000 and more, and would write most of them twice. What a statement must be able to take back
-     * is kept in memory and not in a file: it is short. */
+    /* WAL with synchronous=NORMAL may lose a committed transaction at power loss. Checkpoints every 8,000
+     * pages instead of 1,000, because one of our transactions alone writes 1,000 and more, and would write
+     * most of them twice. What a statement must be able to take back is kept in memory and not in a file: it
+     * is short. */
     return tern_sql_execute(engine,
                             "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-32768; "
                             "PRAGMA wal_autocheckpoint=8000; PRAGMA temp_store=MEMORY",
                             "cannot set the database up");
 }
 
-/* ---- The dialect ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- The dialect ----------------------------------------------------------------------------- */
 
 /* As tern's own connection has them: another program's may differ. */
 static const struct tern_sql_setting settings[] = {

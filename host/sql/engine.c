@@ -29,9 +29,10 @@ bool tern_sql_plain(const struct tern_column *column, const struct tern_value *v
     return true;
 }
 
-/* ---- Statements ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Statements ------------------------------------------------------------------------------ */
 
-/* The row of no device stands for the table: loads that know of no deleted keys share it, and the first delete waits for them. */
+/* The row of no device stands for the table: loads that know of no deleted keys share it, and the first
+ * delete waits for them. */
 #define ROW_OF_LOADS "SELECT \"begin\" FROM \"tern_snapshot\" WHERE \"device\"='' AND \"table_name\"=?1"
 
 static const char *const statements[TERN_SQL_STATEMENTS] = {
@@ -223,7 +224,7 @@ int tern_sql_execute(struct tern_sql_engine *engine, const char *sql, const char
     return status == TERN_HOST_OK ? status : tern_sql_fail(engine, status, doing);
 }
 
-/* ---- Connecting ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Connecting ------------------------------------------------------------------------------ */
 
 int tern_sql_open(struct tern_sink **sink, const struct tern_sink_config *config,
                   const struct tern_sql_dialect *dialect, char error[256])
@@ -287,7 +288,7 @@ void tern_sql_close(struct tern_sink *sink)
     free(engine);
 }
 
-/* ---- Cursor ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- Cursor ---------------------------------------------------------------------------------- */
 
 static int take_number(void *context, const struct tern_sql_value *values, size_t count)
 {
@@ -324,7 +325,7 @@ int tern_sql_find_batch(struct tern_sink *sink, uint64_t batch, bool *found)
     return tern_sql_run((struct tern_sql_engine *)sink, TERN_SQL_FIND_BATCH, &value, 1, take_any, found);
 }
 
-/* ---- Transactions ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Transactions ---------------------------------------------------------------------------- */
 
 int tern_sql_begin(struct tern_sink *sink)
 {
@@ -375,7 +376,8 @@ static int write_batch(struct tern_sql_engine *engine, const struct tern_sink_co
     return status;
 }
 
-/* In a transaction of its own: it looks at rows of other workers, and would deadlock with them. One that fails is made up for by the next. */
+/* In a transaction of its own: it looks at rows of other workers, and would deadlock with them. One that
+ * fails is made up for by the next. */
 static void clear_old(struct tern_sql_engine *engine, int64_t now)
 {
     struct tern_sql_value oldest = tern_sql_integer(now - BATCH_DAYS * 86400000ll);

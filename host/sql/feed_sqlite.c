@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The rows of a load as a table that SQLite reads: the virtual table tern_rows, whose columns c0, c1 ... are those of the load in order. One
- * statement then takes all of them, which saves what beginning and ending a statement costs for each row.
+ * The rows of a load as a table that SQLite reads: the virtual table tern_rows, whose columns c0, c1 ... are
+ * those of the load in order. One statement then takes all of them, which saves what beginning and ending a
+ * statement costs for each row.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +25,7 @@ struct table {
 #define RESULT_ERROR  1
 #define RESULT_NO_MEM 7
 
-/* ---- The table ------------------------------------------------------------------------------------------------------------------- */
+/* ---- The table ------------------------------------------------------------------------------- */
 
 static int connect_table(struct sqlite3 *database, void *context, int count, const char *const *arguments,
                          struct tern_sqlite_vtab **out, char **error)
@@ -63,7 +64,7 @@ static int find_index(struct tern_sqlite_vtab *table, struct sqlite3_index_info 
     return RESULT_OK;
 }
 
-/* ---- Reading --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Reading --------------------------------------------------------------------------------- */
 
 static int open_cursor(struct tern_sqlite_vtab *table, struct tern_sqlite_vtab_cursor **out)
 {

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rows by LOAD DATA LOCAL INFILE: the server reads them several times as fast as it parses INSERTs. With LOCAL it takes a row that it
- * should refuse, skipped or bent, and only warns. So the rows go in behind a savepoint, and back to it when there was a warning.
+ * Rows by LOAD DATA LOCAL INFILE: the server reads them several times as fast as it parses INSERTs. With
+ * LOCAL it takes a row that it should refuse, skipped or bent, and only warns. So the rows go in behind a
+ * savepoint, and back to it when there was a warning.
  *
- * Rows that are merged go into a temporary table in MariaDB's memory, from which one INSERT ... ON DUPLICATE KEY UPDATE takes them, piece by
- * piece, because such tables are small. Making and emptying one commits nothing.
+ * Rows that are merged go into a temporary table in MariaDB's memory, from which one INSERT ... ON DUPLICATE
+ * KEY UPDATE takes them, piece by piece, because such tables are small. Making and emptying one commits
+ * nothing.
  *
- * The text is read as binary, so that no byte of it means anything but tab, newline and backslash.
- */
+ * The text is read as binary, so that no byte of it means anything but tab, newline and
+ * backslash. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,7 +106,7 @@ static void begin_rows(struct rows_file *rows, const struct tern_sql_table *tabl
     rows->item_count = tern_sql_list(table, TERN_SQL_ALL, rows->items);
 }
 
-/* ---- Sending ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- Sending --------------------------------------------------------------------------------- */
 
 /* `stage`: a table's name, NULL: the table itself. */
 static void write_statement(struct tern_sql_engine *engine, const struct tern_sql_table *table,
@@ -176,7 +178,7 @@ int tern_mysql_load_file(struct tern_sql_engine *engine, struct tern_sql_table *
     return status;
 }
 
-/* ---- By way of a temporary table ------------------------------------------------------------------------------------------------------- */
+/* ---- By way of a temporary table ------------------------------------------------------------- */
 
 /* A column's type there: a row has a fixed size, and no TEXT or BLOB. Gives its bytes. */
 static size_t stage_type(const struct tern_sql_engine *engine, const struct tern_column *column,

@@ -23,8 +23,8 @@ struct tern_library {
 /* Fills `api`. 0, or -1 with the reason in `error`. The library stays open for the life of the process. */
 int tern_library_load(const struct tern_library *library, void *api, char *error, size_t size);
 
-/* Where `pointer`, the address of a pointer to such a struct, holds NULL: fills `room` and lets it point there. From any thread.
- * TERN_HOST_OK, or TERN_HOST_E_LIBRARY with the reason in `error`. */
+/* Where `pointer`, the address of a pointer to such a struct, holds NULL: fills `room` and lets it point
+ * there. From any thread. TERN_HOST_OK, or TERN_HOST_E_LIBRARY with the reason in `error`. */
 int tern_library_find(const struct tern_library *library, void *pointer, void *room, char *error,
                       size_t size);
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rows into a MySQL or MariaDB table: by arrays (bulk_mysql.c), by LOAD DATA LOCAL INFILE (file_mysql.c), or where few come or the server refuses something of that, by
- * INSERTs of many rows, with ON DUPLICATE KEY UPDATE where their keys may be there. Where there are tombstones the rows are a derived table,
- * from which those that a tombstone outlives are left out.
+ * Rows into a MySQL or MariaDB table: by arrays (bulk_mysql.c), by LOAD DATA LOCAL INFILE (file_mysql.c), or
+ * where few come or the server refuses something of that, by INSERTs of many rows, with ON DUPLICATE KEY
+ * UPDATE where their keys may be there. Where there are tombstones the rows are a derived table, from which
+ * those that a tombstone outlives are left out.
  *
- * When the server refuses a row it undoes the statement and nothing else, so that the rows are halved until the one is found.
+ * When the server refuses a row it undoes the statement and nothing else, so that the rows are halved until
+ * the one is found.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,10 +16,10 @@
 #include "sql_mysql.h"
 #include "value_text.h"
 
-#define STATEMENT_SIZE                                                                                       \
-    524288 /* bytes at which a statement is sent: well below the smallest max_allowed_packet in use */
-#define ROWS_MAX  8192 /* of a statement */
-#define UNION_MAX 64   /* rows of a derived table: each is a SELECT of its own there */
+/* bytes at which a statement is sent: well below the smallest max_allowed_packet in use */
+#define STATEMENT_SIZE 524288
+#define ROWS_MAX       8192 /* of a statement */
+#define UNION_MAX      64   /* rows of a derived table: each is a SELECT of its own there */
 
 enum path { STRAIGHT, MERGE };
 
@@ -41,7 +43,7 @@ static int out_of_memory(const struct loading *loading)
     return TERN_HOST_E_SYSTEM;
 }
 
-/* ---- The statement's frame ---------------------------------------------------------------------------------------------------------- */
+/* ---- The statement's frame ------------------------------------------------------------------- */
 
 static void set(struct tern_buffer *text, const void *bytes, size_t size)
 {
@@ -62,7 +64,8 @@ static void frame_values(struct loading *loading)
     set(&loading->tail, engine->text.text, loading->path == MERGE ? engine->text.size : 0);
 }
 
-/* INSERT INTO table(columns) WITH "tern_stage"(columns) AS (rows) SELECT ... FROM "tern_stage", as the engine spells it. */
+/* INSERT INTO table(columns) WITH "tern_stage"(columns) AS (rows) SELECT ... FROM "tern_stage", as the engine
+ * spells it. */
 static void frame_union(struct loading *loading)
 {
     struct tern_sql_engine *engine = loading->engine;
@@ -97,7 +100,7 @@ static int make_frame(struct loading *loading, enum path path)
                : TERN_HOST_OK;
 }
 
-/* ---- Rows --------------------------------------------------------------------------------------------------------------------------- */
+/* ---- Rows ------------------------------------------------------------------------------------ */
 
 static void add_quoted_number(struct tern_buffer *out, uint16_t type, int64_t number)
 {
@@ -150,7 +153,8 @@ static void add_row(struct loading *loading, const struct tern_sink_row *row, bo
         tern_buffer_put(out, ")", 1);
 }
 
-/* Inserts the rows of this path from `first` on, as many as one statement takes, below `end`; `*next`: the first one left. */
+/* Inserts the rows of this path from `first` on, as many as one statement takes, below `end`; `*next`: the
+ * first one left. */
 static int insert_some(struct loading *loading, size_t first, size_t end, size_t *next)
 {
     struct tern_buffer *out = &loading->statement;
@@ -167,13 +171,15 @@ static int insert_some(struct loading *loading, size_t first, size_t end, size_t
                      : tern_mysql_query(loading->engine->client, (const char *)out->data, out->size);
 }
 
-/* A duplicate of a row that was merged by its key broke another constraint: the row is at fault, and stays so. */
+/* A duplicate of a row that was merged by its key broke another constraint: the row is at fault, and stays
+ * so. */
 static bool is_refusal(const struct loading *loading, int status)
 {
     return status == TERN_SQL_E_ROW || (status == TERN_SQL_E_DUPLICATE && loading->path == MERGE);
 }
 
-/* The merge gives tern_id no value where a row is equal to one of another key in some index: see tern_sql_add_merge(). */
+/* The merge gives tern_id no value where a row is equal to one of another key in some index: see
+ * tern_sql_add_merge(). */
 static const char *reason(const struct loading *loading)
 {
     const char *error = loading->engine->client->error;
@@ -203,7 +209,7 @@ static int load_path(struct loading *loading, enum path path)
     return status;
 }
 
-/* ---- Loading ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- Loading --------------------------------------------------------------------------------- */
 
 static int load_deletes(struct loading *loading)
 {
@@ -222,8 +228,8 @@ static int load_deletes(struct loading *loading)
     return status;
 }
 
-/* As fast as the server lets it be done; what it refuses is looked at row by row. An array's rows can be read but once, not by a look for
- * tombstones too. */
+/* As fast as the server lets it be done; what it refuses is looked at row by row. An array's rows can be read
+ * but once, not by a look for tombstones too. */
 static int load_puts(struct loading *loading, enum path path)
 {
     bool straight = path == STRAIGHT, done = false;

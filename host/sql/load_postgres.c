@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rows into a PostgreSQL table, by COPY: straight into the table where their keys are surely new, and into a temporary table that one
- * INSERT ... ON CONFLICT merges where they may be there. Where they are many and the columns' types in the database are known, in COPY's
- * binary format.
+ * Rows into a PostgreSQL table, by COPY: straight into the table where their keys are surely new, and into a
+ * temporary table that one INSERT ... ON CONFLICT merges where they may be there. Where they are many and the
+ * columns' types in the database are known, in COPY's binary format.
  *
- * When the database refuses a row, the rows are gone through again in pieces to find each one that it refuses, from a savepoint on: a row
- * may be refused for what was brought in before it. Nothing of that stays: the importer rolls back and does the transaction again
- * without them.
+ * When the database refuses a row, the rows are gone through again in pieces to find each one that it
+ * refuses, from a savepoint on: a row may be refused for what was brought in before it. Nothing of that
+ * stays: the importer rolls back and does the transaction again without them.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,7 +44,7 @@ static bool takes(const struct loading *loading, const struct tern_sink_row *row
     return tern_sql_takes(row, loading->path == STRAIGHT);
 }
 
-/* ---- COPY ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- COPY ------------------------------------------------------------------------------------ */
 
 static int flush(struct loading *loading)
 {
@@ -152,10 +152,11 @@ static int copy(struct loading *loading, size_t first, size_t end, uint64_t *sen
     return status;
 }
 
-/* ---- Merging ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- Merging --------------------------------------------------------------------------------- */
 
-/* The temporary table has the columns as the table has them, and is empty at the end of each transaction. A rollback may have taken
- * it away, therefore it is asked for each time; the statement that merges survives that. */
+/* The temporary table has the columns as the table has them, and is empty at the end of each transaction. A
+ * rollback may have taken it away, therefore it is asked for each time; the statement that merges survives
+ * that. */
 static int make_stage(struct loading *loading)
 {
     struct tern_sql_engine *engine = loading->engine;
@@ -204,7 +205,7 @@ static int bring(struct loading *loading, size_t first, size_t end)
     return status;
 }
 
-/* ---- Refused rows ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Refused rows ---------------------------------------------------------------------------- */
 
 /* The row of the COPY's line among `first` to before `end`, NULL: the server named none. */
 static struct tern_sink_row *find_row(const struct loading *loading, size_t first, size_t end)
@@ -229,8 +230,8 @@ static int try_piece(struct loading *loading, size_t first, size_t end)
     return status == TERN_HOST_OK ? bring(loading, first, end) : status;
 }
 
-/* Goes through all rows in pieces, in a transaction that will not be committed. A piece that the database takes stays, because a row may
- * be refused for what another one has brought. */
+/* Goes through all rows in pieces, in a transaction that will not be committed. A piece that the database
+ * takes stays, because a row may be refused for what another one has brought. */
 static int find_refused(struct loading *loading)
 {
     const struct tern_sink_load *load = loading->load;
@@ -278,7 +279,7 @@ static int load_path(struct loading *loading, enum path path)
     return status == TERN_SQL_E_ROW ? find_refused(loading) : status;
 }
 
-/* ---- Loading ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- Loading --------------------------------------------------------------------------------- */
 
 static int load_deletes(struct loading *loading)
 {

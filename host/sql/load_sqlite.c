@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rows into a SQLite table, by statements that read them in order of the key (feed_sqlite.c). Of a device with some rows, those that update
- * what is there go in first (update_sqlite.c), and show what the rest of them meets:
+ * Rows into a SQLite table, by statements that read them in order of the key (feed_sqlite.c). Of a device
+ * with some rows, those that update what is there go in first (update_sqlite.c), and show what the rest of
+ * them meets:
  *
  *     nothing in between them     they are inserted, by a statement that needs no journal of its own.
  *     anything else               an upsert looks for each of them.
  *
- * A row that is refused sends its statement's rows through the upsert: what is in already stays as it is, for it is no older. The refused ones
- * are left out of that; where a trigger of the user's has rows put aside first, so that nobody can tell which one it is, by upserts of one row
- * each. Tables with merge rules are merged here and not by SQL (sqlite_rules.c).
+ * A row that is refused sends its statement's rows through the upsert: what is in already stays as it is, for
+ * it is no older. The refused ones are left out of that; where a trigger of the user's has rows put aside
+ * first, so that nobody can tell which one it is, by upserts of one row each. Tables with merge rules are
+ * merged here and not by SQL (sqlite_rules.c).
  */
 #include "sql.h"
 #include "sql_sqlite.h"
 
-#define SLICE                                                                                                \
-    4096u /* rows of a statement: an upsert keeps the pages that it changes in memory until it ends */
+/* rows of a statement: an upsert keeps the pages that it changes in memory until it ends */
+#define SLICE     4096u
 #define RUN_LEAST 16u /* rows of a device: for fewer an UPDATE is not worth it */
 #define PASSES    16u /* devices that go without one after it was in vain */
 
@@ -34,7 +36,7 @@ struct loading {
     enum way way;
 };
 
-/* ---- Row by row ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Row by row ------------------------------------------------------------------------------ */
 
 static void add_no_tombs(struct tern_sql_engine *engine, const struct tern_sql_table *table)
 {
@@ -105,7 +107,7 @@ static int load_rows(const struct loading *loading, size_t first, size_t end, bo
     return status;
 }
 
-/* ---- Statements that read the rows --------------------------------------------------------------------------------------------------- */
+/* ---- Statements that read the rows ----------------------------------------------------------- */
 
 /* What ready_insert() says of one row, of all of the feed. */
 static void add_merge(const struct loading *loading)
@@ -181,7 +183,7 @@ static int load_slice(const struct loading *loading, size_t first, size_t end, e
     return status;
 }
 
-/* ---- Devices ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- Devices --------------------------------------------------------------------------------- */
 
 /* Brings in what was put together. */
 static int flush(struct loading *loading)
@@ -195,8 +197,8 @@ static int flush(struct loading *loading)
     return status;
 }
 
-/* Updates what is there of the rows of one device. `*first`: the first that is not; `*way` says how the rest goes in. That it cannot be done
- * is no failure: an upsert of the same rows will show it if it is. */
+/* Updates what is there of the rows of one device. `*first`: the first that is not; `*way` says how the rest
+ * goes in. That it cannot be done is no failure: an upsert of the same rows will show it if it is. */
 static int update_run(struct loading *loading, size_t *first, size_t end, enum way *way)
 {
     struct tern_sqlite_feed *feed = loading->feed;

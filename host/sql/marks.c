@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Checkpoints and gaps in the database. Several at a time where each statement is a round trip: checkpoint rows are locked in order of
- * device, lane and epoch, made where they are missing, so that gateways wait for each other instead of deadlocking. */
+/* Checkpoints and gaps in the database. Several at a time where each statement is a round trip: checkpoint
+ * rows are locked in order of device, lane and epoch, made where they are missing, so that gateways wait for
+ * each other instead of deadlocking. */
 #include <stdio.h>
 #include <string.h>
 
@@ -9,7 +10,7 @@
 
 static const size_t sizes[TERN_SQL_GROUP_SIZES] = {TERN_SQL_GROUP_MAX, 8, 1};
 
-/* ---- Statements ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Statements ------------------------------------------------------------------------------ */
 
 static void add_ranges(struct tern_sql_text *text, size_t size)
 {
@@ -108,7 +109,7 @@ static int run_all(struct tern_sql_engine *engine, enum tern_sql_group which, st
     return TERN_HOST_OK;
 }
 
-/* ---- Reading ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- Reading --------------------------------------------------------------------------------- */
 
 static const char *const reasons[] = {"unknown",   "overflow", "refused", "damaged",
                                       "retention", "rejected", "held",    "table"};
@@ -263,7 +264,7 @@ int tern_sql_read_marks(struct tern_sink *sink, struct tern_mark *const *marks, 
                                   : run_all(engine, TERN_SQL_READ_GAPS, marks, count, is_known, take_gap);
 }
 
-/* ---- Writing ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- Writing --------------------------------------------------------------------------------- */
 
 struct writing {
     struct tern_sql_engine *engine;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The functions of MySQL's and MariaDB's client libraries that tern calls, as pointers: filled by opening a library at run time, or by
- * the application (a static build), or by a test that fails one of them. The prototypes are kept by hand; a test compares them with
- * mysql.h where that is installed. Both libraries agree on all of it: MYSQL and MYSQL_RES stay opaque, and only options below 14 are
- * set, whose numbers are the same in both. MariaDB's has more, which is used where it is there. The enumerations are ints here.
- */
+ * The functions of MySQL's and MariaDB's client libraries that tern calls, as pointers: filled by opening a
+ * library at run time, or by the application (a static build), or by a test that fails one of them. The
+ * prototypes are kept by hand; a test compares them with mysql.h where that is installed. Both libraries
+ * agree on all of it: MYSQL and MYSQL_RES stay opaque, and only options below 14 are set, whose numbers are
+ * the same in both. MariaDB's has more, which is used where it is there. The enumerations are ints
+ * here. */
 #ifndef TERN_MYSQL_API_H
 #define TERN_MYSQL_API_H
 
@@ -78,11 +79,13 @@ struct tern_mysql_api {
 /* NULL: the library is opened when the first mysql: destination is. Set it before that to use another one. */
 extern const struct tern_mysql_api *tern_mysql_library;
 
-/* Fills `api` from the library at TERN_MYSQL_LIBRARY (environment), or the first of libmariadb.so.3, libmysqlclient.so.21 to .24. 0, or
- * -1 with the reason in `error`. The library stays open for the life of the process. */
+/* Fills `api` from the library at TERN_MYSQL_LIBRARY (environment), or the first of libmariadb.so.3,
+ * libmysqlclient.so.21 to .24. 0, or -1 with the reason in `error`. The library stays open for the life of
+ * the process. */
 int tern_mysql_load(struct tern_mysql_api *api, char *error, unsigned long size);
 
-/* Sets tern_mysql_library so where it is NULL. TERN_HOST_OK, or TERN_HOST_E_LIBRARY with the reason in `error`. */
+/* Sets tern_mysql_library so where it is NULL. TERN_HOST_OK, or TERN_HOST_E_LIBRARY with the reason in
+ * `error`. */
 int tern_mysql_find(char error[256]);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* tern's own tables in the database. Times in them are Unix milliseconds, so that they read alike everywhere. */
+/* tern's own tables in the database. Times in them are Unix milliseconds, so that they read alike
+ * everywhere. */
 #include <stdio.h>
 #include <string.h>
 
@@ -104,7 +105,7 @@ int tern_sql_make_own(struct tern_sql_engine *engine)
     return status;
 }
 
-/* ---- One at a time ------------------------------------------------------------------------------------------------------------------ */
+/* ---- One at a time --------------------------------------------------------------------------- */
 
 static int take_answer(void *context, const struct tern_sql_value *values, size_t count)
 {

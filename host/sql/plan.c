@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What tern-gateway ddl prints: the statements that the gateway would run, made by the same code, without running any. */
+/* What tern-gateway ddl prints: the statements that the gateway would run, made by the same code, without
+ * running any. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,7 +65,7 @@ int tern_sql_plan_declare(struct tern_sql_engine *engine, const struct tern_tabl
     return tern_sql_plan_print(engine);
 }
 
-/* ---- What a table would be then --------------------------------------------------------------------------------------------------- */
+/* ---- What a table would be then -------------------------------------------------------------- */
 
 static void add_column(struct tern_sql_listing *listing, const char *name, bool is_key)
 {
@@ -130,7 +131,7 @@ void tern_sql_plan_free(struct tern_sql_plan *plan)
     free(plan);
 }
 
-/* ---- Describing ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Describing ------------------------------------------------------------------------------ */
 
 static int describe_own(struct tern_sql_engine *engine)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The functions of PostgreSQL's client library, libpq, that tern calls, as pointers: filled by opening the library at run time, or by
- * the application (a static build), or by a test that fails one of them. The prototypes are kept by hand; a test compares them with
- * libpq-fe.h where that is installed. libpq's enumerations are unsigned ints here. */
+/* The functions of PostgreSQL's client library, libpq, that tern calls, as pointers: filled by opening the
+ * library at run time, or by the application (a static build), or by a test that fails one of them. The
+ * prototypes are kept by hand; a test compares them with libpq-fe.h where that is installed. libpq's
+ * enumerations are unsigned ints here. */
 #ifndef TERN_POSTGRES_API_H
 #define TERN_POSTGRES_API_H
 
@@ -60,14 +61,16 @@ struct tern_postgres_api {
     int (*isthreadsafe)(void);
 };
 
-/* NULL: the library is opened when the first postgresql: destination is. Set it before that to use another one. */
+/* NULL: the library is opened when the first postgresql: destination is. Set it before that to use another
+ * one. */
 extern const struct tern_postgres_api *tern_postgres_library;
 
-/* Fills `api` from the library at TERN_POSTGRES_LIBRARY (environment), or libpq.so.5. 0, or -1 with the reason in `error`. The library
- * stays open for the life of the process. */
+/* Fills `api` from the library at TERN_POSTGRES_LIBRARY (environment), or libpq.so.5. 0, or -1 with the
+ * reason in `error`. The library stays open for the life of the process. */
 int tern_postgres_load(struct tern_postgres_api *api, char *error, unsigned long size);
 
-/* Sets tern_postgres_library so where it is NULL. TERN_HOST_OK, or TERN_HOST_E_LIBRARY with the reason in `error`. */
+/* Sets tern_postgres_library so where it is NULL. TERN_HOST_OK, or TERN_HOST_E_LIBRARY with the reason in
+ * `error`. */
 int tern_postgres_find(char error[256]);
 
 #endif

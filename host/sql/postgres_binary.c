@@ -19,7 +19,7 @@ enum {
     DATABASE_NUMERIC = 1700
 };
 
-/* ---- Forms ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- Forms ----------------------------------------------------------------------------------- */
 
 /* `bits` that a value needs, its sign included. */
 static enum tern_postgres_form find_integer(unsigned database_type, unsigned bits)
@@ -64,7 +64,7 @@ enum tern_postgres_form tern_postgres_find_form(unsigned database_type, uint16_t
     }
 }
 
-/* ---- Fields ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- Fields ---------------------------------------------------------------------------------- */
 
 /* The lowest `size` bytes, the highest of them first. */
 static char *put(char *out, uint64_t number, size_t size)
@@ -89,7 +89,8 @@ static char *put_double(char *out, int64_t number, unsigned digits)
     return put(out, bits, sizeof bits);
 }
 
-/* Microseconds since 2000. What they cannot count is out of the type's range, and neither of its infinities. */
+/* Microseconds since 2000. What they cannot count is out of the type's range, and neither of its
+ * infinities. */
 static int64_t microseconds(int64_t number, int64_t per_second)
 {
     int64_t begin = 946684800 * per_second, factor = 1000000 / per_second;
@@ -100,7 +101,8 @@ static int64_t microseconds(int64_t number, int64_t per_second)
     return (number - begin) * factor;
 }
 
-/* Groups of four decimal digits, on both sides of the point: how many, how many before the point less one, sign, digits behind the point. */
+/* Groups of four decimal digits, on both sides of the point: how many, how many before the point less one,
+ * sign, digits behind the point. */
 static char *put_numeric(char *out, uint64_t number, bool minus, unsigned digits)
 {
     static const unsigned tens[] = {1, 10, 100, 1000};

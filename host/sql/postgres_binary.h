@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Values as COPY's binary format has them: the server need not parse them, which is a fifth of its work. The form is that of the column's type
- * in the database, which somebody else may have chosen; where a value might not fit into it, text lets the server decide. */
+/* Values as COPY's binary format has them: the server need not parse them, which is a fifth of its work. The
+ * form is that of the column's type in the database, which somebody else may have chosen; where a value might
+ * not fit into it, text lets the server decide. */
 #ifndef TERN_POSTGRES_BINARY_H
 #define TERN_POSTGRES_BINARY_H
 

@@ -26,7 +26,7 @@ size_t tern_postgres_write(char text[TERN_SQL_VALUE_ROOM], uint16_t type, int64_
     return kind == TERN_KIND_TIME_S || kind == TERN_KIND_TIME_MS ? add_zone(text, size) : size;
 }
 
-/* ---- Text ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- Text ------------------------------------------------------------------------------------ */
 
 /* What follows the backslash, 0: the byte stands for itself. */
 static char escape_of(char c)
@@ -109,7 +109,7 @@ size_t tern_postgres_write_field(char *out, uint16_t type, const struct tern_val
     }
 }
 
-/* ---- What the server says ------------------------------------------------------------------------------------------------------ */
+/* ---- What the server says -------------------------------------------------------------------- */
 
 uint64_t tern_postgres_line(const char *context)
 {

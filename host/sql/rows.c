@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What is done to single rows, or to all of a device, alike in every database: deletes, snapshots, a look at the highest key. */
+/* What is done to single rows, or to all of a device, alike in every database: deletes, snapshots, a look at
+ * the highest key. */
 #include <stdio.h>
 #include <string.h>
 
@@ -17,7 +18,7 @@ static void insert_row(struct tern_sql_engine *engine, const char *prefix, const
     tern_sql_add(&engine->text, ")");
 }
 
-/* ---- Deletes --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Deletes --------------------------------------------------------------------------------- */
 
 void tern_sql_add_key(struct tern_sql_engine *engine, const struct tern_sql_table *table)
 {
@@ -97,7 +98,7 @@ int tern_sql_delete(struct tern_sql_engine *engine, struct tern_sql_table *table
                                   : tern_sql_run_prepared(engine, table->remove, values, count, NULL, NULL);
 }
 
-/* ---- Snapshots ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Snapshots ------------------------------------------------------------------------------- */
 
 static int take_number(void *context, const struct tern_sql_value *values, size_t count)
 {
@@ -150,7 +151,7 @@ int tern_sql_replace(struct tern_sink *sink, const struct tern_table *schema, co
     return tern_sql_run(engine, TERN_SQL_PUT_SNAPSHOT, values, 3, NULL, NULL);
 }
 
-/* ---- The highest key ------------------------------------------------------------------------------------------------------------- */
+/* ---- The highest key ------------------------------------------------------------------------- */
 
 static int take_row(void *context, const struct tern_sql_value *values, size_t count)
 {
@@ -220,7 +221,7 @@ int tern_sql_has_rows(struct tern_sink *sink, const struct tern_table *schema, c
     return status == TERN_HOST_OK ? status : tern_sql_fail(engine, status, schema->name);
 }
 
-/* ---- Newer records ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Newer records --------------------------------------------------------------------------- */
 
 /* One look into the table or into that of its deleted keys. */
 static int look_for_newer(struct tern_sql_engine *engine, const struct tern_sql_table *table,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Rows of a table read back. Each database says numbers and times in its own way; here they become what the schema declares. */
+/* Rows of a table read back. Each database says numbers and times in its own way; here they become what the
+ * schema declares. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -29,7 +30,8 @@ static int64_t scale(uint16_t type)
     return power;
 }
 
-/* "2026-11-21 09:30:00.125+00", as databases print UTC; PostgreSQL has years of more digits, and a BC at the end. */
+/* "2026-11-21 09:30:00.125+00", as databases print UTC; PostgreSQL has years of more digits, and a BC at the
+ * end. */
 static bool read_time(const char *text, uint16_t type, int64_t *number)
 {
     struct tm utc;
@@ -90,7 +92,8 @@ static bool read_number(const struct tern_sql_value *value, uint16_t type, int64
     }
 }
 
-/* A decimal without zeros at its end: a database may keep more digits than a version of the schema declared. False: it is none. */
+/* A decimal without zeros at its end: a database may keep more digits than a version of the schema declared.
+ * False: it is none. */
 static bool write_decimal(const struct tern_sql_value *value, char text[64])
 {
     if (value->kind == TERN_SQL_INTEGER) {

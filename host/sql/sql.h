@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * SQL destinations: an engine that knows what to say (engine.c, tables.c), a dialect a database that knows how to say it
- * (dialect_*.c), and a client a library that carries it (client_*.c). Adding a database is one dialect and one client, and a name in
- * sink.c.
+ * SQL destinations: an engine that knows what to say (engine.c, tables.c), a dialect a database that knows
+ * how to say it (dialect_*.c), and a client a library that carries it (client_*.c). Adding a database is one
+ * dialect and one client, and a name in sink.c.
  */
 #ifndef TERN_SQL_H
 #define TERN_SQL_H
@@ -15,7 +15,7 @@
 #define TERN_SQL_NAME_ROOM  160
 #define TERN_SQL_GROUP_MAX  64
 
-/* ---- Text -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Text ------------------------------------------------------------------------------------ */
 
 /* SQL being put together. `failed`: out of memory; the text is then not to be used. */
 struct tern_sql_text {
@@ -29,7 +29,7 @@ void tern_sql_clear(struct tern_sql_text *text);
 void tern_sql_add(struct tern_sql_text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void tern_sql_free(struct tern_sql_text *text);
 
-/* ---- Client ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Client ---------------------------------------------------------------------------------- */
 
 struct tern_sql_value {
     enum { TERN_SQL_NULL, TERN_SQL_INTEGER, TERN_SQL_REAL, TERN_SQL_TEXT, TERN_SQL_BLOB } kind;
@@ -39,8 +39,9 @@ struct tern_sql_value {
     size_t size;
 };
 
-/* Statuses beside enum tern_host_error, of the database: it refuses a value of this row, or the statement itself, and always will; a key
- * is there already; this transaction is a deadlock's victim, or could not be serialized. */
+/* Statuses beside enum tern_host_error, of the database: it refuses a value of this row, or the statement
+ * itself, and always will; a key is there already; this transaction is a deadlock's victim, or could not be
+ * serialized. */
 enum {
     TERN_SQL_E_ROW = -100,
     TERN_SQL_E_STATEMENT = -101,
@@ -65,8 +66,9 @@ struct tern_sql_client_ops {
     /* Statements without parameters, separated by semicolons. */
     int (*execute)(struct tern_sql_client *client, const char *sql);
     int (*prepare)(struct tern_sql_client *client, const char *sql, void **statement);
-    /* Runs a prepared statement; rows of an answer go to `row` (NULL: there are none). TERN_SQL_E_ROW where a value is at fault.
-     * Whole numbers of an answer are TERN_SQL_INTEGER, whatever the database's protocol says them in. */
+    /* Runs a prepared statement; rows of an answer go to `row` (NULL: there are none). TERN_SQL_E_ROW where a
+     * value is at fault. Whole numbers of an answer are TERN_SQL_INTEGER, whatever the database's protocol
+     * says them in. */
     int (*run)(struct tern_sql_client *client, void *statement, const struct tern_sql_value *values,
                size_t count, tern_sql_row *row, void *context);
     void (*close)(struct tern_sql_client *client);
@@ -78,7 +80,7 @@ struct tern_sql_client {
     char error[256];
 };
 
-/* ---- Dialect ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Dialect --------------------------------------------------------------------------------- */
 
 struct tern_sql_engine;
 
@@ -123,26 +125,31 @@ struct tern_sql_dialect {
     /* ON CONFLICT(key) DO UPDATE SET ... WHERE, or ON DUPLICATE KEY UPDATE. */
     enum { TERN_SQL_ON_CONFLICT, TERN_SQL_ON_DUPLICATE } upsert;
     bool groups; /* reads and writes marks several at a time, to save round trips */
-    /* Settings of a connection. Identifiers must then be quotable by ", backslashes be plain text, times be UTC, waits be bounded. */
+    /* Settings of a connection. Identifiers must then be quotable by ", backslashes be plain text, times be
+     * UTC, waits be bounded. */
     int (*setup)(struct tern_sql_engine *engine);
     const char *begin;
-    const char *
-        strict; /* behind begin, after a commit was refused for its rows: each is then refused by itself. May be NULL */
-    const char *lock;  /* behind a SELECT: " FOR UPDATE", or "" where begin has locked everything */
-    const char *share; /* the same for a lock that many may hold, and which keeps that one waiting */
+    const char *strict; /* behind begin, after a commit was refused for its rows: each is then refused by
+                           itself. May be NULL */
+    const char *lock;   /* behind a SELECT: " FOR UPDATE", or "" where begin has locked everything */
+    const char *share;  /* the same for a lock that many may hold, and which keeps that one waiting */
     /* The column's type in the database; keys with a binary collation. Also asked for tern's own columns. */
     const char *(*type)(const struct tern_sql_engine *engine, const struct tern_column *column);
-    /* Keeps two gateways, or two workers, from making tables at once: runs within the transaction. Ends with it, or by `not_alone` after
-     * it; then `alone` is a query that answers 1 when it was so. Both may be NULL. */
+    /* Keeps two gateways, or two workers, from making tables at once: runs within the transaction. Ends with
+     * it, or by `not_alone` after it; then `alone` is a query that answers 1 when it was so. Both may be
+     * NULL. */
     const char *alone, *not_alone;
-    /* What stands before a column's name and before its new type in an ALTER TABLE that widens it. NULL: types need no widening. */
+    /* What stands before a column's name and before its new type in an ALTER TABLE that widens it. NULL:
+     * types need no widening. */
     const char *widen, *widen_type;
     /* Behind the closing parenthesis of CREATE TABLE. */
     const char *(*table_suffix)(const struct tern_sql_engine *engine);
-    /* A query for (name, place in the primary key from 1 or 0) of each column of the table whose name is ?1. */
+    /* A query for (name, place in the primary key from 1 or 0) of each column of the table whose name is
+     * ?1. */
     const char *columns;
-    /* Settings that decide what a commit is worth, and others that matter, each as SQL that gives one row of one value; ended by an entry
-     * with name NULL. `good`: the values that keep the promises, with | between, NULL: just shown. `why`: what they are good for. */
+    /* Settings that decide what a commit is worth, and others that matter, each as SQL that gives one row of
+     * one value; ended by an entry with name NULL. `good`: the values that keep the promises, with | between,
+     * NULL: just shown. `why`: what they are good for. */
     const struct tern_sql_setting {
         const char *name, *sql, *good, *why;
     } * settings;
@@ -151,14 +158,16 @@ struct tern_sql_dialect {
     /* A value as a parameter; `text` is room for it. */
     struct tern_sql_value (*value)(const struct tern_sql_engine *engine, const struct tern_column *column,
                                    const struct tern_value *value, char text[TERN_SQL_VALUE_ROOM]);
-    /* What compares two values of the column byte by byte where the database would not, as " COLLATE \"C\"". May be NULL. */
+    /* What compares two values of the column byte by byte where the database would not, as " COLLATE \"C\"".
+     * May be NULL. */
     const char *(*collation)(const struct tern_sql_engine *engine, const struct tern_column *column);
-    /* Loads rows of one table. Puts are merged by tern_sql_write_merge() or inserted straight; for deletes there is tern_sql_delete(). */
+    /* Loads rows of one table. Puts are merged by tern_sql_write_merge() or inserted straight; for deletes
+     * there is tern_sql_delete(). */
     int (*load)(struct tern_sql_engine *engine, struct tern_sql_table *table,
                 const struct tern_sink_load *load);
 };
 
-/* ---- Engine -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Engine ---------------------------------------------------------------------------------- */
 
 enum tern_sql_statement {
     TERN_SQL_READ_CURSOR,
@@ -260,8 +269,8 @@ void tern_sql_close(struct tern_sink *sink);
 int tern_sql_run(struct tern_sql_engine *engine, enum tern_sql_statement which,
                  const struct tern_sql_value *values, size_t count, tern_sql_row *row, void *context);
 
-/* Prepares engine->text, whose parameters are ?1, ?2 ... The statement is released when the connection is. A status of the client;
- * tern_sql_fail() makes it one of a sink. */
+/* Prepares engine->text, whose parameters are ?1, ?2 ... The statement is released when the connection is. A
+ * status of the client; tern_sql_fail() makes it one of a sink. */
 int tern_sql_prepare_text(struct tern_sql_engine *engine, struct tern_sql_prepared **prepared);
 
 /* Runs it. A status of the client, as above. */
@@ -279,18 +288,19 @@ int tern_sql_fail(struct tern_sql_engine *engine, int status, const char *doing)
 struct tern_sql_table *tern_sql_find_table(const struct tern_sql_engine *engine,
                                            const struct tern_table *table);
 
-/* Adds an upsert's end for one of tern's own tables: the key's columns and the others, each list ended by NULL, as they are named. */
+/* Adds an upsert's end for one of tern's own tables: the key's columns and the others, each list ended by
+ * NULL, as they are named. */
 void tern_sql_add_upsert(struct tern_sql_engine *engine, const char *const *keys, const char *const *others);
 
 /* Makes tern's own tables where they are missing. */
 int tern_sql_make_own(struct tern_sql_engine *engine);
-/* Within a transaction: waits for other gateways and workers that make tables. Whatever it returns, tern_sql_end_alone() follows behind
- * the transaction's end. */
+/* Within a transaction: waits for other gateways and workers that make tables. Whatever it returns,
+ * tern_sql_end_alone() follows behind the transaction's end. */
 int tern_sql_be_alone(struct tern_sql_engine *engine);
 void tern_sql_end_alone(struct tern_sql_engine *engine);
 
-/* The statement that makes one of tern's own tables, the table, or that of its deleted keys, into engine->text: what --ddl=off leaves to
- * somebody else. */
+/* The statement that makes one of tern's own tables, the table, or that of its deleted keys, into
+ * engine->text: what --ddl=off leaves to somebody else. */
 size_t tern_sql_own_count(void);
 const char *tern_sql_own_name(size_t index, const char **first); /* and that of its first column */
 const char *tern_sql_write_own(struct tern_sql_engine *engine, size_t index); /* its name */
@@ -303,31 +313,34 @@ void tern_sql_plan_free(struct tern_sql_plan *plan);
 void tern_sql_describe(const struct tern_sql_engine *engine, const struct tern_table *schema,
                        struct tern_sql_table *table);
 
-/* Looks whether another version of the schema has added columns since the table was prepared, or the first delete a table of deleted keys, and
- * forgets its statements if so. To be called in a load's transaction: the first delete waits until that has ended. */
+/* Looks whether another version of the schema has added columns since the table was prepared, or the first
+ * delete a table of deleted keys, and forgets its statements if so. To be called in a load's transaction: the
+ * first delete waits until that has ended. */
 int tern_sql_refresh(struct tern_sql_engine *engine, struct tern_sql_table *table);
 
-/* Outside of a transaction, for the locks of other workers: tombstones that have no use any more go, some of each table that is in use (`all` false: of
- * those where none were looked for since the connection was made). A status of a sink. */
+/* Outside of a transaction, for the locks of other workers: tombstones that have no use any more go, some of
+ * each table that is in use (`all` false: of those where none were looked for since the connection was made).
+ * A status of a sink. */
 int tern_sql_clear_tombs(struct tern_sql_engine *engine, int64_t now, bool all);
 
-/* Until the end of the transaction nobody else deletes or replaces rows of the device in the table, or brings in older ones: each would
- * not see what the other does. A status of a sink. */
+/* Until the end of the transaction nobody else deletes or replaces rows of the device in the table, or brings
+ * in older ones: each would not see what the other does. A status of a sink. */
 int tern_sql_lock_device(struct tern_sql_engine *engine, const struct tern_table *table, const char *device);
 
 /* Locks the devices of these rows, of a table with tombstones. A status of a sink. */
 int tern_sql_lock_devices(struct tern_sql_engine *engine, const struct tern_sink_load *load);
 
-/* Takes `fresh` from rows of a device that one of its tombstones may outlive: a straight path asks none, and a late older row would come back by
- * it. A status of a sink. */
+/* Takes `fresh` from rows of a device that one of its tombstones may outlive: a straight path asks none, and
+ * a late older row would come back by it. A status of a sink. */
 int tern_sql_pass_tombs(struct tern_sql_engine *engine, struct tern_sql_table *table,
                         const struct tern_sink_load *load);
 
-/* A delete of a row, hard or soft as the table has it, by statements of the engine: one or two round trips. A status of the client. */
+/* A delete of a row, hard or soft as the table has it, by statements of the engine: one or two round trips. A
+ * status of the client. */
 int tern_sql_delete(struct tern_sql_engine *engine, struct tern_sql_table *table,
                     const struct tern_sink_row *row, int64_t at);
 
-/* ---- Shared SQL (text.c): names come quoted, and mapped as the configuration says ------------------------------------------------ */
+/* ---- Shared SQL (text.c): names come quoted, and mapped as the configuration says ------------ */
 
 enum tern_sql_columns {
     TERN_SQL_KEYS = 1,    /* device, the key columns, tern_id where that is part of the key */
@@ -363,7 +376,8 @@ const char *tern_sql_table_name(const struct tern_sql_engine *engine, const stru
 const char *tern_sql_column_name(const struct tern_sql_engine *engine, const struct tern_table *table,
                                  const char *column);
 
-/* Of the table of its deleted keys: tern_deleted_TABLE, where need be shortened and told apart by a checksum; not quoted. */
+/* Of the table of its deleted keys: tern_deleted_TABLE, where need be shortened and told apart by a checksum;
+ * not quoted. */
 void tern_sql_tombs_name(const struct tern_sql_engine *engine, const struct tern_table *table,
                          char name[TERN_SQL_NAME_ROOM]);
 
@@ -390,10 +404,11 @@ void tern_sql_add_match(struct tern_sql_engine *engine, const struct tern_sql_ta
 /* "device"=?1 AND ... over the key columns. */
 void tern_sql_add_key(struct tern_sql_engine *engine, const struct tern_sql_table *table);
 
-/* What makes an INSERT of TERN_SQL_ALL columns a merge: ON CONFLICT ... or ON DUPLICATE KEY UPDATE ... with the rules of each column,
- * NULL-safe. A row that is older than the one there leaves `last` columns alone and counts in the others. For APPEND the row that is
- * there stays. `prefix` of the table's name, as for tern_sql_add_table(). `fresh`: how a new value is said, with %s for the quoted
- * column: tern_sql_excluded(), or "s.%s" where the rows come from a table s. */
+/* What makes an INSERT of TERN_SQL_ALL columns a merge: ON CONFLICT ... or ON DUPLICATE KEY UPDATE ... with
+ * the rules of each column, NULL-safe. A row that is older than the one there leaves `last` columns alone and
+ * counts in the others. For APPEND the row that is there stays. `prefix` of the table's name, as for
+ * tern_sql_add_table(). `fresh`: how a new value is said, with %s for the quoted column: tern_sql_excluded(),
+ * or "s.%s" where the rows come from a table s. */
 void tern_sql_add_merge(struct tern_sql_engine *engine, const struct tern_sql_table *table,
                         const char *prefix, const char *fresh);
 const char *tern_sql_excluded(const struct tern_sql_engine *engine); /* "excluded.%s" or "VALUES(%s)" */
@@ -401,25 +416,26 @@ const char *tern_sql_excluded(const struct tern_sql_engine *engine); /* "exclude
 /* The entry of tern_deleted_TABLE: the key, tern_id, tern_deleted. */
 struct tern_sql_table tern_sql_tombs(const struct tern_sql_table *table);
 
-/* "column"=CASE ... END, for a column that this schema lacks: NULL where the new row is the newer one, and a comma behind it. Nothing for
- * min, max and add. */
+/* "column"=CASE ... END, for a column that this schema lacks: NULL where the new row is the newer one, and a
+ * comma behind it. Nothing for min, max and add. */
 void tern_sql_add_lack(struct tern_sql_engine *engine, const struct tern_sql_table *table,
                        const struct tern_sql_lack *lack);
 
-/* Begins engine->text anew with INSERT INTO the table, or the one with `prefix` before its name, and the columns in parentheses. */
+/* Begins engine->text anew with INSERT INTO the table, or the one with `prefix` before its name, and the
+ * columns in parentheses. */
 void tern_sql_begin_insert(struct tern_sql_engine *engine, const char *prefix,
                            const struct tern_sql_table *table, unsigned columns);
 
-/* The whole statement into engine->text: INSERT INTO table(all) SELECT all FROM stage ORDER BY keys, and the merge. The rows of
- * `stage` (TERN_SQL_ALL columns, one a key) that a tombstone outlives are left out. `is_sorted`: the stage gives
- * them in order of the key by itself. `fresh` as above. */
+/* The whole statement into engine->text: INSERT INTO table(all) SELECT all FROM stage ORDER BY keys, and the
+ * merge. The rows of `stage` (TERN_SQL_ALL columns, one a key) that a tombstone outlives are left out.
+ * `is_sorted`: the stage gives them in order of the key by itself. `fresh` as above. */
 void tern_sql_write_merge(struct tern_sql_engine *engine, const struct tern_sql_table *table,
                           const char *stage, bool is_sorted, const char *fresh);
 
 /* "text" failed: out of memory. */
 int tern_sql_check_text(struct tern_sql_engine *engine);
 
-/* ---- Values ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Values ---------------------------------------------------------------------------------- */
 
 /* Whether a row is put by the straight path, or by the merge. */
 static inline bool tern_sql_takes(const struct tern_sink_row *row, bool straight)
@@ -442,8 +458,8 @@ tern_sql_item_value(const struct tern_sql_item *item, const struct tern_sink_row
     return own;
 }
 
-/* Rows stand in order of the key, but in memory in the order in which they came: when row `at` is read, those that follow are asked for, so that
- * none is waited for. */
+/* Rows stand in order of the key, but in memory in the order in which they came: when row `at` is read, those
+ * that follow are asked for, so that none is waited for. */
 static inline void tern_sql_fetch_ahead(const struct tern_sink_load *load, size_t at)
 {
     enum { ROWS = 4, BYTES = 512, LINE = 64 };
@@ -463,7 +479,8 @@ static inline struct tern_sql_value tern_sql_integer(int64_t integer)
 
 struct tern_sql_value tern_sql_string(const char *text);
 
-/* NULL, text and bytes are the same to every database. False: it is another value, and `*plain` is untouched. */
+/* NULL, text and bytes are the same to every database. False: it is another value, and `*plain` is
+ * untouched. */
 bool tern_sql_plain(const struct tern_column *column, const struct tern_value *value,
                     struct tern_sql_value *plain);
 

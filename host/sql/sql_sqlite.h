@@ -7,8 +7,8 @@
 
 extern const struct tern_sql_client_ops tern_sql_client_sqlite;
 
-/* Merges a row of a table with rules into the one that is there. SQL cannot: a sum of REALs is not exact, and digits in TEXT do not
- * compare. A status of the client; TERN_SQL_E_ROW when a sum does not fit. */
+/* Merges a row of a table with rules into the one that is there. SQL cannot: a sum of REALs is not exact, and
+ * digits in TEXT do not compare. A status of the client; TERN_SQL_E_ROW when a sum does not fit. */
 int tern_sqlite_combine(struct tern_sql_engine *engine, struct tern_sql_table *table,
                         const struct tern_sink_row *row);
 
@@ -16,8 +16,8 @@ int tern_sqlite_combine(struct tern_sql_engine *engine, struct tern_sql_table *t
 int tern_sqlite_load_rows(struct tern_sql_engine *engine, struct tern_sql_table *table,
                           const struct tern_sink_load *load);
 
-/* The rows of a load on their way into a statement: one that reads the table tern_rows (feed_sqlite.c), or one that calls the functions
- * tern_meets and tern_value (update_sqlite.c). */
+/* The rows of a load on their way into a statement: one that reads the table tern_rows (feed_sqlite.c), or
+ * one that calls the functions tern_meets and tern_value (update_sqlite.c). */
 struct tern_sqlite_feed {
     const struct tern_sqlite_api *api;
     const struct tern_sql_engine *engine;
@@ -49,9 +49,10 @@ int tern_sqlite_update_register(struct tern_sqlite_feed *feed, struct sqlite3 *d
 /* Whether an UPDATE can walk through this table beside the rows: they stand in its order. */
 bool tern_sqlite_walks(const struct tern_sql_table *table);
 
-/* Updates the rows of one device, those from `first` to before `end`, as far as they are there and older. feed->missed is then the first
- * that was not, and feed->passed how many rows of the table stand between them. A status of the client: TERN_SQL_E_STATEMENT where SQLite will
- * not do it row by row, or too many rows stand between; what it did before may be there then or not. */
+/* Updates the rows of one device, those from `first` to before `end`, as far as they are there and older.
+ * feed->missed is then the first that was not, and feed->passed how many rows of the table stand between
+ * them. A status of the client: TERN_SQL_E_STATEMENT where SQLite will not do it row by row, or too many rows
+ * stand between; what it did before may be there then or not. */
 int tern_sqlite_update(struct tern_sql_engine *engine, const struct tern_sql_table *table,
                        struct tern_sqlite_feed *feed, struct tern_sql_prepared **prepared, size_t first,
                        size_t end);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The functions of SQLite's library that tern calls, as pointers: filled by opening the library at run time, or by the
- * application (a static build), or by a test that fails one of them. The prototypes are kept by hand; a test compares them with
- * sqlite3.h where that is installed. */
+/* The functions of SQLite's library that tern calls, as pointers: filled by opening the library at run time,
+ * or by the application (a static build), or by a test that fails one of them. The prototypes are kept by
+ * hand; a test compares them with sqlite3.h where that is installed. */
 #ifndef TERN_SQLITE_API_H
 #define TERN_SQLITE_API_H
 
@@ -67,11 +67,12 @@ struct tern_sqlite_api {
 /* What destroy may be, beside NULL for bytes that stay: they are copied. */
 #define TERN_SQLITE_TRANSIENT ((void (*)(void *))(intptr_t)-1)
 
-/* NULL: the library is opened when the first sqlite: destination is. Set it before that to use another one. */
+/* NULL: the library is opened when the first sqlite: destination is. Set it before that to use another
+ * one. */
 extern const struct tern_sqlite_api *tern_sqlite_library;
 
-/* Fills `api` from the library at TERN_SQLITE_LIBRARY (environment), or libsqlite3.so.0. 0, or -1 with the reason in `error`. The
- * library stays open for the life of the process. */
+/* Fills `api` from the library at TERN_SQLITE_LIBRARY (environment), or libsqlite3.so.0. 0, or -1 with the
+ * reason in `error`. The library stays open for the life of the process. */
 int tern_sqlite_load(struct tern_sqlite_api *api, char *error, unsigned long size);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The structs of SQLite's virtual tables as its interface has them, by hand; a test compares them with sqlite3.h where that is installed. */
+/* The structs of SQLite's virtual tables as its interface has them, by hand; a test compares them with
+ * sqlite3.h where that is installed. */
 #ifndef TERN_SQLITE_MODULE_H
 #define TERN_SQLITE_MODULE_H
 

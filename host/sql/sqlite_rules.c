@@ -15,7 +15,7 @@ struct current {
     bool found;
 };
 
-/* ---- Reading ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- Reading --------------------------------------------------------------------------------- */
 
 static int64_t power_of_ten(unsigned digits)
 {
@@ -83,7 +83,7 @@ static int take_current(void *context, const struct tern_sql_value *values, size
     return 0;
 }
 
-/* ---- Statements -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Statements ------------------------------------------------------------------------------ */
 
 static int ready_read(struct tern_sql_engine *engine, struct tern_sql_table *table)
 {
@@ -127,7 +127,7 @@ static int ready_write(struct tern_sql_engine *engine, struct tern_sql_table *ta
     return tern_sql_prepare_text(engine, &table->insert);
 }
 
-/* ---- Combining --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Combining ------------------------------------------------------------------------------- */
 
 static int combine(struct tern_sql_engine *engine, struct tern_sql_table *table,
                    const struct tern_sink_row *row, const struct current *current, struct tern_value *out)

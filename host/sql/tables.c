@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Tables and columns in the database, from schemas: made on first sight, columns added, anything else refused. */
+/* Tables and columns in the database, from schemas: made on first sight, columns added, anything else
+ * refused. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,7 +87,7 @@ int tern_sql_has_table(struct tern_sql_engine *engine, const char *name, bool *h
     return tern_sql_run(engine, TERN_SQL_READ_COLUMNS, &value, 1, take_any, has);
 }
 
-/* ---- Refusing -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Refusing -------------------------------------------------------------------------------- */
 
 static uint8_t rule_of(uint8_t flags)
 {
@@ -170,7 +171,7 @@ static int check_types(const struct tern_sql_listing *listing)
     return TERN_HOST_OK;
 }
 
-/* ---- Making ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- Making ---------------------------------------------------------------------------------- */
 
 static void add_create(struct tern_sql_engine *engine, const struct tern_sql_table *table, const char *prefix,
                        unsigned columns)
@@ -198,7 +199,8 @@ void tern_sql_write_create_tombs(struct tern_sql_engine *engine, const struct te
     add_create(engine, &tombs, "tern_deleted_", TERN_SQL_KEYS | TERN_SQL_VERSION | TERN_SQL_DELETED);
 }
 
-/* A statement that the database refuses, as for a reserved name, concerns this table only; everything else is tried again. */
+/* A statement that the database refuses, as for a reserved name, concerns this table only; everything else is
+ * tried again. */
 static int execute_text(struct tern_sql_engine *engine, const char *doing)
 {
     if (engine->text.failed)
@@ -303,8 +305,8 @@ static int declare(struct tern_sql_engine *engine, const struct tern_table *tabl
     return tern_sql_run(engine, TERN_SQL_PUT_COLUMN, values, 3, NULL, NULL);
 }
 
-/* From here on every load looks for deleted keys. One that has begun before is waited for, so that no older row that it brings appears behind
- * the first delete. */
+/* From here on every load looks for deleted keys. One that has begun before is waited for, so that no older
+ * row that it brings appears behind the first delete. */
 static int declare_tombs(struct tern_sql_engine *engine, const struct tern_table *table)
 {
     const struct tern_sql_dialect *dialect = engine->dialect;
@@ -352,7 +354,8 @@ static int make_tombs(struct tern_sql_engine *engine, struct tern_sql_table *tab
     return execute_text(engine, "cannot create the table of deleted keys");
 }
 
-/* A table of somebody else's may be one that must not be written to, and is held alone then. Of no row, so that nothing changes. */
+/* A table of somebody else's may be one that must not be written to, and is held alone then. Of no row, so
+ * that nothing changes. */
 static int try_writing(struct tern_sql_engine *engine, const struct tern_sql_table *table, bool deletes)
 {
     struct tern_sql_text *text = &engine->text;
@@ -405,7 +408,7 @@ int tern_sql_make_table(struct tern_sql_listing *listing, struct tern_sql_table 
     return status == TERN_HOST_OK && engine->plan == NULL ? declare_columns(listing, table) : status;
 }
 
-/* ---- Looking ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- Looking --------------------------------------------------------------------------------- */
 
 static int take_count(void *context, const struct tern_sql_value *values, size_t count)
 {
@@ -503,7 +506,7 @@ int tern_sql_refresh(struct tern_sql_engine *engine, struct tern_sql_table *tabl
     return status != TERN_HOST_OK || count == table->revision ? status : look_again(engine, table);
 }
 
-/* ---- The list ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- The list -------------------------------------------------------------------------------- */
 
 struct tern_sql_table *tern_sql_find_table(const struct tern_sql_engine *engine,
                                            const struct tern_table *table)
@@ -526,7 +529,8 @@ void tern_sql_describe(const struct tern_sql_engine *engine, const struct tern_t
     table->has_deleted = engine->config.soft_delete && schema->mode == TERN_MERGE && !table->has_rules;
 }
 
-/* In a transaction where the database has one for this, and with no other gateway or worker between the look and what is made. */
+/* In a transaction where the database has one for this, and with no other gateway or worker between the look
+ * and what is made. */
 static int make_whole(struct tern_sql_listing *listing, struct tern_sql_table *table, bool deletes)
 {
     struct tern_sql_engine *engine = listing->engine;

@@ -23,7 +23,8 @@ struct tern_sql_listing {
     size_t count;
 };
 
-/* What is printed instead of done, and how tables would then be: a later version of a schema goes on from there. */
+/* What is printed instead of done, and how tables would then be: a later version of a schema goes on from
+ * there. */
 struct tern_sql_plan {
     void (*print)(const char *text);
     bool offline;     /* there is no database to ask */
@@ -37,7 +38,8 @@ bool tern_sql_plan_find(const struct tern_sql_plan *plan, struct tern_sql_listin
 bool tern_sql_plan_has(const struct tern_sql_plan *plan, const char *name, bool *has);
 /* Prints engine->text as a statement. */
 int tern_sql_plan_print(struct tern_sql_engine *engine);
-/* Prints the statement by which a widened column is known to be wider: tern does not ask databases for types. */
+/* Prints the statement by which a widened column is known to be wider: tern does not ask databases for
+ * types. */
 int tern_sql_plan_declare(struct tern_sql_engine *engine, const struct tern_table *table,
                           const struct tern_column *column);
 

@@ -9,7 +9,7 @@
 #include "../../core/crc32c.h"
 #include "sql.h"
 
-/* ---- Text ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- Text ------------------------------------------------------------------------------------ */
 
 void tern_sql_clear(struct tern_sql_text *text)
 {
@@ -51,7 +51,7 @@ int tern_sql_check_text(struct tern_sql_engine *engine)
                                : TERN_HOST_OK;
 }
 
-/* ---- Names ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- Names ----------------------------------------------------------------------------------- */
 
 void tern_sql_add_name(struct tern_sql_text *text, const char *name)
 {
@@ -116,7 +116,7 @@ void tern_sql_add_column(struct tern_sql_engine *engine, const struct tern_table
     tern_sql_add_name(&engine->text, tern_sql_column_name(engine, table, column));
 }
 
-/* ---- Columns -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Columns --------------------------------------------------------------------------------- */
 
 const struct tern_column tern_sql_device = {"device", TERN_TEXT(TERN_ID_MAX), TERN_KEY};
 const struct tern_column tern_sql_id = {"tern_id", TERN_I64, 0};
@@ -229,7 +229,7 @@ size_t tern_sql_bind(const struct tern_sql_engine *engine, const struct tern_sql
     return count;
 }
 
-/* ---- Merging -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Merging --------------------------------------------------------------------------------- */
 
 struct merging {
     struct tern_sql_engine *engine;
@@ -365,8 +365,9 @@ void tern_sql_add_lack(struct tern_sql_engine *engine, const struct tern_sql_tab
     add_lack(&merging, lack);
 }
 
-/* ON DUPLICATE KEY UPDATE takes a row that is equal in any unique index, also in one of the user's: then that row's tern_id becomes NULL,
- * which it cannot be, so that the new row is refused instead of being lost, or of overwriting the other. */
+/* ON DUPLICATE KEY UPDATE takes a row that is equal in any unique index, also in one of the user's: then that
+ * row's tern_id becomes NULL, which it cannot be, so that the new row is refused instead of being lost, or of
+ * overwriting the other. */
 static void add_own_id(const struct merging *merging)
 {
     struct tern_sql_engine *engine = merging->engine;
@@ -390,7 +391,8 @@ static void add_own_id(const struct merging *merging)
     tern_sql_add(&engine->text, " END");
 }
 
-/* tern_first and tern_id come last, in this order: MySQL evaluates from left to right, and the others ask them. */
+/* tern_first and tern_id come last, in this order: MySQL evaluates from left to right, and the others ask
+ * them. */
 static void add_set(const struct merging *merging)
 {
     struct tern_sql_engine *engine = merging->engine;

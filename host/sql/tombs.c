@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Tombstones: whether rows may go into their table past them, and their end. One may go when nothing older of its key can arrive: what is below it is there (it is a record itself, so that
- * `applied` is past it), and no gap of its device is open below it. Of an earlier epoch another gateway may hold records that no
+/* Tombstones: whether rows may go into their table past them, and their end. One may go when nothing older of
+ * its key can arrive: what is below it is there (it is a record itself, so that `applied` is past it), and no
+ * gap of its device is open below it. Of an earlier epoch another gateway may hold records that no
  * destination has heard of; it has DAYS to bring them in. */
 #include "sql.h"
 
@@ -64,7 +65,7 @@ int tern_sql_clear_tombs(struct tern_sql_engine *engine, int64_t now, bool all)
     return status == TERN_HOST_OK ? status : tern_sql_fail(engine, status, "old tombstones");
 }
 
-/* ---- Past them ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Past them ------------------------------------------------------------------------------- */
 
 struct newest {
     int64_t count, id;

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rows of one device that update what is there: one UPDATE walks through the table from the lowest to the highest of their keys, beside the
- * rows, which stand in the same order. It finds no row by its key, and that is most of what an upsert costs. Two functions make it:
+ * Rows of one device that update what is there: one UPDATE walks through the table from the lowest to the
+ * highest of their keys, beside the rows, which stand in the same order. It finds no row by its key, and that
+ * is most of what an upsert costs. Two functions make it:
  *
- *     tern_meets(key ..., tern_id)   goes on in the feed to the row of this key; true if it is newer than this tern_id
+ *     tern_meets(key ..., tern_id)   goes on in the feed to the row of this key; true if it is newer than
+ *                                    this tern_id
  *     tern_value(N)                  the Nth column of the row that was met
  *
- * They need SQLite to update each row when it comes to it, which it does where nobody has added a trigger; if it does not, they fail, and so
- * does the UPDATE. A row counts as done when it was updated, or was met and is no newer.
+ * They need SQLite to update each row when it comes to it, which it does where nobody has added a trigger; if
+ * it does not, they fail, and so does the UPDATE. A row counts as done when it was updated, or was met and is
+ * no newer.
  */
 #include <string.h>
 
@@ -16,7 +19,7 @@
 enum { TYPE_INTEGER = 1, TYPE_TEXT = 3, TYPE_BLOB = 4 };
 enum { ENCODING_UTF8 = 1 };
 
-/* ---- Comparing ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- Comparing ------------------------------------------------------------------------------- */
 
 static bool is_text(const struct tern_column *column)
 {
@@ -82,7 +85,7 @@ static int compare(const struct tern_sqlite_feed *feed, const struct tern_sink_r
     return order;
 }
 
-/* ---- The functions ------------------------------------------------------------------------------------------------------------------ */
+/* ---- The functions --------------------------------------------------------------------------- */
 
 static bool is_put(const struct tern_sink_row *row)
 {
@@ -152,7 +155,7 @@ int tern_sqlite_update_register(struct tern_sqlite_feed *feed, struct sqlite3 *d
                : feed->api->create_function(database, "tern_value", 1, ENCODING_UTF8, feed, give, NULL, NULL);
 }
 
-/* ---- The statement ------------------------------------------------------------------------------------------------------------------ */
+/* ---- The statement --------------------------------------------------------------------------- */
 
 static void add_sets(struct tern_sql_engine *engine, const struct tern_sql_table *table,
                      const struct tern_sqlite_feed *feed)

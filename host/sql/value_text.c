@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* ---- Numbers ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Numbers --------------------------------------------------------------------------------- */
 
 static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
                             "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
@@ -111,7 +111,7 @@ double tern_sql_double(int64_t number, unsigned digits)
                       : divide((uint64_t)number, powers[digits]);
 }
 
-/* ---- Times --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Times ----------------------------------------------------------------------------------- */
 
 #define DAY_SECONDS 86400
 #define ERA_DAYS    146097 /* 400 years */
@@ -121,7 +121,8 @@ struct date {
     unsigned month, day;
 };
 
-/* The Gregorian date of a day counted from 1970-01-01. Years begin in March here, so that the leap day is a year's last. */
+/* The Gregorian date of a day counted from 1970-01-01. Years begin in March here, so that the leap day is a
+ * year's last. */
 static struct date find_date(int64_t days)
 {
     days += 719468; /* from 0000-03-01 */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* ATmega328P and its larger relatives: the log in EEPROM, which keeps its content over a reset and a new image. */
+/* ATmega328P and its larger relatives: the log in EEPROM, which keeps its content over a reset and a new
+ * image. */
 #ifndef TERN_AVR_BOARD_H
 #define TERN_AVR_BOARD_H
 
@@ -21,7 +22,8 @@ extern const struct tern_clock board_clock;
 /* Call once, before anything else here. Interrupts are on afterwards. */
 void board_start(void);
 
-/* Whether tern_poll() has something to do: bytes have come, or there is room again for those that the last send() left over. */
+/* Whether tern_poll() has something to do: bytes have come, or there is room again for those that the last
+ * send() left over. */
 bool board_uart_is_due(void);
 
 /* Sleeps until the next interrupt, 1 ms at most. */

@@ -10,7 +10,8 @@
 
 static volatile uint32_t now;
 
-/* Not cleared at the start: what a reset leaves, or what RAM held when the power came, makes the next nonce differ. */
+/* Not cleared at the start: what a reset leaves, or what RAM held when the power came, makes the next nonce
+ * differ. */
 static uint32_t chance __attribute__((section(".noinit")));
 
 ISR(TIMER0_COMPA_vect)

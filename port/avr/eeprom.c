@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* EEPROM as flash: the chip can erase a byte and write one separately, 1.8 ms each, and a write then only clears bits. A cell lasts
- * 100,000 such rounds. The CPU sleeps meanwhile, and goes on taking bytes from the UART. */
+/* EEPROM as flash: the chip can erase a byte and write one separately, 1.8 ms each, and a write then only
+ * clears bits. A cell lasts 100,000 such rounds. The CPU sleeps meanwhile, and goes on taking bytes from the
+ * UART. */
 #include <avr/interrupt.h>
 #include <avr/io.h>
 #include <avr/sleep.h>

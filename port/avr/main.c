@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The thermometer of port/microbit/main.c in the smallest of forms: chunks of 128 bytes, two columns, 1 KiB of log. */
+/* The thermometer of port/microbit/main.c in the smallest of forms: chunks of 128 bytes, two columns, 1 KiB
+ * of log. */
 #include "board.h"
 
 #ifndef PERIOD_MS
@@ -12,7 +13,8 @@
 static const struct tern_column columns[] = {
     {"number", TERN_U32, 0}, {"celsius", TERN_DECIMAL(2), 0}, /* 2153 is 21.53 */
 };
-/* TERN_APPEND: every record is a row. A reading that has a key of its own, as a time, belongs into a TERN_MERGE table. */
+/* TERN_APPEND: every record is a row. A reading that has a key of its own, as a time, belongs into a
+ * TERN_MERGE table. */
 static const struct tern_table climate = TERN_TABLE_PACKED("climate", TERN_APPEND, columns);
 
 static uint8_t chunk[128], frame[100];
@@ -23,8 +25,8 @@ static struct tern_lane lane = {
     .chunk_size = sizeof(chunk),
     .models = models,
     .models_size = sizeof(models),
-    .overflow =
-        TERN_WAIT, /* with the log full, readings wait; TERN_DROP_OLDEST keeps the newest and reports the gap */
+    .overflow = TERN_WAIT, /* with the log full, readings wait; TERN_DROP_OLDEST keeps the newest and reports
+                              the gap */
 };
 static const struct tern_config config = {
     .id = "avr-1",

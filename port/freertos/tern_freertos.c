@@ -5,8 +5,8 @@
 
 #define WAIT_MAX_MS 20 /* the link's bytes wake nobody here: look so often */
 
-/* A tick of 16 bits would run back every minute, one above 1,000 Hz would count no milliseconds: take a timer of the chip's for them, and take
- * this line out. */
+/* A tick of 16 bits would run back every minute, one above 1,000 Hz would count no milliseconds: take a timer
+ * of the chip's for them, and take this line out. */
 typedef char tick_is_fit[sizeof(TickType_t) >= 4 && portTICK_PERIOD_MS >= 1 ? 1 : -1];
 
 uint32_t tern_freertos_milliseconds(void *context)
@@ -15,8 +15,8 @@ uint32_t tern_freertos_milliseconds(void *context)
     return (uint32_t)(xTaskGetTickCount() * portTICK_PERIOD_MS);
 }
 
-/* Puts the row, and commits when no other waits behind it: rows that come together share a commit. False: the log has no room now, and
- * the same again after a poll. */
+/* Puts the row, and commits when no other waits behind it: rows that come together share a commit. False: the
+ * log has no room now, and the same again after a poll. */
 static bool record(struct tern_freertos *device, const struct tern_freertos_row *row, uint32_t *put,
                    bool *is_put)
 {
@@ -35,8 +35,8 @@ static bool record(struct tern_freertos *device, const struct tern_freertos_row 
     int status = tern_commit(device->tern);
     if (status == TERN_AGAIN)
         return false;
-    /* After an error nothing since the last commit is in the log. Only this row is at hand to be put again: the others are lost, and
-     * counted as refused. */
+    /* After an error nothing since the last commit is in the log. Only this row is at hand to be put again:
+     * the others are lost, and counted as refused. */
     bool good = status >= TERN_OK;
     device->committed += good ? *put : 0;
     device->refused += good ? 0 : *put - 1;

@@ -15,7 +15,8 @@ extern "C" {
 
 #define TERN_FREERTOS_COLUMNS 8 /* of the widest table */
 
-/* A row on its way to the task. Its texts must live until it is committed, which is why most queues carry numbers only. */
+/* A row on its way to the task. Its texts must live until it is committed, which is why most queues carry
+ * numbers only. */
 struct tern_freertos_row {
     const struct tern_table *table;
     struct tern_value values[TERN_FREERTOS_COLUMNS];
@@ -38,7 +39,8 @@ struct tern_freertos {
 /* Makes the queue and the task. pdPASS, or pdFAIL when the heap has no room for them. */
 BaseType_t tern_freertos_start(struct tern_freertos *device);
 
-/* Hands over a row; waits for room in the queue for so many ticks. pdPASS: it is in the queue, and NOT YET durable: `committed` tells. */
+/* Hands over a row; waits for room in the queue for so many ticks. pdPASS: it is in the queue, and NOT YET
+ * durable: `committed` tells. */
 BaseType_t tern_freertos_put(struct tern_freertos *device, const struct tern_freertos_row *row,
                              TickType_t wait);
 BaseType_t tern_freertos_put_from_isr(struct tern_freertos *device, const struct tern_freertos_row *row,

@@ -26,7 +26,8 @@ extern const struct tern_clock board_clock;
 void board_clock_start(void);
 void board_uart_start(void);
 
-/* Whether tern_poll() has something to do: bytes have come, or there is room again for those that the last send() left over. */
+/* Whether tern_poll() has something to do: bytes have come, or there is room again for those that the last
+ * send() left over. */
 bool board_uart_is_due(void);
 
 /* Sleeps until the next interrupt, 1 ms at most. */

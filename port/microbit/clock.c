@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Milliseconds from TIMER0, randomness from the chip's generator, its number. A product that runs from a battery takes RTC1 in
- * place of the timer, so that the fast clock may stop. */
+/* Milliseconds from TIMER0, randomness from the chip's generator, its number. A product that runs from a
+ * battery takes RTC1 in place of the timer, so that the fast clock may stop. */
 #include "board.h"
 
 #define CLOCK_START     REGISTER(0x40000000)

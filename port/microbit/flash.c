@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The chip's own flash through its controller (NVMC). The CPU stands still while it works: 21 ms for a page, 46 us for a word. A
- * word may be written twice between erases, which is what struct tern_flash asks for after a power cut. */
+/* The chip's own flash through its controller (NVMC). The CPU stands still while it works: 21 ms for a page,
+ * 46 us for a word. A word may be written twice between erases, which is what struct tern_flash asks for
+ * after a power cut. */
 #include "../memory.h"
 #include "board.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A thermometer that loses no reading: one a PERIOD_MS, durable before the next, sent when there is somebody to send it to. A reset at
- * any moment goes on behind the last committed reading. Copy this file and put in a table and a sensor of your own. */
+/* A thermometer that loses no reading: one a PERIOD_MS, durable before the next, sent when there is somebody
+ * to send it to. A reset at any moment goes on behind the last committed reading. Copy this file and put in a
+ * table and a sensor of your own. */
 #include "board.h"
 
 #ifndef PERIOD_MS
@@ -15,7 +16,8 @@ static const struct tern_column columns[] = {
     {"celsius", TERN_DECIMAL(2), 0}, /* 2153 is 21.53 */
     {"light", TERN_U16, TERN_NULLABLE},
 };
-/* TERN_APPEND: every record is a row. A reading that has a key of its own, as a time, belongs into a TERN_MERGE table. */
+/* TERN_APPEND: every record is a row. A reading that has a key of its own, as a time, belongs into a
+ * TERN_MERGE table. */
 static const struct tern_table climate = TERN_TABLE_PACKED("climate", TERN_APPEND, columns);
 
 static uint8_t chunk[512], frame[400];
@@ -27,8 +29,8 @@ static struct tern_lane lane = {
     .chunk_size = sizeof(chunk),
     .models = models,
     .models_size = sizeof(models),
-    .overflow =
-        TERN_WAIT, /* with the log full, readings wait; TERN_DROP_OLDEST keeps the newest and reports the gap */
+    .overflow = TERN_WAIT, /* with the log full, readings wait; TERN_DROP_OLDEST keeps the newest and reports
+                              the gap */
 };
 static const struct tern_config config = {
     .id = id,

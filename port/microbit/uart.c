@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The UART, with a ring in each direction that the interrupt fills and drains. While the flash controller erases, the CPU stands still
- * and up to 240 bytes may be missed: the protocol asks for them again. */
+/* The UART, with a ring in each direction that the interrupt fills and drains. While the flash controller
+ * erases, the CPU stands still and up to 240 bytes may be missed: the protocol asks for them again. */
 #include "board.h"
 
 #define UART(offset)   REGISTER(0x40002000 + (offset))

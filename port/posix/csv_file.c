@@ -26,7 +26,7 @@ static int fail(char message[CSV_MESSAGE_SIZE], const struct csv_file *file, con
     return -1;
 }
 
-/* ---- The file --------------------------------------------------------------------------------------------------------------- */
+/* ---- The file -------------------------------------------------------------------------------- */
 
 static int read_whole(struct csv_file *file, FILE *stream)
 {
@@ -68,7 +68,7 @@ void csv_close(struct csv_file *file)
     file->data = NULL;
 }
 
-/* ---- Lines and fields --------------------------------------------------------------------------------------------------------- */
+/* ---- Lines and fields ------------------------------------------------------------------------ */
 
 /* The end of a quoted field: behind its closing quote. NULL when it is not closed. */
 static char *end_of_quoted(const struct csv_file *file, char *at)
@@ -97,8 +97,8 @@ static char *end_of_bare(const struct csv_file *file, char *at)
     return at;
 }
 
-/* Splits the line at file->at. Quoted fields keep their doubled quotes: unquote() makes them single. Returns the fields' number, or
- * -1. Fields beyond TERN_COLUMNS_MAX are counted and not kept. */
+/* Splits the line at file->at. Quoted fields keep their doubled quotes: unquote() makes them single. Returns
+ * the fields' number, or -1. Fields beyond TERN_COLUMNS_MAX are counted and not kept. */
 static int split_line(struct csv_file *file, struct csv_field *fields, bool *quoted,
                       char message[CSV_MESSAGE_SIZE])
 {
@@ -139,7 +139,7 @@ static int wrong_count(const struct csv_file *file, int found, int wanted, char 
                 found == 1 ? "" : "s", wanted, found < wanted ? "few" : "many");
 }
 
-/* ---- Types --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Types ----------------------------------------------------------------------------------- */
 
 /* What the fields of a column have looked like so far. */
 struct look {
@@ -150,7 +150,8 @@ struct look {
     size_t longest;
 };
 
-/* Whether the text is a plain decimal number whose value says all that the text says: no leading zeros, exponent or plus. */
+/* Whether the text is a plain decimal number whose value says all that the text says: no leading zeros,
+ * exponent or plus. */
 static bool look_at_number(const struct csv_field *field, unsigned *before, unsigned *behind)
 {
     const char *text = field->text;
@@ -241,7 +242,7 @@ static bool parse_type(const char *text, uint16_t *type)
     return true;
 }
 
-/* ---- Values --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Values ---------------------------------------------------------------------------------- */
 
 static void unquote(struct csv_field *field)
 {
@@ -318,7 +319,7 @@ int csv_next(struct csv_file *file, const struct csv_table *table, struct tern_v
     return 1;
 }
 
-/* ---- Describing ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Describing ------------------------------------------------------------------------------ */
 
 /* A header's word as a column name: lower case, others than letters and digits as underscores. */
 static int name_column(struct csv_file *file, struct csv_table *table, int index, struct csv_field *field,

@@ -48,14 +48,16 @@ struct csv_options {
 int csv_open(struct csv_file *file, const char *path, char message[CSV_MESSAGE_SIZE]);
 void csv_close(struct csv_file *file);
 
-/* Reads the header and every row: finds each column's type or checks it. Nothing is changed in the file's memory. */
+/* Reads the header and every row: finds each column's type or checks it. Nothing is changed in the file's
+ * memory. */
 int csv_describe(struct csv_file *file, const struct csv_options *options, struct csv_table *table,
                  char message[CSV_MESSAGE_SIZE]);
 
 /* Back to the first row, or `skip` rows behind it. */
 void csv_rewind(struct csv_file *file, unsigned long skip);
 
-/* The next row as values; text points into the file's memory or `scratch`, and lives until the next call. 1: a row; 0: the end; -1. */
+/* The next row as values; text points into the file's memory or `scratch`, and lives until the next call. 1:
+ * a row; 0: the end; -1. */
 int csv_next(struct csv_file *file, const struct csv_table *table, struct tern_value *row,
              char message[CSV_MESSAGE_SIZE]);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* tern-device: a PC as a device. Pushes the rows of a CSV file through the same core that a microcontroller runs. */
+/* tern-device: a PC as a device. Pushes the rows of a CSV file through the same core that a microcontroller
+ * runs. */
 #include "csv_file.h"
 #include "posix.h"
 
@@ -82,7 +83,7 @@ static int complain(const char *message)
     return EXIT_FAILURE_;
 }
 
-/* ---- Command line ----------------------------------------------------------------------------------------------------------- */
+/* ---- Command line ---------------------------------------------------------------------------- */
 
 static int misuse(const char *what, const char *word)
 {
@@ -196,10 +197,11 @@ static int parse_options(struct options *options, int count, char **words)
     return check_options(options);
 }
 
-/* ---- The job: which row of the file is which record of the flash ------------------------------------------------------------ */
+/* ---- The job: which row of the file is which record of the flash ----------------------------- */
 
-/* FLASH.job says which file's rows the flash has been given, and the sequence of its first one: with it a restart knows exactly
- * which rows are in the flash already. It is written aside, synced and renamed before the first row is put. */
+/* FLASH.job says which file's rows the flash has been given, and the sequence of its first one: with it a
+ * restart knows exactly which rows are in the flash already. It is written aside, synced and renamed before
+ * the first row is put. */
 struct job {
     unsigned long first, size, crc, rows;
     char table[TERN_NAME_MAX + 1];
@@ -267,7 +269,7 @@ static int find_start(struct device *device, const struct options *options, unsi
     return -1;
 }
 
-/* ---- Opening ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Opening --------------------------------------------------------------------------------- */
 
 static const char *open_error(int status)
 {
@@ -318,7 +320,7 @@ static int open_device(struct device *device, const struct options *options)
     return 0;
 }
 
-/* ---- Running -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Running --------------------------------------------------------------------------------- */
 
 static int complain_of_flash(int status)
 {
@@ -341,7 +343,8 @@ static void complain_of_row(const struct device *device)
         fprintf(stderr, "chunk; give a larger --chunk or shorter text\n");
 }
 
-/* Puts the next row. TERN_OK; TERN_AGAIN: no room in the flash until something is acknowledged; or an error. */
+/* Puts the next row. TERN_OK; TERN_AGAIN: no room in the flash until something is acknowledged; or an
+ * error. */
 static int put_row(struct device *device)
 {
     char message[CSV_MESSAGE_SIZE];

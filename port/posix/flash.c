@@ -54,7 +54,8 @@ static bool is_erased(const uint8_t *bytes, uint32_t size)
     return true;
 }
 
-/* A chip would AND the bits together and, with ECC, spoil the unit: here it is an error, so that tests see it. */
+/* A chip would AND the bits together and, with ECC, spoil the unit: here it is an error, so that tests see
+ * it. */
 static int program_flash(void *context, uint32_t address, const void *data, uint32_t size)
 {
     const struct tern_posix_flash *flash = context;

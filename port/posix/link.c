@@ -22,7 +22,7 @@ static uint32_t now_ms(void)
     return tern_posix_clock.milliseconds(NULL);
 }
 
-/* ---- Connecting ----------------------------------------------------------------------------------------------------------- */
+/* ---- Connecting ------------------------------------------------------------------------------ */
 
 static void disconnect(struct tern_posix_link *link)
 {
@@ -128,7 +128,7 @@ static uint32_t session(void *context)
     return link->session;
 }
 
-/* ---- Bytes ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Bytes ----------------------------------------------------------------------------------- */
 
 /* What a read or write came to: bytes, 0 for "not now", negative for a lost connection. */
 static int32_t outcome(struct tern_posix_link *link, ssize_t result, bool zero_is_end)
@@ -161,7 +161,7 @@ static int32_t receive_bytes(void *context, uint8_t *data, uint32_t size)
     return outcome(link, read(link->socket, data, size), !link->is_serial);
 }
 
-/* ---- URLs ----------------------------------------------------------------------------------------------------------------- */
+/* ---- URLs ------------------------------------------------------------------------------------ */
 
 static bool copy(char *to, size_t room, const char *from, size_t size)
 {

@@ -8,23 +8,24 @@
 
 #include "../port.h"
 
-/* ---- Flash: a file that behaves as NOR ------------------------------------------------------------------------------------ */
+/* ---- Flash: a file that behaves as NOR ------------------------------------------------------- */
 
 struct tern_posix_flash {
     struct tern_flash flash; /* for struct tern_lane */
     uint8_t *cells;          /* the file, mapped */
     int file;
-    bool
-        sync; /* fdatasync after each program and erase: survives a power cut of the PC, not only the end of the process */
+    bool sync; /* fdatasync after each program and erase: survives a power cut of the PC, not only the end of
+                  the process */
 };
 
-/* Opens `path`, or makes it, all erased. Programs only clear bits and erases go by sector, as in the chip; programming a unit
- * twice is an error. Locked against a second process. Returns 0, or -1 with a sentence in `message`. */
+/* Opens `path`, or makes it, all erased. Programs only clear bits and erases go by sector, as in the chip;
+ * programming a unit twice is an error. Locked against a second process. Returns 0, or -1 with a sentence in
+ * `message`. */
 int tern_posix_flash_open(struct tern_posix_flash *flash, const char *path, uint32_t sector_size,
                           uint32_t sector_count, uint8_t program_unit, char *message, size_t size);
 void tern_posix_flash_close(struct tern_posix_flash *flash);
 
-/* ---- Links ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Links ----------------------------------------------------------------------------------- */
 
 struct tern_posix_link {
     struct tern_link link; /* for struct tern_config */
@@ -41,11 +42,12 @@ struct tern_posix_link {
     char port[16];
 };
 
-/* `tcp://HOST:PORT` or `serial:DEVICE?baud=N`. Connects in the background, again and again. 0, or -1 with a sentence in `message`. */
+/* `tcp://HOST:PORT` or `serial:DEVICE?baud=N`. Connects in the background, again and again. 0, or -1 with a
+ * sentence in `message`. */
 int tern_posix_link_open(struct tern_posix_link *link, const char *url, char *message, size_t size);
 void tern_posix_link_close(struct tern_posix_link *link);
 
-/* ---- Clock ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Clock ----------------------------------------------------------------------------------- */
 
 extern const struct tern_clock tern_posix_clock;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* RV32 as in QEMU's machine `virt`: RAM at 80000000h, parallel NOR flash (CFI, Intel commands) in two banks, a 16550 UART. */
+/* RV32 as in QEMU's machine `virt`: RAM at 80000000h, parallel NOR flash (CFI, Intel commands) in two banks,
+ * a 16550 UART. */
 #ifndef TERN_RISCV_BOARD_H
 #define TERN_RISCV_BOARD_H
 
@@ -18,7 +19,8 @@ extern const struct tern_link board_link;
 extern const struct tern_clock board_clock;
 
 void board_uart_start(void);
-/* Whether tern_poll() has something to do: bytes have come, or there is room again for those that the last send() left over. */
+/* Whether tern_poll() has something to do: bytes have come, or there is room again for those that the last
+ * send() left over. */
 bool board_uart_is_due(void);
 
 /* Sleeps for 1 ms: the UART holds 16 bytes, which take 1.4 ms. */

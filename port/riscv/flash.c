@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Parallel NOR with Intel's commands: two 16-bit chips side by side, so that each command is written to both. A full
- * buffer is programmed in some 500 us and a sector erased in half a second; erase() starts that and says TERN_AGAIN until it is done. */
+/* Parallel NOR with Intel's commands: two 16-bit chips side by side, so that each command is written to both.
+ * A full buffer is programmed in some 500 us and a sector erased in half a second; erase() starts that and
+ * says TERN_AGAIN until it is done. */
 #include "board.h"
 
 #include "../memory.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A logger of events in batches: EVENTS_A_BATCH of them appear in the database together or not at all, though they are larger than a
- * chunk. After a power cut at any moment it goes on behind the last committed batch. */
+/* A logger of events in batches: EVENTS_A_BATCH of them appear in the database together or not at all, though
+ * they are larger than a chunk. After a power cut at any moment it goes on behind the last committed
+ * batch. */
 #include "board.h"
 
 #ifndef PERIOD_MS
@@ -55,7 +56,8 @@ static void describe(uint32_t number, char text[TEXT_SIZE], struct tern_value ro
     row[2] = tern_bytes(text, TEXT_SIZE);
 }
 
-/* Brings the batch that begins with `first` into the log. False: there is no room now, try again after a poll. */
+/* Brings the batch that begins with `first` into the log. False: there is no room now, try again after a
+ * poll. */
 static bool record(uint32_t first)
 {
     static bool begun;

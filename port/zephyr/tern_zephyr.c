@@ -11,7 +11,7 @@
 
 #define UNIT_MAX 32u
 
-/* ---- Flash ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Flash ----------------------------------------------------------------------------------- */
 
 static int read(void *context, uint32_t address, void *data, uint32_t size)
 {
@@ -32,7 +32,8 @@ static int erase(void *context, uint32_t address)
     return status != 0 ? status : flash_area_erase(area, (off_t)address, page.size);
 }
 
-/* The log erases all sectors by the first one's size: 0 when they are alike and the partition begins with one. */
+/* The log erases all sectors by the first one's size: 0 when they are alike and the partition begins with
+ * one. */
 static int look_at_sectors(const struct flash_area *area, size_t *size)
 {
     struct flash_pages_info page;
@@ -73,7 +74,7 @@ int tern_zephyr_flash(struct tern_flash *flash, uint8_t partition)
     return 0;
 }
 
-/* ---- UART -------------------------------------------------------------------------------------------------------------------- */
+/* ---- UART ------------------------------------------------------------------------------------ */
 
 static void fill_queue(struct tern_zephyr_uart *uart)
 {
@@ -139,7 +140,7 @@ int tern_zephyr_uart_open(struct tern_zephyr_uart *uart, const struct device *de
     return status;
 }
 
-/* ---- Clock ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Clock ----------------------------------------------------------------------------------- */
 
 static uint32_t milliseconds(void *context)
 {

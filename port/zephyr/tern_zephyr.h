@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* tern on Zephyr: flash in a partition of the flash map, a UART as the link, the kernel's clock. Call tern from one thread. */
+/* tern on Zephyr: flash in a partition of the flash map, a UART as the link, the kernel's clock. Call tern
+ * from one thread. */
 #ifndef TERN_ZEPHYR_H
 #define TERN_ZEPHYR_H
 
@@ -12,9 +13,9 @@
 extern "C" {
 #endif
 
-/* Fills `flash` in for a partition, as FIXED_PARTITION_ID(tern_partition): sector size and program unit are the driver's. 0, or a negative
- * errno: -ENOTSUP when the flash does not erase to FF, its program unit is above 32, its sectors differ in size, or the partition does not
- * begin with one. */
+/* Fills `flash` in for a partition, as FIXED_PARTITION_ID(tern_partition): sector size and program unit are
+ * the driver's. 0, or a negative errno: -ENOTSUP when the flash does not erase to FF, its program unit is
+ * above 32, its sectors differ in size, or the partition does not begin with one. */
 int tern_zephyr_flash(struct tern_flash *flash, uint8_t partition);
 
 struct tern_zephyr_uart {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What dedup saves and costs: a mesh hands each reading over five times within 30 seconds; the same readings once are what it is measured
- * against. Figures: rows stored and bytes programmed a distinct row, both as ratios, and the RAM that dedup takes. */
+/* What dedup saves and costs: a mesh hands each reading over five times within 30 seconds; the same readings
+ * once are what it is measured against. Figures: rows stored and bytes programmed a distinct row, both as
+ * ratios, and the RAM that dedup takes. */
 #include "../test.h"
 
 #include <string.h>

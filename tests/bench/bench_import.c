@@ -2,18 +2,22 @@
 /*
  * Rows for `make bench-import`, and their way from a staging store into a database.
  *
- *     bench_import make FOLDER ROWS DEVICES VISIT DATA FORMAT   FOLDER/new and FOLDER/update: staging stores; FOLDER/rows.csv: the rows of `new`
- *     bench_import columns DATA                                 its columns: name, type, whether it is part of the key
- *     bench_import load STORE URL WORKERS [no-filter]           everything in the store into the database; prints the seconds, and those of CPU time
+ *     bench_import make FOLDER ROWS DEVICES VISIT DATA FORMAT
+ *         FOLDER/new and FOLDER/update: staging stores; FOLDER/rows.csv: the rows of `new`
+ *     bench_import columns DATA
+ *         its columns: name, type, whether it is part of the key
+ *     bench_import load STORE URL WORKERS [no-filter]
+ *         everything in the store into the database; prints the seconds, and those of CPU time
  *
  * DATA is one of:
  *     narrow    ts and four numbers, keyed by ts, which grows
  *     random    the same in random order of ts
  *     text      four numbers, keyed by a text, in random order
  *     wide      ts and 19 numbers, texts and flags, keyed by ts
- * with the device in front of the key. FORMAT is csv or packed: how the devices' chunks are. Devices take turns and send VISIT rows at a
- * time, each a commit of its own; the file has them in this order, with tern_id. `update` has the same keys again, with other numbers and
- * higher tern_ids.
+ *
+ * with the device in front of the key. FORMAT is csv or packed: how the devices' chunks are. Devices take
+ * turns and send VISIT rows at a time, each a commit of its own; the file has them in this order, with
+ * tern_id. `update` has the same keys again, with other numbers and higher tern_ids.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -98,7 +102,7 @@ static struct tern_stage *open_stage(const char *folder_name)
     return tern_stage_open(&stage, &config) == TERN_HOST_OK ? stage : NULL;
 }
 
-/* ---- Making -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- Making ---------------------------------------------------------------------------------- */
 
 /* Every number below 2^20 once. */
 static int64_t shuffle(uint32_t number)
@@ -199,7 +203,8 @@ static bool visit(struct tern_stage *stage, struct source *source, uint64_t rows
     return good && send_rest(stage, source, offset);
 }
 
-/* The device in this store; where `other` is a store, in the epoch that this one gave, which holds what is before. */
+/* The device in this store; where `other` is a store, in the epoch that this one gave, which holds what is
+ * before. */
 static bool open_source(struct tern_stage *stage, struct source *source, size_t index, uint64_t other)
 {
     uint32_t epoch = other == 0 ? 0 : source->range->epoch, next = other == 0 ? 1 : source->next;
@@ -249,7 +254,7 @@ static int make(const char *name, uint64_t rows, size_t devices, uint64_t each)
     return good ? 0 : complain("the rows cannot be made");
 }
 
-/* ---- Loading -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- Loading --------------------------------------------------------------------------------- */
 
 static double cpu_seconds(const struct rusage *usage)
 {
@@ -280,7 +285,7 @@ static int load(const char *store, const char *url, uint32_t workers, bool has_f
     return 0;
 }
 
-/* ---- The data -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- The data -------------------------------------------------------------------------------- */
 
 static bool choose(const char *name, const char *format)
 {

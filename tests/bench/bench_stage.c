@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Rows accepted and durable in the staging store, for 1 and for 100 tables, and from there into SQLite; six-column rows in plain
- * 512-byte chunks, 500 devices. Usage: bench_stage [ROWS] [DEVICES] [URL]. */
+/* Rows accepted and durable in the staging store, for 1 and for 100 tables, and from there into SQLite;
+ * six-column rows in plain 512-byte chunks, 500 devices. Usage: bench_stage [ROWS] [DEVICES] [URL]. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

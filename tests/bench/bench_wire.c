@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Bytes a row of a CSV file, packed and in the forms that are usual, everything counted. Types are inferred, whether quoted or not: the
- * first increasing integer or ISO time is the time; integers, decimals and text otherwise; an empty field without quotes is NULL.
- * Usage: bench_wire FILE.csv     (bench_wire --pack FILE.csv only packs, for callgrind)
- * Needs zlib and liblzma: Debian's zlib1g-dev and liblzma-dev.
- */
+ * Bytes a row of a CSV file, packed and in the forms that are usual, everything counted. Types are inferred,
+ * whether quoted or not: the first increasing integer or ISO time is the time; integers, decimals and text
+ * otherwise; an empty field without quotes is NULL. Usage: bench_wire FILE.csv     (bench_wire --pack
+ * FILE.csv only packs, for callgrind) Needs zlib and liblzma: Debian's zlib1g-dev and
+ * liblzma-dev. */
 #include <inttypes.h>
 #include <lzma.h>
 #include <stdio.h>
@@ -31,7 +31,7 @@ static void *room(size_t size)
     return memory;
 }
 
-/* ---- The file ------------------------------------------------------------------------------------------------------------- */
+/* ---- The file -------------------------------------------------------------------------------- */
 
 struct field {
     const char *text; /* ended by NUL */
@@ -116,7 +116,7 @@ static void parse(char *text)
         fail("the file has no rows");
 }
 
-/* ---- Types and values ----------------------------------------------------------------------------------------------------- */
+/* ---- Types and values ------------------------------------------------------------------------ */
 
 static struct tern_column schema[TERN_COLUMNS_MAX];
 static struct tern_table table;
@@ -256,7 +256,7 @@ static void infer(void)
         "bench", schema, has_text ? &tern_packed_text : &tern_packed, (uint8_t)columns, TERN_APPEND, 0, 0};
 }
 
-/* ---- Packed --------------------------------------------------------------------------------------------------------------- */
+/* ---- Packed ---------------------------------------------------------------------------------- */
 
 static struct packed packed;
 static uint8_t *chunks;
@@ -368,7 +368,7 @@ static void instructions(const char *program, const char *path)
         printf("pack_instructions_per_row %.0f instructions\n", (double)counted / (double)rows);
 }
 
-/* ---- The usual forms ------------------------------------------------------------------------------------------------------ */
+/* ---- The usual forms ------------------------------------------------------------------------- */
 
 static bool is_text(size_t column)
 {
@@ -528,7 +528,7 @@ static double xz_whole(void)
     return (double)used / (double)rows;
 }
 
-/* ---- The report ----------------------------------------------------------------------------------------------------------- */
+/* ---- The report ------------------------------------------------------------------------------ */
 
 static void print_figure(const char *name, unsigned size, double value)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Runs statements on an SQLite database and prints their rows as CSV: NULL bare empty, the empty string "". Needs no sqlite3 tool.
- * dbdump FILE SQL [SEPARATOR]; status 1: the library or the database does not work, with a line that says why. */
+/* Runs statements on an SQLite database and prints their rows as CSV: NULL bare empty, the empty string "".
+ * Needs no sqlite3 tool. dbdump FILE SQL [SEPARATOR]; status 1: the library or the database does not work,
+ * with a line that says why. */
 #include "../../host/sql/sqlite_api.h"
 
 #include <stdio.h>

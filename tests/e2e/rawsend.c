@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Sends standard input as it is to 127.0.0.1:PORT, then prints what comes back until the other side closes, five seconds at most. */
+/* Sends standard input as it is to 127.0.0.1:PORT, then prints what comes back until the other side closes,
+ * five seconds at most. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>

@@ -24,7 +24,8 @@ static int32_t walk(int32_t value, int32_t centre, int32_t step)
     return value + (centre - value) / 64 + (int32_t)random_below((uint32_t)(2 * step + 1)) - step;
 }
 
-/* What a person would note: mostly nothing (NULL), now and then a word, a sentence with a comma, or an empty string. */
+/* What a person would note: mostly nothing (NULL), now and then a word, a sentence with a comma, or an empty
+ * string. */
 static const char *note(void)
 {
     switch (random_below(200)) {

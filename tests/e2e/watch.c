@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Watches the rows of one device come into a database, and prints how fast: watch FILE ROWS STEP. A step's time is interpolated between the
- * looks around it; the first step begins with the look before the first row. */
+/* Watches the rows of one device come into a database, and prints how fast: watch FILE ROWS STEP. A step's
+ * time is interpolated between the looks around it; the first step begins with the look before the first
+ * row. */
 #include "../../host/sql/sqlite_api.h"
 
 #include <stdio.h>
@@ -17,7 +18,8 @@ static double now(void)
     return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-/* The checkpoint stands in the transaction of the rows, and is found without reading them; 0 while there is none. */
+/* The checkpoint stands in the transaction of the rows, and is found without reading them; 0 while there is
+ * none. */
 static long long look(const struct tern_sqlite_api *api, const char *file)
 {
     struct sqlite3 *database = NULL;

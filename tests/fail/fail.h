@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What the host asks of the C library and of SQLite's library, counted; and one of the calls fails. A test that uses it is named
- * tests/unit/test_fail_*.c: the Makefile links those with --wrap for every function in fail_calls.c. */
+/* What the host asks of the C library and of SQLite's library, counted; and one of the calls fails. A test
+ * that uses it is named tests/unit/test_fail_*.c: the Makefile links those with --wrap for every function in
+ * fail_calls.c. */
 #ifndef TERN_FAIL_H
 #define TERN_FAIL_H
 
@@ -25,11 +26,13 @@ enum fail_how {
     FAIL_ONCE,      /* that call alone */
     FAIL_ON,        /* that call and all behind it */
     FAIL_HALF,      /* that call moves half of the bytes that it could: reading and writing alone count */
-    FAIL_INTERRUPT, /* that call is interrupted by a signal (EINTR): calls that wait or move bytes alone count */
+    FAIL_INTERRUPT, /* that call is interrupted by a signal (EINTR): calls that wait or move bytes alone
+                     * count */
     FAIL_UNHEARD    /* that call does its work and then says that it failed: SQLite and syncing */
 };
 
-/* The `nth` call of the groups from now on, from 1, fails. Waits of other threads become short as long as this lasts. */
+/* The `nth` call of the groups from now on, from 1, fails. Waits of other threads become short as long as
+ * this lasts. */
 void fail_at(unsigned groups, enum fail_how how, unsigned nth);
 
 /* Ends it. Whether there was such a call. */
@@ -40,7 +43,8 @@ void fail_off(bool off);
 
 /* For tests of an order. */
 typedef void fail_watcher(void *context, const char *call, int descriptor, const char *name);
-/* Is told of every call that changes a disk, before it is done: what it is called, the file or folder, the name in the folder or NULL. */
+/* Is told of every call that changes a disk, before it is done: what it is called, the file or folder, the
+ * name in the folder or NULL. */
 void fail_watch(fail_watcher *watcher, void *context);
 
 /* SQLite's library with its calls counted, or NULL where it is missing: tern_sqlite_library is set to it. */

@@ -117,7 +117,7 @@ static void tell(const char *call, int descriptor, const char *name)
     type __wrap_##name(__VA_ARGS__);                                                                         \
     type __wrap_##name(__VA_ARGS__)
 
-/* ---- Memory ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- Memory ---------------------------------------------------------------------------------- */
 
 WRAP(void *, malloc, size_t size)
 {
@@ -139,7 +139,7 @@ WRAP(char *, strdup, const char *text)
     return fails(FAIL_MEMORY, ENOMEM) ? NULL : __real_strdup(text);
 }
 
-/* ---- Files ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- Files ----------------------------------------------------------------------------------- */
 
 static bool opening_fails(int flags)
 {
@@ -333,7 +333,7 @@ WRAP(int, unlinkat, int folder, const char *path, int flags)
     return fails(FAIL_WRITE, EIO) ? -1 : __real_unlinkat(folder, path, flags);
 }
 
-/* ---- Sockets ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- Sockets --------------------------------------------------------------------------------- */
 
 WRAP(int, socket, int domain, int type, int protocol)
 {
@@ -395,7 +395,7 @@ WRAP(int, timerfd_settime, int timer, int flags, const struct itimerspec *when, 
     return fails(FAIL_SOCKET, EINVAL) ? -1 : __real_timerfd_settime(timer, flags, when, before);
 }
 
-/* ---- Threads and programs ------------------------------------------------------------------------------------------------------------- */
+/* ---- Threads and programs -------------------------------------------------------------------- */
 
 WRAP(int, pthread_create, pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
      void *context)

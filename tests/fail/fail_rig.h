@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What tests of failing calls bring into destinations: a store with every kind of record, and what a database then holds. The test defines
- * `report` before it includes this. */
+/* What tests of failing calls bring into destinations: a store with every kind of record, and what a database
+ * then holds. The test defines `report` before it includes this. */
 #ifndef TERN_FAIL_RIG_H
 #define TERN_FAIL_RIG_H
 
@@ -23,7 +23,7 @@ static const struct tern_table counters = TERN_TABLE("counters", TERN_MERGE, cou
 static const struct tern_column shown_columns[] = {{"pin", TERN_U8, TERN_KEY}, {"level", TERN_FLOAT(2), 0}};
 static const struct tern_table shown = TERN_TABLE("shown", TERN_OVERWRITE, shown_columns);
 
-/* ---- What is in the store ------------------------------------------------------------------------------------------------------------ */
+/* ---- What is in the store -------------------------------------------------------------------- */
 
 static void put(struct chunk_bytes *made, const struct tern_table *table, uint8_t op, struct tern_value a,
                 struct tern_value b, struct tern_value c, struct tern_value d)
@@ -103,7 +103,7 @@ static inline void fill_store(bool all)
     CHECK_EQ(tern_stage_sync(stage), TERN_HOST_OK);
 }
 
-/* ---- The destination ------------------------------------------------------------------------------------------------------------------ */
+/* ---- The destination ------------------------------------------------------------------------- */
 
 static char sums[4000];
 

@@ -8,7 +8,7 @@
 
 enum { NONE, BEFORE, AFTER };
 
-/* ---- PostgreSQL ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- PostgreSQL ------------------------------------------------------------------------------ */
 
 static struct tern_postgres_api pg, pg_shim;
 static bool refuses;
@@ -18,7 +18,8 @@ void fail_server_refuses(bool on)
     refuses = on;
 }
 
-/* The connection breaks before or after the call; or the library itself refuses it. Whether the call is to be done. */
+/* The connection breaks before or after the call; or the library itself refuses it. Whether the call is to be
+ * done. */
 static bool pg_before(const struct pg_conn *connection, int *strike)
 {
     *strike = fail_strikes(FAIL_SERVER);
@@ -93,7 +94,7 @@ static const struct tern_postgres_api *fail_postgres(char error[256])
     return &pg_shim;
 }
 
-/* ---- MariaDB --------------------------------------------------------------------------------------------------------------------------- */
+/* ---- MariaDB --------------------------------------------------------------------------------- */
 
 static struct tern_mysql_api my, my_shim;
 static _Thread_local bool lost; /* the last call failed by the test */

@@ -6,8 +6,9 @@
 #include "../../host/sql/postgres_api.h"
 #include "fail.h"
 
-/* Sets the client library that the URL needs, its calls counted as FAIL_SERVER: the connection breaks before one (FAIL_ONCE, FAIL_ON) or
- * behind it (FAIL_UNHEARD). False: the library is missing, which has been said. */
+/* Sets the client library that the URL needs, its calls counted as FAIL_SERVER: the connection breaks before
+ * one (FAIL_ONCE, FAIL_ON) or behind it (FAIL_UNHEARD). False: the library is missing, which has been
+ * said. */
 bool fail_server(const char *url);
 
 /* On: PostgreSQL's calls are refused by the library itself instead, the connection stays. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a test and the preloaded library (preload.c) tell each other, in a file that both map: FAULT_CONTROL names it. Only calls about
- * files below FAULT_ROOT and about sockets count. */
+/* What a test and the preloaded library (preload.c) tell each other, in a file that both map: FAULT_CONTROL
+ * names it. Only calls about files below FAULT_ROOT and about sockets count. */
 #ifndef TERN_FAULT_CONTROL_H
 #define TERN_FAULT_CONTROL_H
 

@@ -17,7 +17,8 @@
 #include "../../core/tern.h"
 #include "../nor.h"
 
-#define ROWS  24u /* a batch, in table climate; the first few of a later batch update rows of the one before */
+/* A batch, in table climate; the first few of a later batch update rows of the one before. */
+#define ROWS  24u
 #define FAST  20u /* how much faster than time the device's clock runs */
 #define MOST  200u
 #define NOTES 6u
@@ -60,7 +61,7 @@ static struct {
     unsigned count;
 } device;
 
-/* ---- The port ------------------------------------------------------------------------------------------------------------- */
+/* ---- The port -------------------------------------------------------------------------------- */
 
 static uint32_t fast_clock(void *context)
 {
@@ -123,7 +124,7 @@ static int32_t receive_bytes(void *context, uint8_t *data, uint32_t size)
     return device.socket < 0 ? -1 : moved(recv(device.socket, data, size, 0));
 }
 
-/* ---- The face ------------------------------------------------------------------------------------------------------------- */
+/* ---- The face -------------------------------------------------------------------------------- */
 
 static void demand(bool good)
 {
@@ -206,7 +207,7 @@ uint32_t device_backlog(void)
     return tern_backlog(&device.tern);
 }
 
-/* ---- What must be found --------------------------------------------------------------------------------------------------- */
+/* ---- What must be found ---------------------------------------------------------------------- */
 
 static char expected[1 << 16];
 static size_t expected_size;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The gateway under faults: a device pushes three batches into a gateway with an SQLite and a csv destination, and at the Nth system
- * call something happens (control.h), for every N until a run ends before its Nth call. The gateway is started again where it ended;
- * then every row must be in both destinations, once, and whatever was acknowledged must outlast a power cut.
- * Usage: faults [WHAT [N]]; the environment's WORKERS says how many run at a time.
+ * The gateway under faults: a device pushes three batches into a gateway with an SQLite and a csv
+ * destination, and at the Nth system call something happens (control.h), for every N until a run ends before
+ * its Nth call. The gateway is started again where it ended; then every row must be in both destinations,
+ * once, and whatever was acknowledged must outlast a power cut. Usage: faults [WHAT [N]]; the environment's
+ * WORKERS says how many run at a time.
  */
 #include "../test.h"
 
@@ -92,7 +93,7 @@ static bool is_late(struct run *run)
     return true;
 }
 
-/* ---- The gateway ---------------------------------------------------------------------------------------------------------- */
+/* ---- The gateway ----------------------------------------------------------------------------- */
 
 /* The file's text, to be freed. */
 static char *read_file(const char *path)
@@ -199,7 +200,7 @@ static void go_on(struct run *run, int status)
     start(run);
 }
 
-/* ---- A run ---------------------------------------------------------------------------------------------------------------- */
+/* ---- A run ----------------------------------------------------------------------------------- */
 
 /* Pushes batches from one to the next. */
 static void push(struct run *run, unsigned batches, unsigned end)
@@ -328,8 +329,9 @@ static void verify(struct run *run)
     compare(run, "a gap that nothing explains", "SELECT * FROM tern_gap", "");
 }
 
-/* SQLite keeps to itself what does no harm: a checkpoint that fails leaves everything in the WAL. So does the note of the last batch: without
- * it a database that was set back is read from its own cursor; and the filter of keys, without which rows take longer. */
+/* SQLite keeps to itself what does no harm: a checkpoint that fails leaves everything in the WAL. So does the
+ * note of the last batch: without it a database that was set back is read from its own cursor; and the filter
+ * of keys, without which rows take longer. */
 static void check_log(struct run *run)
 {
     if (strstr(run->control->hit, "/root/stage/batches") != NULL ||
@@ -403,7 +405,7 @@ static bool run_one(struct run *run)
     return hit;
 }
 
-/* ---- Sweeps --------------------------------------------------------------------------------------------------------------- */
+/* ---- Sweeps ---------------------------------------------------------------------------------- */
 
 struct result {
     unsigned runs, hits, failures;

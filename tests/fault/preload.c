@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A library for LD_PRELOAD that makes the Nth system call of a process its last one, or makes it fail. It also keeps, in
- * memory, what is needed to undo every change that no fsync has made durable yet, so that it can end the process as a power cut
- * does: a file's bytes count once the file was synced, a name once its folder was. See control.h.
+ * A library for LD_PRELOAD that makes the Nth system call of a process its last one, or makes it fail. It
+ * also keeps, in memory, what is needed to undo every change that no fsync has made durable yet, so that it
+ * can end the process as a power cut does: a file's bytes count once the file was synced, a name once its
+ * folder was. See control.h.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -65,7 +66,7 @@ static void *real(const char *name)
     return found;
 }
 
-/* ---- What is watched ------------------------------------------------------------------------------------------------------ */
+/* ---- What is watched ------------------------------------------------------------------------- */
 
 static bool is_below(const char *path)
 {
@@ -104,7 +105,7 @@ static bool find_path(int folder, const char *name, char path[PATH_ROOM])
     return is_below(path);
 }
 
-/* ---- Undoing -------------------------------------------------------------------------------------------------------------- */
+/* ---- Undoing --------------------------------------------------------------------------------- */
 
 static struct node *find_node(const struct stat *about)
 {
@@ -235,7 +236,8 @@ static void stand_still(int signal)
 
 static void end_process(unsigned what)
 {
-    /* Another thread may meet a mapped file (SQLite's -shm) that is cut short under it: it must not end the process before all is undone. */
+    /* Another thread may meet a mapped file (SQLite's -shm) that is cut short under it: it must not end the
+     * process before all is undone. */
     signal(SIGBUS, stand_still);
     for (struct change *change = changes; change != NULL && what != FAULT_KILL; change = change->older)
         if (what == FAULT_CUT || random_number() % 2 == 0)
@@ -264,7 +266,7 @@ static void settle(int descriptor, bool good)
     }
 }
 
-/* ---- The gate ------------------------------------------------------------------------------------------------------------- */
+/* ---- The gate -------------------------------------------------------------------------------- */
 
 enum { PASS, FAIL, HALF };
 
@@ -337,7 +339,7 @@ __attribute__((constructor)) static void begin(void)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-/* ---- Calls on descriptors -------------------------------------------------------------------------------------------------- */
+/* ---- Calls on descriptors -------------------------------------------------------------------- */
 
 static ssize_t put(const char *call, int descriptor, const void *data, size_t size, off_t offset)
 {
@@ -425,7 +427,7 @@ int fdatasync(int descriptor)
     return is_watched(descriptor) ? sync_file("fdatasync", descriptor) : REAL(fdatasync)(descriptor);
 }
 
-/* ---- Names ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Names ----------------------------------------------------------------------------------- */
 
 static int open_at(int folder, const char *name, int flags, mode_t mode)
 {
@@ -570,7 +572,7 @@ int fchmodat(int folder, const char *name, mode_t mode, int flags)
     return done;
 }
 
-/* ---- Sockets --------------------------------------------------------------------------------------------------------------- */
+/* ---- Sockets --------------------------------------------------------------------------------- */
 
 static void pass_socket(const char *call)
 {

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs an AVR image in simavr, its UART connected to a gateway, and resets the chip at random moments. The EEPROM outlives a reset; the
- * byte that was being written or erased at that moment is torn: each of its bits done or not.
+ * Runs an AVR image in simavr, its UART connected to a gateway, and resets the chip at random moments. The
+ * EEPROM outlives a reset; the byte that was being written or erased at that moment is torn: each of its bits
+ * done or not.
  *
- * avr_run IMAGE MCU PORT CUTS SEED ROWS KEPT RECORDED END: the last three are the addresses in RAM of what the firmware found at its
- * start, of what it believes to be durable, and of the end of its variables. After each reset the former must reach what the latter was. When `recorded` is ROWS,
- * reads its standard input to the end, and ends. Status 0: everything held.
+ * avr_run IMAGE MCU PORT CUTS SEED ROWS KEPT RECORDED END: the last three are the addresses in RAM of what
+ * the firmware found at its start, of what it believes to be durable, and of the end of its variables. After
+ * each reset the former must reach what the latter was. When `recorded` is ROWS, reads its standard input to
+ * the end, and ends. Status 0: everything held.
  *
- * avr_run IMAGE MCU FINISHED FAULT LOOPED: runs the port's self-test, the UART's two wires joined, until the word at the first of three
- * addresses is not 0. Status 0: no fault, and all of the bytes came back.
- */
+ * avr_run IMAGE MCU FINISHED FAULT LOOPED: runs the port's self-test, the UART's two wires joined, until the
+ * word at the first of three addresses is not 0. Status 0: no fault, and all of the bytes came
+ * back. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -58,7 +60,7 @@ static uint32_t draw(uint32_t limit)
     return (uint32_t)((z ^ (z >> 31)) % limit);
 }
 
-/* ---- The UART and the gateway ---------------------------------------------------------------------------------------------- */
+/* ---- The UART and the gateway ---------------------------------------------------------------- */
 
 static void on_output(struct avr_irq_t *irq, uint32_t value, void *context)
 {
@@ -113,9 +115,10 @@ static int connect_gateway(uint16_t port)
     return connect(gateway, (struct sockaddr *)&address, sizeof address);
 }
 
-/* ---- EEPROM ------------------------------------------------------------------------------------------------------------------ */
+/* ---- EEPROM ---------------------------------------------------------------------------------- */
 
-/* simavr writes whole bytes at once, whatever the mode. The chip takes 1.8 ms, and then has erased the byte, or cleared bits in it. */
+/* simavr writes whole bytes at once, whatever the mode. The chip takes 1.8 ms, and then has erased the byte,
+ * or cleared bits in it. */
 static uint8_t *cells;
 static uint8_t earlier[4096]; /* as `cells` was before the last change */
 static uint8_t shadow;        /* what the byte held that is being changed */
@@ -160,7 +163,7 @@ static void watch_eeprom(void)
     avr_register_io_write(avr, EECR, on_control, NULL);
 }
 
-/* ---- Time ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Time ------------------------------------------------------------------------------------ */
 
 static void no_sleep(avr_t *chip, avr_cycle_count_t cycles)
 {
@@ -222,7 +225,7 @@ static bool run_until(uint32_t address, uint32_t least)
     return word(address) >= least;
 }
 
-/* ---- Cuts ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Cuts ------------------------------------------------------------------------------------ */
 
 /* A cut in the middle of a byte: each bit that was to change has, or has not. */
 static bool tear(void)

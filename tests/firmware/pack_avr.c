@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Packs rows of every kind, prints the chunk in hex, reads it back and prints the values: tests/all/pack_avr.sh compares what an AVR, where
- * int has 16 bits, says with what the PC says. */
+/* Packs rows of every kind, prints the chunk in hex, reads it back and prints the values:
+ * tests/all/pack_avr.sh compares what an AVR, where int has 16 bits, says with what the PC says. */
 #include <inttypes.h>
 #include <stdio.h>
 

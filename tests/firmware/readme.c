@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The README's firmware as it stands there, on a PC: samples come faster than a slow erase lets them be committed, a gateway gives epochs, and
- * each sample is recorded once. */
+/* The README's firmware as it stands there, on a PC: samples come faster than a slow erase lets them be
+ * committed, a gateway gives epochs, and each sample is recorded once. */
 #include <stdio.h>
 
 #include "build/readme/firmware.c"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* In place of a board's main.c: runs the port's self-test and leaves the result where tests/firmware/self_test.py looks. */
+/* In place of a board's main.c: runs the port's self-test and leaves the result where
+ * tests/firmware/self_test.py looks. */
 #include "../../port/port_check.h"
 #include "board.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Dedup against an exact model of the final tables: random puts, deletes, commits, aborts, restarts and power cuts, with values that
- * come back, and filters so small that nearly every put is compared. A reader takes the committed records out of the log, as
- * a gateway would; what it then holds must be what the application put (core/DEDUP.md: no state is ever lost). */
+/* Dedup against an exact model of the final tables: random puts, deletes, commits, aborts, restarts and power
+ * cuts, with values that come back, and filters so small that nearly every put is compared. A reader takes
+ * the committed records out of the log, as a gateway would; what it then holds must be what the application
+ * put (core/DEDUP.md: no state is ever lost). */
 #include "../test.h"
 
 #include <string.h>
@@ -20,7 +21,8 @@
 #define COLUMNS  3
 #define FILL_MAX 20
 
-/* A state of the tables: the value of each node, and which events were seen. `carrier` is the sequence of the record that says so. */
+/* A state of the tables: the value of each node, and which events were seen. `carrier` is the sequence of the
+ * record that says so. */
 struct state {
     int64_t value[NODES];
     uint32_t carrier[NODES];
@@ -58,7 +60,7 @@ static unsigned chance(unsigned limit)
     return (unsigned)(test_random(&random_state) % limit);
 }
 
-/* ---- The reader ------------------------------------------------------------------------------------------------------------- */
+/* ---- The reader ------------------------------------------------------------------------------ */
 
 static void take_record(const struct tern_unpack *unpack, const struct tern_unpack_record *record,
                         const struct tern_value *row, uint32_t sequence)
@@ -129,7 +131,7 @@ static void read_log(void)
     tern_log_acknowledge(&lane.log, next_read - (chance(2) ? 0 : chance(next_read)), 1);
 }
 
-/* ---- Comparing -------------------------------------------------------------------------------------------------------------- */
+/* ---- Comparing ------------------------------------------------------------------------------- */
 
 static bool is_lost(uint32_t carrier)
 {
@@ -162,7 +164,7 @@ static void compare(void)
     settle();
 }
 
-/* ---- The device ------------------------------------------------------------------------------------------------------------- */
+/* ---- The device ------------------------------------------------------------------------------ */
 
 static void start(void)
 {

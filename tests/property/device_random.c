@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The whole device, of one to three lanes, against a gateway that loses frames, hangs up and is slow, with restarts between any two flash
- * operations: what was committed arrives in order and once, or is in a gap of just that size (DESIGN.md, promises 1 to 3). Some lanes
- * begin so late that their count begins again in the next epoch. */
+/* The whole device, of one to three lanes, against a gateway that loses frames, hangs up and is slow, with
+ * restarts between any two flash operations: what was committed arrives in order and once, or is in a gap of
+ * just that size (DESIGN.md, promises 1 to 3). Some lanes begin so late that their count begins again in the
+ * next epoch. */
 #include "../test.h"
 
 #include <string.h>
@@ -51,7 +52,8 @@ struct gateway {
     size_t down_size, down_at;
 };
 
-/* What must be in a lane, by sequence, from `base` on; 0: refused, or never put. A record above log->next is not committed. */
+/* What must be in a lane, by sequence, from `base` on; 0: refused, or never put. A record above log->next is
+ * not committed. */
 struct oracle {
     int64_t ids[IDS_MAX];
     uint32_t base;
@@ -89,7 +91,7 @@ static int64_t *id_of(uint8_t lane, uint32_t sequence)
     return CHECK(index < IDS_MAX) ? &oracles[lane].ids[index] : &nowhere;
 }
 
-/* ---- Flash that tells when it is misused ------------------------------------------------------------------------------------ */
+/* ---- Flash that tells when it is misused ----------------------------------------------------- */
 
 static int flash_read(void *context, uint32_t address, void *data, uint32_t size)
 {
@@ -119,7 +121,7 @@ static int flash_erase(void *context, uint32_t address)
     return chance(4) == 0 ? TERN_AGAIN : 0;
 }
 
-/* ---- The gateway -------------------------------------------------------------------------------------------------------------- */
+/* ---- The gateway ----------------------------------------------------------------------------- */
 
 static void send_down(uint8_t *bare, size_t size, uint32_t epoch)
 {
@@ -295,7 +297,7 @@ static void take_frame(const uint8_t *frame, size_t size)
         send_position(range, chance(10) == 0 ? TERN_WELCOME : TERN_ACK);
 }
 
-/* ---- Link and clock ------------------------------------------------------------------------------------------------------------- */
+/* ---- Link and clock -------------------------------------------------------------------------- */
 
 static uint32_t link_session(void *context)
 {
@@ -344,7 +346,7 @@ static void hang_up(void)
     gateway.cobs = (struct tern_cobs){gateway.buffer, sizeof(gateway.buffer), 0};
 }
 
-/* ---- The device's life ------------------------------------------------------------------------------------------------------------ */
+/* ---- The device's life ----------------------------------------------------------------------- */
 
 /* What is in flash and committed stays, whatever comes. */
 static void settle(uint8_t lane)

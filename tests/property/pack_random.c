@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Random tables and records into packed chunks and back: what comes back is, byte for byte, the CSV of the records. Chunks of any size,
- * several tables in one, any number of segments, deletes and snapshot marks, and a program unit now and then.
- * Usage: pack_random [SEED [ROWS]].
+ * Random tables and records into packed chunks and back: what comes back is, byte for byte, the CSV of the
+ * records. Chunks of any size, several tables in one, any number of segments, deletes and snapshot marks, and
+ * a program unit now and then. Usage: pack_random [SEED [ROWS]].
  */
 #include "../test.h"
 
@@ -25,7 +25,7 @@ static bool one_in(uint32_t odds)
     return below(odds) == 0;
 }
 
-/* ---- Tables --------------------------------------------------------------------------------------------------------------- */
+/* ---- Tables ---------------------------------------------------------------------------------- */
 
 /* How a column's values come about. */
 enum style { CONSTANT, WALK, STEPS, LATTICE, JUMPS, ANY, EXTREMES, STYLES };
@@ -71,7 +71,7 @@ static void random_table(struct random_table *made, bool texts)
     }
 }
 
-/* ---- Records -------------------------------------------------------------------------------------------------------------- */
+/* ---- Records --------------------------------------------------------------------------------- */
 
 static int64_t in_range(uint16_t type, int64_t number)
 {
@@ -176,7 +176,7 @@ static void random_row(struct random_table *from, uint8_t op, struct tern_value 
     }
 }
 
-/* ---- Chunks --------------------------------------------------------------------------------------------------------------- */
+/* ---- Chunks ---------------------------------------------------------------------------------- */
 
 static struct packed packed;
 static uint8_t want_bytes[1 << 24], got_bytes[1 << 24];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The staging store under devices that repeat, skip, reorder and grow, and a process that dies between any two calls: what was
- * acknowledged is there, each record once and in order, and each chunk's bytes are those that were sent. */
+/* The staging store under devices that repeat, skip, reorder and grow, and a process that dies between any
+ * two calls: what was acknowledged is there, each record once and in order, and each chunk's bytes are those
+ * that were sent. */
 #include "../test.h"
 
 #include "../unit/chunks.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Feeds files to a fuzz target without a fuzzer: corpora and regressions are tests for any compiler.
- * Usage: TARGET [--changes N] FILE...     each file as it is, and N times with a change: cut short, a few bytes other, a piece doubled */
+ * Usage: TARGET [--changes N] FILE... gives each file as it is, and N times with a change: cut short, a few
+ * bytes other, a piece doubled. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A database by its URL, to look at what an import has left there: through the client that the importer uses. */
+/* A database by its URL, to look at what an import has left there: through the client that the importer
+ * uses. */
 #ifndef TERN_TEST_DATABASE_H
 #define TERN_TEST_DATABASE_H
 

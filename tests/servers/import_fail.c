@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The importer into a server while its connection breaks at any call, the client library refuses one, or memory is out: in the end the
- * database holds what it holds when nothing fails, once. import_fail URL; FAIL_STRIDE=1 takes every call. */
+/* The importer into a server while its connection breaks at any call, the client library refuses one, or
+ * memory is out: in the end the database holds what it holds when nothing fails, once. import_fail URL;
+ * FAIL_STRIDE=1 takes every call. */
 #include "../test.h"
 
 #include "../fail/fail_each.h"
@@ -44,7 +45,7 @@ static void import_all(void)
     close_all();
 }
 
-/* ---- The database ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- The database ---------------------------------------------------------------------------- */
 
 static struct lines expected;
 
@@ -124,7 +125,7 @@ static void each(const char *name, unsigned groups, enum fail_how how, void (*pr
     fail_each(&(struct fail_scenario){name, groups, how, true, prepare, act, inspect});
 }
 
-/* ---- Tests ------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- Tests ----------------------------------------------------------------------------------- */
 
 static void an_empty_database_gets_everything_once_whatever_call_fails(void)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An import that is killed at random moments, into a server that is killed too: afterwards the tables of every mode equal a model that was
- * computed from the input.
+ * An import that is killed at random moments, into a server that is killed too: afterwards the tables of
+ * every mode equal a model that was computed from the input.
  *
  *     import_kill URL KILLS WORKERS [SEED [RESTART COMMAND ...]]
  *
@@ -40,7 +40,7 @@ static const struct tern_table appended = TERN_TABLE("appended", TERN_APPEND, ap
 static const struct tern_table replaced = TERN_TABLE("replaced", TERN_OVERWRITE, whole_columns);
 static const struct tern_table summed = TERN_TABLE("summed", TERN_MERGE, sum_columns);
 
-/* ---- The model ------------------------------------------------------------------------------------------------------------------ */
+/* ---- The model ------------------------------------------------------------------------------- */
 
 struct merged_row {
     int64_t id; /* 0: there is no such row */
@@ -88,7 +88,7 @@ static int64_t record_id(const struct device *device)
     return (int64_t)((uint64_t)EPOCH << 32 | device->next);
 }
 
-/* ---- Records -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Records --------------------------------------------------------------------------------- */
 
 static void send_chunk(struct device *device, bool commit)
 {
@@ -224,7 +224,7 @@ static void add_records(void)
     tern_stage_close(stage);
 }
 
-/* ---- Killing -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Killing --------------------------------------------------------------------------------- */
 
 static void print_event(void *context, enum tern_level level, const char *event, const char *fields)
 {
@@ -240,8 +240,9 @@ static bool try_execute(struct database *database, const char *sql)
     return database->client->ops->execute(database->client, sql) == 0;
 }
 
-/* Holds a row and asks for one of a lower key, which an importer may hold that waits for the first: it takes them in order. MySQL ends the one
- * who has written the less, so this one writes much. Nothing of it stays. */
+/* Holds a row and asks for one of a lower key, which an importer may hold that waits for the first: it takes
+ * them in order. MySQL ends the one who has written the less, so this one writes much. Nothing of it
+ * stays. */
 static bool cross(struct database *database)
 {
     bool is_mysql = strcmp(database->kind->scheme, "mysql:") == 0;
@@ -331,7 +332,7 @@ static void import_while_the_server_restarts(const char *command)
     CHECK(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
 }
 
-/* ---- Comparing ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Comparing ------------------------------------------------------------------------------- */
 
 static void expect_rows(struct lines *merged_rows, struct lines *summed_rows, struct lines *replaced_rows)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The importer with a server against a model (tests/import_rig.h). import_model URL [SEED [SCHEDULES [WORKERS]]]. */
+/* The importer with a server against a model (tests/import_rig.h). import_model URL [SEED [SCHEDULES
+ * [WORKERS]]]. */
 #include "../test.h"
 
 #include "../import_rig.h"

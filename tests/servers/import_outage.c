@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The importer with a real server that others use too: deletes, deadlocks, lost sessions, a server that is away.
- * import_outage URL [STOP-COMMAND START-COMMAND [SAVE-COMMAND RESTORE-COMMAND]]. */
+/* The importer with a real server that others use too: deletes, deadlocks, lost sessions, a server that is
+ * away. import_outage URL [STOP-COMMAND START-COMMAND [SAVE-COMMAND RESTORE-COMMAND]]. */
 #include "server_rig.h"
 
 #include <pthread.h>
 #include <time.h>
 
-/* ---- Deletes -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Deletes --------------------------------------------------------------------------------- */
 
 /* Two gateways with stores of their own: the one in use is in the variables, and the other one here. */
 static struct gateway {
@@ -106,7 +106,7 @@ static void many_rows_are_merged(void)
     done();
 }
 
-/* ---- Others at the same tables ---------------------------------------------------------------------------------------------------- */
+/* ---- Others at the same tables --------------------------------------------------------------- */
 
 /* How many sessions wait for a lock. MariaDB looks anew when nobody has asked for a tenth of a second. */
 static int waiting(void)
@@ -121,9 +121,9 @@ static bool somebody_waits(void)
     return waiting() != 0;
 }
 
-/* A late row is in its transaction, which nobody else sees, when the other gateway deletes its key: the first delete of the table, before
- * which nothing is known of deleted keys. `loaded`: the row is in the table, and the commit waits; if not, it waits behind a row of a lower
- * key. */
+/* A late row is in its transaction, which nobody else sees, when the other gateway deletes its key: the first
+ * delete of the table, before which nothing is known of deleted keys. `loaded`: the row is in the table, and
+ * the commit waits; if not, it waits behind a row of a lower key. */
 static void delete_while_a_late_row_is_under_way(bool loaded)
 {
     struct tern_value key[1] = {tern_text("a")};
@@ -173,8 +173,9 @@ static void a_late_row_in_the_moment_of_the_first_delete_does_not_come_back(void
     delete_while_a_late_row_is_under_way(false);
 }
 
-/* Another program takes the second row, waits until the importer has taken the first and waits for the second, and asks for the first.
- * PostgreSQL ends the one who waits the longer, MySQL the one who has written the less: the other is made sure to be neither. */
+/* Another program takes the second row, waits until the importer has taken the first and waits for the
+ * second, and asks for the first. PostgreSQL ends the one who waits the longer, MySQL the one who has written
+ * the less: the other is made sure to be neither. */
 static void *cross(void *context)
 {
     struct database other;
@@ -378,7 +379,7 @@ static void a_terminated_session_is_replaced(void)
     done();
 }
 
-/* ---- A long backlog --------------------------------------------------------------------------------------------------------------- */
+/* ---- A long backlog -------------------------------------------------------------------------- */
 
 #define BACKLOG 30000u
 
@@ -435,7 +436,7 @@ static void a_long_backlog_tells_its_rate_and_the_time_left(void)
     CHECK(progress.seconds + 2 > left / progress.rate / 2 && progress.seconds < 2 * left / progress.rate + 2);
 }
 
-/* ---- A database that is set back ------------------------------------------------------------------------------------------------- */
+/* ---- A database that is set back ------------------------------------------------------------- */
 
 /* Keeps the tables as they are, or makes them as they were kept. */
 static void copy_tables(bool restore)
@@ -482,7 +483,7 @@ static void a_restored_database_is_filled_again(void)
     done();
 }
 
-/* ---- A server that is away ------------------------------------------------------------------------------------------------------- */
+/* ---- A server that is away ------------------------------------------------------------------- */
 
 static const char *stop_command, *start_command;
 

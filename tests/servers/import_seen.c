@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Rows whose keys come in any order: which of them go into the table without a look, from run to run, and what comes of wrong guesses.
- * import_seen URL [SEED]. */
+/* Rows whose keys come in any order: which of them go into the table without a look, from run to run, and
+ * what comes of wrong guesses. import_seen URL [SEED]. */
 #include "server_rig.h"
 
 #include <signal.h>
@@ -125,7 +125,8 @@ static void new_keys_in_any_order_go_straight_in_the_next_run_too(void)
     done();
 }
 
-/* A process that is killed while it imports. What it brought in, and what it was about to, the next one holds for there. */
+/* A process that is killed while it imports. What it brought in, and what it was about to, the next one holds
+ * for there. */
 static void kills_leave_a_filter_that_is_right(void)
 {
     start();
@@ -280,7 +281,8 @@ static void hold(void)
     CHECK_TEXT(ask("SELECT count(*) FROM (SELECT store FROM tern_cursor WHERE slot=0 FOR UPDATE) AS c"), "1");
 }
 
-/* Both transactions are open at once: the one that deletes has done so, the other one looks for its tombstone. */
+/* Both transactions are open at once: the one that deletes has done so, the other one looks for its
+ * tombstone. */
 static void a_late_row_waits_for_the_delete_that_is_under_way(void)
 {
     for (unsigned is_many = 0; is_many < 2; is_many++) {

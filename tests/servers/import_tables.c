@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The importer with a real server and tables that are not as it would make them: names that the database keeps for itself, that stand in the
- * way of others, or that are long; triggers and columns of the user's own. import_tables URL. */
+/* The importer with a real server and tables that are not as it would make them: names that the database
+ * keeps for itself, that stand in the way of others, or that are long; triggers and columns of the user's
+ * own. import_tables URL. */
 #include "server_rig.h"
 
 #include "../../host/tern_host.h"
@@ -60,7 +61,8 @@ static void a_table_that_is_called_like_an_index_is_held_alone(void)
     done();
 }
 
-/* Each has deleted keys of its own, though the names of their tables could not be told apart if they were cut. */
+/* Each has deleted keys of its own, though the names of their tables could not be told apart if they were
+ * cut. */
 static void deletes_of_tables_with_long_names_are_kept_apart(void)
 {
     static const struct tern_table tables[] = {TERN_TABLE(LONG "x", TERN_MERGE, pair),
@@ -89,9 +91,10 @@ static void deletes_of_tables_with_long_names_are_kept_apart(void)
     done();
 }
 
-/* ---- Somebody else's table ---------------------------------------------------------------------------------------------------------- */
+/* ---- Somebody else's table ------------------------------------------------------------------- */
 
-/* A user who may not write to `odd`. MariaDB knows no revoking of a part: what is granted is each other table, and to make tables. */
+/* A user who may not write to `odd`. MariaDB knows no revoking of a part: what is granted is each other
+ * table, and to make tables. */
 static void make_weak_user(void)
 {
     static const char *const tables[] = {"tern_checkpoint", "tern_gap",      "tern_batch", "tern_cursor",
@@ -121,7 +124,8 @@ static void make_weak_user(void)
                                       "REVOKE INSERT,UPDATE ON odd FROM import_weak"));
 }
 
-/* Until somebody lets the gateway; of what is granted for a whole database MariaDB tells new sessions alone. */
+/* Until somebody lets the gateway; of what is granted for a whole database MariaDB tells new sessions
+ * alone. */
 static void a_table_that_must_not_be_written_to_is_held_alone(void)
 {
     static const struct tern_table odd = TERN_TABLE("odd", TERN_MERGE, pair);
@@ -145,7 +149,7 @@ static void a_table_that_must_not_be_written_to_is_held_alone(void)
     done();
 }
 
-/* ---- Triggers and columns of the user's own --------------------------------------------------------------------------------------- */
+/* ---- Triggers and columns of the user's own -------------------------------------------------- */
 
 static void a_trigger_refuses_only_its_rows(void)
 {
@@ -195,7 +199,7 @@ static void a_column_that_must_have_a_value_refuses_only_the_rows_of_its_table(v
     done();
 }
 
-/* ---- An audit of what has grown --------------------------------------------------------------------------------------------------- */
+/* ---- An audit of what has grown -------------------------------------------------------------- */
 
 /* Two versions of a schema say their numbers with other digits, and a database all of them with the same. */
 static void an_audit_finds_nothing_where_types_were_widened(void)

@@ -6,7 +6,7 @@
 #include "../../host/tern_host.h"
 #include "../awkward.h"
 
-/* ---- Auditing ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Auditing -------------------------------------------------------------------------------- */
 
 static char differences[2000];
 
@@ -19,7 +19,8 @@ static void note_difference(void *context, const char *table, const char *device
     snprintf(differences + used, sizeof differences - used, "%s %u %s;", table, (unsigned)id, what);
 }
 
-/* What the database holds is what the journal says: read back with the types of the schema, whatever the database makes of them. */
+/* What the database holds is what the journal says: read back with the types of the schema, whatever the
+ * database makes of them. */
 static void expect_audit(uint64_t rows, const char *found)
 {
     char folder_of_stage[1000];
@@ -41,7 +42,7 @@ static void expect_audit(uint64_t rows, const char *found)
         printf("    differences: %s\n", differences);
 }
 
-/* ---- Values --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Values ---------------------------------------------------------------------------------- */
 
 static const struct tern_column all_columns[] = {{"n", TERN_I32, TERN_KEY},
                                                  {"note", TERN_TEXT(200), TERN_NULLABLE},
@@ -259,7 +260,7 @@ static void an_audit_finds_a_value_that_is_another_one(void)
     done();
 }
 
-/* ---- Refused rows --------------------------------------------------------------------------------------------------------------- */
+/* ---- Refused rows ---------------------------------------------------------------------------- */
 
 /* 60 wrong ones among 6,000: invalid UTF-8, and NUL bytes, which MySQL takes. */
 static void each_refused_row_becomes_a_gap_and_the_others_go_in(void)
@@ -427,8 +428,8 @@ static void put_pair(const struct tern_table *table, int64_t k, int64_t v)
     send(table, row);
 }
 
-/* Of two rows with one value of a unique index, the first goes straight in, or by another version of the schema; the other, which is merged,
- * is at fault only beside it. */
+/* Of two rows with one value of a unique index, the first goes straight in, or by another version of the
+ * schema; the other, which is merged, is at fault only beside it. */
 static void a_row_that_another_path_has_made_impossible_is_refused(void)
 {
     begin(&pairs);
@@ -501,7 +502,7 @@ static void a_time_that_the_database_cannot_hold_is_refused(void)
     done();
 }
 
-/* ---- Schemas -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Schemas --------------------------------------------------------------------------------- */
 
 static const struct tern_column narrow_columns[] = {
     {"k", TERN_I32, TERN_KEY}, {"v", TERN_U8, TERN_NULLABLE}, {"w", TERN_DECIMAL(1), TERN_NULLABLE}};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The client of MySQL and MariaDB against a real server: values, what an error is taken for, and waits that end. mysql_client URL. */
+/* The client of MySQL and MariaDB against a real server: values, what an error is taken for, and waits that
+ * end. mysql_client URL. */
 #include "client_rig.h"
 
 #include "../../host/sql/sql_mysql.h"
@@ -13,7 +14,7 @@ static void set_up(void)
     CHECK_EQ(other->ops->execute(other, "SET SESSION sql_mode='ANSI_QUOTES,NO_BACKSLASH_ESCAPES'"), 0);
 }
 
-/* ---- Values -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Values ---------------------------------------------------------------------------------- */
 
 static void values_come_back_as_they_went(void)
 {
@@ -58,7 +59,7 @@ static void a_wrong_byte_is_the_rows_fault_and_a_nul_is_text(void)
     CHECK_EQ(ask("INSERT INTO w VALUES(?)", &value, 1, &answer), TERN_SQL_E_ROW);
 }
 
-/* ---- Errors -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Errors ---------------------------------------------------------------------------------- */
 
 static void errors_are_told_apart(void)
 {

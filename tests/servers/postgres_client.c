@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The client of PostgreSQL against a real server: values, what an error is taken for, COPY and its lines, and waits that end.
- * postgres_client URL. */
+/* The client of PostgreSQL against a real server: values, what an error is taken for, COPY and its lines, and
+ * waits that end. postgres_client URL. */
 #include "client_rig.h"
 
 #include <sys/socket.h>
@@ -17,7 +17,7 @@ static double seconds(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-/* ---- Values -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Values ---------------------------------------------------------------------------------- */
 
 static void values_come_back_as_they_went(void)
 {
@@ -56,7 +56,7 @@ static void a_nul_or_a_wrong_byte_is_the_rows_fault(void)
     CHECK(strstr(client->error, "22021") != NULL);
 }
 
-/* ---- Errors -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Errors ---------------------------------------------------------------------------------- */
 
 static int raise_state(const char *state)
 {
@@ -161,7 +161,7 @@ static void a_killed_session_is_an_error_and_another_can_be_had(void)
     CHECK_EQ(execute("SELECT 1"), 0);
 }
 
-/* ---- COPY ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- COPY ------------------------------------------------------------------------------------ */
 
 static int copy(const char *rows, size_t size, uint64_t *taken, uint64_t *line)
 {
@@ -230,7 +230,7 @@ static void a_line_is_found_behind_a_trigger(void)
     CHECK_EQ(execute("DROP TABLE c"), 0);
 }
 
-/* ---- Connecting ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Connecting ------------------------------------------------------------------------------ */
 
 static char said[1200];
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the tests of the importer with a real server share: a store, a device that sends, a database to ask. */
+/* What the tests of the importer with a real server share: a store, a device that sends, a database to
+ * ask. */
 #ifndef TERN_TEST_SERVER_RIG_H
 #define TERN_TEST_SERVER_RIG_H
 
@@ -82,7 +83,7 @@ static inline void check_text(const char *a, const char *b, int line)
         printf("    \"%s\", \"%s\"\n", a, b);
 }
 
-/* ---- Sending -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Sending --------------------------------------------------------------------------------- */
 
 static struct chunk_bytes made;
 static uint32_t next;
@@ -124,7 +125,7 @@ static inline void begin(const struct tern_table *table)
     is_open = false;
 }
 
-/* ---- SQL that differs ------------------------------------------------------------------------------------------------------------ */
+/* ---- SQL that differs ------------------------------------------------------------------------ */
 
 static inline bool is_mysql(void)
 {
@@ -147,7 +148,7 @@ static inline const char *ask_all(const char *expression, const char *order, con
     return ask(sql);
 }
 
-/* ---- A table of texts ------------------------------------------------------------------------------------------------------------- */
+/* ---- A table of texts ------------------------------------------------------------------------ */
 
 static const struct tern_column text_columns[] = {{"k", TERN_TEXT(40), TERN_KEY},
                                                   {"v", TERN_TEXT(40), TERN_NULLABLE}};

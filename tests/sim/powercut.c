@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Power cuts: every operation of a life, cut at every byte and in every way, and after each the log is mounted and compared with what it
- * must hold. Prints how many distinct torn states were seen, how often each way of recovering was taken, and what went
- * wrong. `powercut [seconds]` stops opening new lives after so many seconds (default 240). `powercut quick` takes some of the cuts
- * alone: for coverage, under valgrind and while something is being changed. Without either, fewer than a million states are a failure. A
- * second number is the one life to go through. */
+/* Power cuts: every operation of a life, cut at every byte and in every way, and after each the log is
+ * mounted and compared with what it must hold. Prints how many distinct torn states were seen, how often each
+ * way of recovering was taken, and what went wrong. `powercut [seconds]` stops opening new lives after so
+ * many seconds (default 240). `powercut quick` takes some of the cuts alone: for coverage, under valgrind and
+ * while something is being changed. Without either, fewer than a million states are a failure. A second
+ * number is the one life to go through. */
 #define _DEFAULT_SOURCE
 
 #include "../log_rig.h"
@@ -18,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* ---- Counting ------------------------------------------------------------------------------------------------------------ */
+/* ---- Counting -------------------------------------------------------------------------------- */
 
 enum branch {
     EMPTY_LOG,
@@ -104,7 +105,7 @@ static uint64_t mix(uint64_t hash, const uint8_t *data, uint32_t size)
     return hash;
 }
 
-/* ---- A life -------------------------------------------------------------------------------------------------------------- */
+/* ---- A life ---------------------------------------------------------------------------------- */
 
 struct life {
     uint32_t sector_size;
@@ -356,7 +357,7 @@ static void live_on(struct rig *rig)
     verify(rig);
 }
 
-/* ---- Cutting ------------------------------------------------------------------------------------------------------------- */
+/* ---- Cutting --------------------------------------------------------------------------------- */
 
 #define DEPTHS 3
 static struct nor nors[DEPTHS];
@@ -490,7 +491,7 @@ static void live(void)
     shut_rig(&base);
 }
 
-/* ---- Other ways to fail -------------------------------------------------------------------------------------------------- */
+/* ---- Other ways to fail ---------------------------------------------------------------------- */
 
 /* A cut in every step of a life, as often as is asked. */
 static void cut_in_a_row(unsigned cuts, uint64_t seed)
@@ -507,12 +508,14 @@ static void cut_in_a_row(unsigned cuts, uint64_t seed)
         nor_start(&nor);
         nor.random += seed + i;
         uint64_t draw = (seed * 2654435761u + i) * 0x9E3779B97F4A7C15u >> 20;
-        /* Of many fading programs in a row the oracle cannot tell which had been seen; pairs of them are tried above. */
+        /* Of many fading programs in a row the oracle cannot tell which had been seen; pairs of them are
+         * tried above. */
         nor.tear = (enum nor_tear)(draw % 5 == NOR_FADING ? NOR_RANDOM : draw % 5);
         nor.extent = (uint32_t)(draw / 5 % 64);
         nor.cut_at = 1 + (uint32_t)(draw / 320 % 9);
-        /* In one life of four a sector takes nothing, and says so: of what a cut erase has left nobody can tell whether the next one lies. With a
-         * second sector that fails, a ring of three has none to go to (LOG.md). */
+        /* In one life of four a sector takes nothing, and says so: of what a cut erase has left nobody can
+         * tell whether the next one lies. With a second sector that fails, a ring of three has none to go to
+         * (LOG.md). */
         bool is_bad = draw / 11 % 4 == 0 && life->sectors > (life->moves ? 3 : 2);
         nor.bad_sector = is_bad ? 1 + (uint32_t)(draw / 44 % life->sectors) : 0;
         nor.fault = NOR_ERROR;
@@ -576,7 +579,8 @@ static uint32_t newest_chunk(struct rig *rig)
     return tern_log_find(&rig->log, rig->next - 1, &found) == TERN_OK ? found.address : TERN_NO_ADDRESS;
 }
 
-/* Whether a byte is of a CRC that the newest chunk stores: what goes on from a CRC that is damaged itself cannot be known by it. */
+/* Whether a byte is of a CRC that the newest chunk stores: what goes on from a CRC that is damaged itself
+ * cannot be known by it. */
 static bool is_stored_crc(const struct nor *nor, uint32_t newest, uint32_t byte)
 {
     struct tern_walk walk;
@@ -590,8 +594,9 @@ static bool is_stored_crc(const struct nor *nor, uint32_t newest, uint32_t byte)
     return false;
 }
 
-/* What a flipped bit has cost at the log's end is the newest commit, or is reported as a gap. But for the number that the newest chunk
- * begins with, and a format that became zero: where that chunk is the first one behind a note, it is what tells a torn chunk from a damaged one (LOG.md). */
+/* What a flipped bit has cost at the log's end is the newest commit, or is reported as a gap. But for the
+ * number that the newest chunk begins with, and a format that became zero: where that chunk is the first one
+ * behind a note, it is what tells a torn chunk from a damaged one (LOG.md). */
 static void verify_end(struct rig *rig, uint32_t byte, uint32_t newest, bool is_crc)
 {
     uint32_t end = rig->next;

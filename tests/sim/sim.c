@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* usage: sim SEED --trace       one run, told step by step
  *        sim --seeds N [--from SEED] [--jobs N] [--faults a,b | --without a,b] [--break PROMISE] [--quiet]
+ *
  * Closes with `seeds N count` and `violations N count`; a violation prints the line that repeats it. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +28,7 @@ static struct options {
     const char *extra; /* what a replay needs beside the seed */
 } options = {.from = 1, .seeds = 100, .jobs = 1, .extra = ""};
 
-/* ---- One run --------------------------------------------------------------------------------------------------------------------- */
+/* ---- One run --------------------------------------------------------------------------------- */
 
 static int64_t earlier(int64_t a, int64_t b)
 {
@@ -79,7 +80,8 @@ static void calm(void)
     sim_sinks_calm();
     for (unsigned i = 0; i < sim.gateway_count; i++)
         sim_disk_calm(i);
-    /* An importer that has nothing to bring in does not look whether its destination has been set back: a start does. */
+    /* An importer that has nothing to bring in does not look whether its destination has been set back: a
+     * start does. */
     if (sim.counts[SINK_RESTORE] != 0)
         sim_gateways_stop();
 }
@@ -112,7 +114,7 @@ static bool run(uint64_t seed)
     return !sim.is_over;
 }
 
-/* ---- Many runs: pieces of seeds, a process each, so that one run's crash is one run's ------------------------------------------------- */
+/* ---- Many runs: pieces of seeds, a process each, so that one run's crash is one run's -------- */
 
 static void say_violation(uint64_t seed)
 {
@@ -168,7 +170,7 @@ static int run_all(void)
     return violations == 0 ? 0 : 1;
 }
 
-/* ---- Options ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- Options --------------------------------------------------------------------------------- */
 
 static bool choose(const char *list)
 {

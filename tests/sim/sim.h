@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The whole system in one deterministic process (README.md beside this): real devices on simulated flash, simulated links, the real peer,
- * staging store and importers on a simulated disk, simulated destinations, and an oracle that knows what was committed.
- * One seed decides everything; time is virtual.
+ * The whole system in one deterministic process (README.md beside this): real devices on simulated flash,
+ * simulated links, the real peer, staging store and importers on a simulated disk, simulated destinations,
+ * and an oracle that knows what was committed. One seed decides everything; time is virtual.
  */
 #ifndef TERN_SIM_H
 #define TERN_SIM_H
@@ -32,7 +32,7 @@
 #define SIM_TRANSACTIONS 8192u
 #define SIM_NEVER        INT64_MAX
 
-/* ---- Faults ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Faults ---------------------------------------------------------------------------------- */
 
 /* Each with a switch and a rate of its own; sim_faults.c has their names and what a rate counts. */
 enum sim_fault {
@@ -126,7 +126,7 @@ void sim_trace(const char *format, ...) __attribute__((format(printf, 1, 2)));
             sim_trace(__VA_ARGS__);                                                                          \
     } while (0)
 
-/* ---- The host's surroundings: memory, threads, files (sim_memory.c, sim_fiber.c, sim_disk.c) ---------------------------------- */
+/* ---- The host's surroundings: memory, threads, files (sim_memory.c, sim_fiber.c, sim_disk.c) ---- */
 
 void sim_memory_reset(unsigned gateway); /* everything allocated by that gateway is gone */
 size_t sim_memory_live(unsigned gateway);
@@ -151,7 +151,7 @@ void sim_disk_crash(unsigned gateway); /* what was not durable may be gone */
 void sim_disk_stop(unsigned gateway);  /* a clean end: descriptors and locks are closed */
 void sim_disk_calm(unsigned gateway);  /* there is room again */
 
-/* ---- Records and the oracle (sim_oracle.c) ---------------------------------------------------------------------------------- */
+/* ---- Records and the oracle (sim_oracle.c) --------------------------------------------------- */
 
 enum sim_table { TABLE_EVENTS, TABLE_STATE, TABLE_ALARMS, TABLE_LIST, SIM_TABLES };
 enum sim_fate { FATE_PENDING, FATE_MAYBE, FATE_COMMITTED, FATE_FORGOTTEN };
@@ -183,8 +183,8 @@ struct sim_life {
     uint32_t acked[SIM_LANES];                /* the device was told that records below are safe */
     bool may_drop[SIM_LANES];                 /* the oldest, where room is wanted */
     uint32_t floor[SIM_LANES];                /* its log has begun here or earlier */
-    bool has_half_erased
-        [SIM_LANES]; /* power was cut in an erase: what is left of that sector may be the oldest again */
+    bool has_half_erased[SIM_LANES]; /* power was cut in an erase: what is left of that sector may be the
+                                        oldest again */
     bool is_damaged; /* its flash lost bits: what stood last in it may be gone without a trace (LOG.md) */
 };
 
@@ -224,7 +224,7 @@ void sim_check_end(void);
 /* Fills the text of a record's note: a function of its number alone. */
 size_t sim_note(uint32_t number, char note[64]);
 
-/* ---- Destinations (sim_sink.c) ------------------------------------------------------------------------------------------------ */
+/* ---- Destinations (sim_sink.c) --------------------------------------------------------------- */
 
 struct sim_row {
     int64_t id; /* 0: not there */
@@ -289,7 +289,7 @@ const struct sim_mark *sim_find_mark(const struct sim_state *state, const char *
 const struct sim_gap *sim_find_gap(const struct sim_state *state, const struct sim_mark *mark,
                                    uint32_t sequence);
 
-/* ---- Gateways (sim_gateway.c) -------------------------------------------------------------------------------------------------- */
+/* ---- Gateways (sim_gateway.c) ---------------------------------------------------------------- */
 
 struct sim_connection {
     bool is_open;
@@ -324,14 +324,15 @@ void sim_gateways_step(void);
 void sim_gateways_bury(void);
 bool sim_gateways_are_idle(void);
 void sim_gateways_tell(void);
-/* A connection of a device's link (or a stranger's, device -1). Its index, or -1: the gateway is down or full. */
+/* A connection of a device's link (or a stranger's, device -1). Its index, or -1: the gateway is down or
+ * full. */
 int sim_connect(unsigned gateway, int device, uint32_t session);
 void sim_disconnect(unsigned gateway, int connection);
 void sim_deliver(unsigned gateway, int connection, const uint8_t *data, size_t size);
 /* Stops all gateways cleanly: what is then still allocated is a leak. */
 void sim_gateways_stop(void);
 
-/* ---- Links (sim_link.c) ----------------------------------------------------------------------------------------------------------- */
+/* ---- Links (sim_link.c) ---------------------------------------------------------------------- */
 
 void sim_links_reset(void);
 void sim_link_open(unsigned device, struct tern_link *link);
@@ -349,7 +350,7 @@ bool sim_link_is_loose(unsigned gateway, int connection);
 /* The gateway has ended the connection. */
 void sim_link_ended(unsigned gateway, int connection);
 
-/* ---- Devices (sim_device.c) --------------------------------------------------------------------------------------------------------- */
+/* ---- Devices (sim_device.c) ------------------------------------------------------------------ */
 
 void sim_devices_reset(void);
 /* What the lane's newest records go by, 0: nothing yet. */

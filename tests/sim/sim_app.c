@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The application of a device: puts, deletes, batches, commits, aborts; and what the oracle must know of them. */
+/* The application of a device: puts, deletes, batches, commits, aborts; and what the oracle must know of
+ * them. */
 #include "sim_device.h"
 
-/* ---- Tables: two versions of the firmware, plain and packed ------------------------------------------------------------------------ */
+/* ---- Tables: two versions of the firmware, plain and packed ---------------------------------- */
 
 static const struct tern_column log_columns[] = {
     {"number", TERN_I64, 0}, {"note", TERN_TEXT(32), TERN_NULLABLE}, {"extra", TERN_I64, 0}};
@@ -24,7 +25,7 @@ static const struct tern_column state_columns[] = {{"key", TERN_I32, TERN_KEY},
     }
 static const struct tern_table tables[2][2][SIM_TABLES] = {VERSIONS(&tern_csv), VERSIONS(&tern_packed_text)};
 
-/* ---- What it does ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- What it does ---------------------------------------------------------------------------- */
 
 static void forget_pending(struct device *device, unsigned lane)
 {
@@ -47,7 +48,8 @@ void sim_app_abort(struct device *device)
 {
     tern_abort(&device->tern);
     TRACE("device %u: abort", sim_device_index(device));
-    /* A commit that waits may have failed in one sector before it waited for the next: what it left there may read well later. */
+    /* A commit that waits may have failed in one sector before it waited for the next: what it left there may
+     * read well later. */
     for (unsigned i = 0; i < device->lane_count; i++)
         if (device->commit_waits)
             doubt_pending(device, i);
@@ -89,7 +91,8 @@ static void note_put(struct device *device, struct sim_record *record, int statu
           status, device->is_off ? ", no power" : "");
     if (device->is_off || status != TERN_OK)
         record->fate = FATE_FORGOTTEN;
-    /* Of a batch is what put took: whoever is told that it did not, and commits all the same, commits the rest. */
+    /* Of a batch is what put took: whoever is told that it did not, and commits all the same, commits the
+     * rest. */
     if (status != TERN_OK)
         record->batch = 0;
     if (!device->is_off && status == TERN_E_FLASH)
@@ -216,8 +219,8 @@ static void begin(struct device *device, uint8_t lane)
     }
 }
 
-/* A snapshot of the list, in a batch of its own. One that cannot be put whole is given up, unless the application forgets its end: such
- * a one is refused, with its batch. */
+/* A snapshot of the list, in a batch of its own. One that cannot be put whole is given up, unless the
+ * application forgets its end: such a one is refused, with its batch. */
 static void put_snapshot(struct device *device)
 {
     if (device->batch[0] != 0)

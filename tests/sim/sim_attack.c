@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Sessions that are replayed, strangers that speak the protocol, frames to the device that no gateway sent. */
+/* Sessions that are replayed, strangers that speak the protocol, frames to the device that no gateway
+ * sent. */
 #include <string.h>
 
 #include "../../core/frame.h"
@@ -102,7 +103,8 @@ static void write_hello(struct tern_output *output)
     }
 }
 
-/* A frame of a tape with some of its bytes changed, its CRC right. HELLOs are not taken: they would be another's name. */
+/* A frame of a tape with some of its bytes changed, its CRC right. HELLOs are not taken: they would be
+ * another's name. */
 static bool write_mutant(struct tern_output *output)
 {
     static uint8_t frame[TERN_FRAME_MAX];
@@ -170,8 +172,8 @@ size_t sim_forge(unsigned device, uint8_t stream[256])
     static const uint8_t kinds[] = {TERN_ACK, TERN_WELCOME, TERN_WANT, TERN_REFUSED, TERN_HELLO};
     uint8_t kind = kinds[sim_below(5)];
     tern_write8(&output, kind);
-    if (kind ==
-        TERN_ACK) { /* of more than was ever sent: one of less cannot be told from a gateway's without a seal */
+    if (kind == TERN_ACK) { /* of more than was ever sent: one of less cannot be told from a gateway's without
+                               a seal */
         tern_write8(&output, (uint8_t)sim_below(256));
         tern_write_varint(&output, 0xFFFFFFFFu - sim_below(1000));
     } else if (kind == TERN_REFUSED) {

@@ -19,7 +19,7 @@ const char *sim_device_id(unsigned device)
     return ids[device % SIM_DEVICES];
 }
 
-/* ---- Ports ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- Ports ----------------------------------------------------------------------------------- */
 
 /* The power is one for all flashes of a device. */
 static int port_read(void *context, uint32_t address, void *data, uint32_t size)
@@ -64,7 +64,7 @@ static uint32_t tick_random(void *context)
     return (uint32_t)sim_random();
 }
 
-/* ---- Life ------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- Life ------------------------------------------------------------------------------------ */
 
 static uint16_t new_life(struct device *device)
 {
@@ -131,8 +131,8 @@ void sim_devices_reset(void)
         make(&devices[i]);
 }
 
-/* Every record that a commit said to be safe must be in the log again. Of a commit that was cut, bits in between may say no now and yes at
- * the next start, as long as nothing has been written. */
+/* Every record that a commit said to be safe must be in the log again. Of a commit that was cut, bits in
+ * between may say no now and yes at the next start, as long as nothing has been written. */
 static void check_mounted(struct device *device)
 {
     for (uint32_t i = 1; i < sim_record_count; i++) {
@@ -202,7 +202,7 @@ void sim_device_stop(struct device *device, bool in_commit)
     device->up_at = sim.now + 1 + sim_below(sim_below(4) == 0 ? 20000 : 200);
 }
 
-/* ---- Faults ---------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- Faults ---------------------------------------------------------------------------------- */
 
 static void plan_cut(struct device *device)
 {
@@ -212,8 +212,8 @@ static void plan_cut(struct device *device)
     nor->extent = sim_below(sim_below(2) == 0 ? 40 : 1100);
 }
 
-/* After a failure or a new epoch the open chunk is programmed again, with all that had been committed in it: the power goes in one of the
- * programs of that. `behind`: how many changes come before. */
+/* After a failure or a new epoch the open chunk is programmed again, with all that had been committed in it:
+ * the power goes in one of the programs of that. `behind`: how many changes come before. */
 static void aim_cut(struct nor *nor, uint32_t behind, uint32_t size)
 {
     if (nor->cut_at > nor->changes || !sim_happens(DEVICE_AIMED))
@@ -279,13 +279,15 @@ static void factory_reset(struct device *device)
     const struct sim_life *before = &sim_lives[device->life];
     bool has_twin = before->is_branch || before->has_branch;
     device->life = new_life(device);
-    /* Two gateways may give its epoch to the other device of that name, too, which may have been reset as well. */
+    /* Two gateways may give its epoch to the other device of that name, too, which may have been reset as
+     * well. */
     sim_lives[device->life].is_branch = has_twin && sim.gateway_count > 1;
     if (sim_happens(LINK_LATE))
         sim_link_late((unsigned)(device - devices));
 }
 
-/* Two gateways may give one epoch to two lives where the second does not know of the first (README.md beside this). */
+/* Two gateways may give one epoch to two lives where the second does not know of the first (README.md beside
+ * this). */
 static bool is_known(const struct device *device)
 {
     const struct sim_life *life = &sim_lives[device->life];
@@ -354,7 +356,7 @@ static void faults(struct device *device)
         factory_reset(device);
 }
 
-/* ---- Steps ------------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- Steps ----------------------------------------------------------------------------------- */
 
 static void poll(struct device *device)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A gateway's disk: one folder. What was written is durable after an fdatasync, a name after an fsync of the folder; at a crash any of
- * what is not may be gone, by sectors. By the linker's --wrap: sim_files.c turns system calls into these operations. */
+/* A gateway's disk: one folder. What was written is durable after an fdatasync, a name after an fsync of the
+ * folder; at a crash any of what is not may be gone, by sectors. By the linker's --wrap: sim_files.c turns
+ * system calls into these operations. */
 #include "sim_disk.h"
 
 #include <errno.h>
@@ -16,7 +17,7 @@ struct sim_disk *sim_disk_here(void)
     return &disks[sim.here->number];
 }
 
-/* ---- Files --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Files ----------------------------------------------------------------------------------- */
 
 static bool is_named(const struct sim_disk *disk, int inode)
 {
@@ -132,7 +133,7 @@ void sim_disk_forget(struct sim_inode *inode)
     inode->pending_count = 0;
 }
 
-/* ---- Names ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- Names ----------------------------------------------------------------------------------- */
 
 int sim_disk_find(const struct sim_disk *disk, const char *name)
 {
@@ -178,7 +179,7 @@ void sim_disk_sync_names(struct sim_disk *disk)
     disk->change_count = 0;
 }
 
-/* ---- Life ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- Life ------------------------------------------------------------------------------------ */
 
 void sim_disk_reset(unsigned gateway)
 {

@@ -9,10 +9,11 @@
 
 struct sim sim;
 
-/* Opportunities in a million, at strength 1. What counts as one: for LINK_LOSS to LINK_TRUNCATE a frame; for HOST_CRASH, HOST_FULL and
- * HOST_FSYNC a file operation; for SINK_CRASH to SINK_UNKNOWN an operation of the destination; for SINK_POISON a record; for HOST_STOP,
- * HOST_CLOCK and SINK_RESTORE a turn; for LINK_LATE a flash's first start; for DEVICE_AIMED, a power cut in one of the programs that
- * follow, a failure of the flash or a new epoch; for everything else a step of a device's application. */
+/* Opportunities in a million, at strength 1. What counts as one: for LINK_LOSS to LINK_TRUNCATE a frame; for
+ * HOST_CRASH, HOST_FULL and HOST_FSYNC a file operation; for SINK_CRASH to SINK_UNKNOWN an operation of the
+ * destination; for SINK_POISON a record; for HOST_STOP, HOST_CLOCK and SINK_RESTORE a turn; for LINK_LATE a
+ * flash's first start; for DEVICE_AIMED, a power cut in one of the programs that follow, a failure of the
+ * flash or a new epoch; for everything else a step of a device's application. */
 static const struct {
     const char *name;
     uint32_t rate;

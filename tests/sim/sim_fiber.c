@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Threads, locks and clocks of the gateways on virtual time: a thread is a fiber that runs until it waits. By the linker's --wrap. */
+/* Threads, locks and clocks of the gateways on virtual time: a thread is a fiber that runs until it waits. By
+ * the linker's --wrap. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -62,7 +63,7 @@ static struct fiber fibers[FIBERS];
 static struct fiber *running; /* NULL: the main stack */
 static ucontext_t main_state;
 
-/* ---- Switching ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Switching ------------------------------------------------------------------------------- */
 
 static void start(void)
 {
@@ -147,7 +148,7 @@ void sim_crash_point(enum sim_fault fault)
         sim_crash();
 }
 
-/* ---- Threads ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Threads --------------------------------------------------------------------------------- */
 
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
                           void *context)
@@ -213,7 +214,7 @@ int __wrap_pthread_join(pthread_t thread, void **result)
     return 0;
 }
 
-/* ---- Locks: the first int of the mutex says whether it is held ------------------------------------------------------------------- */
+/* ---- Locks: the first int of the mutex says whether it is held ------------------------------- */
 
 int __wrap_pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t *attributes)
 {
@@ -320,7 +321,7 @@ int __wrap_pthread_cond_signal(pthread_cond_t *condition)
                             : __wrap_pthread_cond_broadcast(condition);
 }
 
-/* ---- Clocks ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- Clocks ---------------------------------------------------------------------------------- */
 
 int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The system calls of the gateways' files, by the linker's --wrap. Outside of a gateway's code they are the real ones. */
+/* The system calls of the gateways' files, by the linker's --wrap. Outside of a gateway's code they are the
+ * real ones. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -414,7 +415,7 @@ int __wrap_statvfs(const char *path, struct statvfs *about)
     return sim.here == NULL ? __real_statvfs(path, about) : __wrap_fstatvfs(-1, about);
 }
 
-/* ---- Standard input and output, on the same disk ------------------------------------------------------------------------------------ */
+/* ---- Standard input and output, on the same disk --------------------------------------------- */
 
 /* Nothing of it may end the process: it is called from within the C library. */
 struct stream {
@@ -470,7 +471,7 @@ FILE *__wrap_fopen(const char *path, const char *mode)
     return file;
 }
 
-/* ---- The rest ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- The rest -------------------------------------------------------------------------------- */
 
 ssize_t __wrap_getrandom(void *data, size_t size, unsigned flags)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Gateways: the real peer, staging store and importers, served as server.c serves them. A process dies at any file or database
- * operation; what it had acknowledged must be there when the next one starts. */
+/* Gateways: the real peer, staging store and importers, served as server.c serves them. A process dies at any
+ * file or database operation; what it had acknowledged must be there when the next one starts. */
 #include <stdio.h>
 #include <string.h>
 
@@ -31,7 +31,7 @@ static void in_gateway(struct sim_gateway *gateway, void (*code)(struct sim_gate
     sim.here = NULL;
 }
 
-/* ---- Beginning and end ------------------------------------------------------------------------------------------------------------ */
+/* ---- Beginning and end ----------------------------------------------------------------------- */
 
 void sim_gateways_reset(void)
 {
@@ -139,7 +139,7 @@ void sim_gateways_stop(void)
             stop(&sim_gateways[i]);
 }
 
-/* ---- Connections ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Connections ----------------------------------------------------------------------------- */
 
 static void close_peer(struct sim_gateway *gateway, void *context)
 {
@@ -223,7 +223,7 @@ void sim_deliver(unsigned number, int connection, const uint8_t *data, size_t si
     }
 }
 
-/* ---- The turn ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- The turn -------------------------------------------------------------------------------- */
 
 /* What the frames that go out now say is durable, and must be after any crash. */
 static void note_acks(const struct sim_gateway *gateway, const struct tern_peer *peer)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Links: a connection as TCP gives it, in order and whole until it breaks, or a line on which frames are lost, torn, doubled and late. */
+/* Links: a connection as TCP gives it, in order and whole until it breaks, or a line on which frames are
+ * lost, torn, doubled and late. */
 #include <string.h>
 
 #include "../../core/frame.h"
@@ -44,7 +45,7 @@ struct line {
 
 static struct line lines[SIM_DEVICES];
 
-/* ---- Packets ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- Packets --------------------------------------------------------------------------------- */
 
 static struct packet *free_packet(struct flow *flow)
 {
@@ -146,7 +147,7 @@ static void send_bytes(struct line *line, enum direction way, const uint8_t *dat
     enqueue(line, way, data, size, at);
 }
 
-/* ---- Connections --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Connections ----------------------------------------------------------------------------- */
 
 /* The device's end; the gateway's may live on without it. */
 static void lose(struct line *line)
@@ -194,7 +195,7 @@ static void connect_line(struct line *line)
     }
 }
 
-/* ---- The device's port ------------------------------------------------------------------------------------------------------------------ */
+/* ---- The device's port ----------------------------------------------------------------------- */
 
 static uint32_t port_session(void *context)
 {
@@ -242,7 +243,7 @@ static int32_t port_receive(void *context, uint8_t *data, uint32_t size)
     return (int32_t)taken;
 }
 
-/* ---- Life ---------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- Life ------------------------------------------------------------------------------------ */
 
 void sim_links_reset(void)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Between sim_link.c, which carries bytes, and sim_attack.c, which brings in those that no device sends now. */
+/* Between sim_link.c, which carries bytes, and sim_attack.c, which brings in those that no device sends
+ * now. */
 #ifndef TERN_SIM_LINK_H
 #define TERN_SIM_LINK_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The gateways' memory: an arena each, at a fixed place, so that a run is the same each time and a crash leaves nothing behind.
- * malloc and its kin come here by the linker's --wrap. */
+/* The gateways' memory: an arena each, at a fixed place, so that a run is the same each time and a crash
+ * leaves nothing behind. malloc and its kin come here by the linker's --wrap. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

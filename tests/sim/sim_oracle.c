@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What was committed, and where it must be in the end (DESIGN.md, section 2). What can be checked at every step is checked where it
- * happens: sim_sink.c (nothing invented, twice, torn apart or older over newer), sim_gateway.c (acknowledged is durable). */
+/* What was committed, and where it must be in the end (DESIGN.md, section 2). What can be checked at every
+ * step is checked where it happens: sim_sink.c (nothing invented, twice, torn apart or older over newer),
+ * sim_gateway.c (acknowledged is durable). */
 #include <stdio.h>
 #include <string.h>
 
@@ -78,9 +79,10 @@ size_t sim_note(uint32_t number, char note[64])
     return size;
 }
 
-/* ---- Epochs and acknowledgements ------------------------------------------------------------------------------------------------ */
+/* ---- Epochs and acknowledgements ------------------------------------------------------------- */
 
-/* The log begins later than before: what it had not been told to be safe is lost, and the rest of its commit with it. */
+/* The log begins later than before: what it had not been told to be safe is lost, and the rest of its commit
+ * with it. */
 static void watch_floor(unsigned life, unsigned lane, uint32_t floor)
 {
     struct sim_life *one = &sim_lives[life];
@@ -173,7 +175,7 @@ void sim_each_ack(unsigned gateway, const struct tern_stage *stage)
     }
 }
 
-/* ---- The end -------------------------------------------------------------------------------------------------------------------- */
+/* ---- The end --------------------------------------------------------------------------------- */
 
 /* A factory reset has taken it, or its commit, before a gateway had it. */
 static bool may_be_gone(const struct sim_record *record)
@@ -215,13 +217,15 @@ static bool is_poisoned(uint32_t number)
     return false;
 }
 
-/* Whether this reason for a loss can be true. Nothing else excuses a record that was committed and is not there. */
+/* Whether this reason for a loss can be true. Nothing else excuses a record that was committed and is not
+ * there. */
 static bool is_excused(uint32_t number, uint8_t reason)
 {
     const struct sim_record *record = &sim_records[number];
     const struct sim_life *life = &sim_lives[record->life];
     bool is_dropped = sim_group_dropped[record->group];
-    /* What a power cut in its erase has left of a sector may stand as the oldest one again, and tell of damage. */
+    /* What a power cut in its erase has left of a sector may stand as the oldest one again, and tell of
+     * damage. */
     bool is_half_erased = is_dropped && life->has_half_erased[record->lane];
     switch (reason) {
     case TERN_GAP_OVERFLOW:
@@ -302,7 +306,8 @@ static int64_t id_of(const struct sim_record *record)
     return (int64_t)epoch_of(record) << 32 | record->sequence;
 }
 
-/* Of an OVERWRITE table there is what followed the beginning of the newest snapshot; one that a cut made doubtful may be it. */
+/* Of an OVERWRITE table there is what followed the beginning of the newest snapshot; one that a cut made
+ * doubtful may be it. */
 static void check_list(unsigned destination, uint8_t device)
 {
     const struct sim_state *state = &sim_destinations[destination].now;

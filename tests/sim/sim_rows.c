@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Rows in a destination: whose they are, what a transaction does to them, and the promises that can be checked there and then. */
+/* Rows in a destination: whose they are, what a transaction does to them, and the promises that can be
+ * checked there and then. */
 #include <string.h>
 
 #include "sim_sink.h"
 
-/* ---- Rows ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- Rows ------------------------------------------------------------------------------------ */
 
 int sim_column(const struct tern_table *table, const char *name)
 {
@@ -36,7 +37,8 @@ static bool is_of(const struct sim_record *record, const char *device)
     return strcmp(sim_device_id(sim_lives[record->life].name), device) == 0;
 }
 
-/* The record that the row is; 0, with a broken promise, when there is none. A stranger's rows count for nothing. */
+/* The record that the row is; 0, with a broken promise, when there is none. A stranger's rows count for
+ * nothing. */
 static uint32_t identify(const struct tern_table *table, const struct tern_sink_row *row)
 {
     int column = sim_column(table, "number");
@@ -144,7 +146,7 @@ void sim_load_row(struct sim_sink *one, const struct tern_sink_load *load, struc
     change->number = identify(load->table, row);
 }
 
-/* ---- A transaction's changes -------------------------------------------------------------------------------------------------------- */
+/* ---- A transaction's changes ----------------------------------------------------------------- */
 
 static void apply_event(struct sim_state *state, const struct change *change)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Destinations with transactions, in memory, that fail in every way a database does: the struct tern_sink_ops of the simulation. */
+/* Destinations with transactions, in memory, that fail in every way a database does: the struct tern_sink_ops
+ * of the simulation. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,7 +12,7 @@ static int sink_ids;
 
 int __wrap_tern_sink_open(struct tern_sink **sink, const struct tern_sink_config *config);
 
-/* ---- Going in and out of the database: its memory is not the gateway's -------------------------------------------------------- */
+/* ---- Going in and out of the database: its memory is not the gateway's ----------------------- */
 
 static int broken_connection(struct sim_sink *one)
 {
@@ -59,7 +60,7 @@ struct change *sim_add_change(struct sim_sink *one, enum change_kind kind)
     return change;
 }
 
-/* ---- Connecting ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Connecting ------------------------------------------------------------------------------ */
 
 static int sink_connect(struct tern_sink *sink)
 {
@@ -122,7 +123,7 @@ static int sink_begin(struct tern_sink *sink)
     return TERN_HOST_OK;
 }
 
-/* ---- Marks ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- Marks ----------------------------------------------------------------------------------- */
 
 static int find_mark(const struct sim_state *state, const char *device, uint8_t lane, uint32_t epoch)
 {
@@ -307,7 +308,7 @@ static int sink_write_marks(struct tern_sink *sink, struct tern_mark *const *mar
     return status;
 }
 
-/* ---- Rows ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- Rows ------------------------------------------------------------------------------------ */
 
 /* Whether none of the device's keys is at or above the row's. */
 static int sink_is_above(struct tern_sink *sink, const struct tern_table *table,
@@ -364,7 +365,7 @@ static int sink_load(struct tern_sink *sink, const struct tern_sink_load *load)
     return status;
 }
 
-/* ---- The end of a transaction ------------------------------------------------------------------------------------------------- */
+/* ---- The end of a transaction ---------------------------------------------------------------- */
 
 static void apply_cursor(struct sim_state *state, const struct tern_sink_commit *commit, uint32_t slot)
 {
@@ -468,7 +469,7 @@ int __wrap_tern_sink_open(struct tern_sink **sink, const struct tern_sink_config
     return TERN_HOST_OK;
 }
 
-/* ---- Life --------------------------------------------------------------------------------------------------------------------------- */
+/* ---- Life ------------------------------------------------------------------------------------ */
 
 void sim_sinks_reset(void)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Between sim_sink.c, which is the database as the importer sees it, and sim_rows.c, which is what it does with rows. */
+/* Between sim_sink.c, which is the database as the importer sees it, and sim_rows.c, which is what it does
+ * with rows. */
 #ifndef TERN_SIM_SINK_H
 #define TERN_SIM_SINK_H
 

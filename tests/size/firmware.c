@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A firmware that uses everything a plain device uses, for tests/size/size.py to link and weigh: packed chunks, or plain CSV with
- * -DPLAIN, and dedup with -DDEDUP. Never run. */
+/* A firmware that uses everything a plain device uses, for tests/size/size.py to link and weigh: packed
+ * chunks, or plain CSV with -DPLAIN, and dedup with -DDEDUP. Never run. */
 #include "../../core/tern.h"
 
 #ifdef PLAIN

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A device on a bench: flash in memory, a clock that stands still between calls, and a gateway that the test plays by hand. */
+/* A device on a bench: flash in memory, a clock that stands still between calls, and a gateway that the test
+ * plays by hand. */
 #ifndef TERN_TEST_BENCH_H
 #define TERN_TEST_BENCH_H
 
@@ -18,7 +19,7 @@
 #define EPOCH          0x01000000u
 #define STORE          0x1122334455667788u
 
-/* ---- A device on the bench -------------------------------------------------------------------------------------------------- */
+/* ---- A device on the bench ------------------------------------------------------------------- */
 
 struct frame {
     uint8_t data[TERN_FRAME_MAX];
@@ -201,7 +202,7 @@ static inline void run(uint32_t milliseconds)
     CHECK_EQ(0, 1); /* the device never rests */
 }
 
-/* ---- The gateway by hand ---------------------------------------------------------------------------------------------------- */
+/* ---- The gateway by hand --------------------------------------------------------------------- */
 
 static inline void send_down(const uint8_t *bare, size_t size)
 {

@@ -88,7 +88,7 @@ static inline int chunks_send(struct tern_stage *stage, struct tern_stage_range 
                            made->chunk.size - offset, &want);
 }
 
-/* ---- A folder ------------------------------------------------------------------------------------------------------------- */
+/* ---- A folder -------------------------------------------------------------------------------- */
 
 static char folder[64];
 

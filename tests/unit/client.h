@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A device in a test's hands: frames written field by field, so that each can be wrong on purpose, and answers read back. */
+/* A device in a test's hands: frames written field by field, so that each can be wrong on purpose, and
+ * answers read back. */
 #ifndef TERN_CLIENT_H
 #define TERN_CLIENT_H
 
@@ -153,8 +154,8 @@ static inline size_t client_chunk(uint8_t *data, size_t capacity, uint32_t first
     return chunk.size;
 }
 
-/* A session that knows its epoch: HELLO, schema and one chunk of `rows` rows in parts of `part` bytes, sent without
- * waiting. The schema comes when it is asked for: see client_put_table(). */
+/* A session that knows its epoch: HELLO, schema and one chunk of `rows` rows in parts of `part` bytes, sent
+ * without waiting. The schema comes when it is asked for: see client_put_table(). */
 static inline void client_put_chunk(struct client_stream *stream, uint32_t first, uint32_t rows, size_t part)
 {
     uint8_t data[TERN_CHUNK_MAX];
@@ -164,7 +165,7 @@ static inline void client_put_chunk(struct client_stream *stream, uint32_t first
                         size - offset < part ? size - offset : part);
 }
 
-/* ---- Answers -------------------------------------------------------------------------------------------------------------- */
+/* ---- Answers --------------------------------------------------------------------------------- */
 
 struct client_answers {
     struct tern_cobs cobs;

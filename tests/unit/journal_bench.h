@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A journal of numbered entries in a temporary folder, on a disk that can fail, for tests; and its files as bytes. */
+/* A journal of numbered entries in a temporary folder, on a disk that can fail, for tests; and its files as
+ * bytes. */
 #ifndef TERN_TEST_JOURNAL_BENCH_H
 #define TERN_TEST_JOURNAL_BENCH_H
 
@@ -69,8 +70,8 @@ static inline int fake_renameat(int from, const char *name, int to, const char *
 #include "../../core/crc32c.h"
 #include "chunks.h"
 
-/* What the journal is made to hold: numbered entries, each with a reference to the one before. The state is the last number,
- * in each of so many entries. */
+/* What the journal is made to hold: numbered entries, each with a reference to the one before. The state is
+ * the last number, in each of so many entries. */
 static unsigned state_entries = 1, replayed_states;
 static uint32_t replayed_state, replayed_last, replayed_count;
 static uint64_t last_position;
@@ -169,7 +170,8 @@ static inline void append_some(unsigned count)
         CHECK(append(14 + newest * 7 % 300) != 0);
 }
 
-/* Reads everything from the beginning: numbers rise by one but for `holes`, and each reference leads to the entry before. */
+/* Reads everything from the beginning: numbers rise by one but for `holes`, and each reference leads to the
+ * entry before. */
 static inline uint32_t read_all(unsigned holes)
 {
     struct tern_journal_reader *reader;
@@ -193,7 +195,7 @@ static inline uint32_t read_all(unsigned holes)
     tern_journal_reader_close(reader);
     return last;
 }
-/* ---- Files as bytes --------------------------------------------------------------------------------------------------------- */
+/* ---- Files as bytes -------------------------------------------------------------------------- */
 
 static uint8_t image[65536];
 static size_t image_size;

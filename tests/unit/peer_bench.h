@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A peer over the real staging store, in a temporary folder, on a disk that can fail. Bytes in, bytes out; time is a number. */
+/* A peer over the real staging store, in a temporary folder, on a disk that can fail. Bytes in, bytes out;
+ * time is a number. */
 #ifndef TERN_TEST_PEER_BENCH_H
 #define TERN_TEST_PEER_BENCH_H
 
@@ -15,7 +16,7 @@
 #include "../test.h"
 #include "client.h"
 
-/* ---- A disk that can fail: this stands in front of libc's function ----------------------------------------------------------- */
+/* ---- A disk that can fail: this stands in front of libc's function --------------------------- */
 
 static bool disk_fails;
 
@@ -28,7 +29,7 @@ int fdatasync(int descriptor)
     return (int)syscall(SYS_fdatasync, descriptor);
 }
 
-/* ---- The rig ------------------------------------------------------------------------------------------------------------------ */
+/* ---- The rig --------------------------------------------------------------------------------- */
 
 struct rig {
     char directory[64];

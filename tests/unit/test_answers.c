@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a gateway may answer, at the edges of what a device takes: continuity that is lost, frames of a wrong form, links that lie. */
+/* What a gateway may answer, at the edges of what a device takes: continuity that is lost, frames of a wrong
+ * form, links that lie. */
 #include "../test.h"
 
 #include "bench.h"
@@ -25,7 +26,7 @@ static size_t meet_again(uint32_t next, uint32_t back, uint32_t crc)
     return before;
 }
 
-/* ---- Continuity ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Continuity ------------------------------------------------------------------------------ */
 
 static void a_store_that_is_ahead_without_proof_shares_nothing(void)
 {
@@ -61,7 +62,8 @@ static void what_has_been_erased_is_believed(void)
     CHECK(epoch_now().epoch == EPOCH + 8 && epoch_now().base == oldest);
 }
 
-/* Nor can what has been lost be compared: a sector whose erase a power cut has ended may be all that the log begins with. */
+/* Nor can what has been lost be compared: a sector whose erase a power cut has ended may be all that the log
+ * begins with. */
 static void what_has_been_lost_is_believed_and_what_is_there_is_not(void)
 {
     struct tern_log_chunk chunk = {.address = TERN_NO_ADDRESS};
@@ -118,8 +120,8 @@ static void a_store_behind_the_epochs_base_goes_on_at_its_base(void)
     CHECK(epoch_now().epoch == EPOCH + 8 && count_sent(TERN_PART, 0) > 0);
 }
 
-/* What the store holds beyond the end of an old epoch was parted with when the next one began: a start that has forgotten the acknowledgement
- * must not send the records behind that point under yet another one. */
+/* What the store holds beyond the end of an old epoch was parted with when the next one began: a start that
+ * has forgotten the acknowledgement must not send the records behind that point under yet another one. */
 static void an_old_epoch_that_is_shared_to_its_end_is_not_left_twice(void)
 {
     open_bench(1);
@@ -143,7 +145,8 @@ static void an_old_epoch_that_is_shared_to_its_end_is_not_left_twice(void)
     CHECK(count_sent(TERN_PART, before) > 0);
 }
 
-/* Of the old epoch they share less than its end: the records from there on, and those of the epoch in force, go by a new one. */
+/* Of the old epoch they share less than its end: the records from there on, and those of the epoch in force,
+ * go by a new one. */
 static void an_old_epoch_that_is_not_shared_to_its_end_gives_way_to_a_third(void)
 {
     open_bench(1);
@@ -183,7 +186,8 @@ static void a_tail_that_is_cut_off_opens_no_epoch(void)
     }
 }
 
-/* The lane's last epoch but one has not been acknowledged, and no third can be kept: the device stays where it is. */
+/* The lane's last epoch but one has not been acknowledged, and no third can be kept: the device stays where
+ * it is. */
 static void an_epoch_that_flash_does_not_take_is_not_opened(void)
 {
     open_bench(1);
@@ -329,7 +333,7 @@ static void a_part_behind_the_chunks_end_begins_it_anew(void)
     }
 }
 
-/* ---- Form ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- Form ------------------------------------------------------------------------------------ */
 
 static void every_cut_of_an_answer_is_bad(void)
 {
@@ -449,7 +453,8 @@ static void a_device_refused_for_ever_asks_every_ten_minutes_at_the_latest(void)
     }
 }
 
-/* A WELCOME of so many bytes, full of tails that nobody asks for; to a device that hears streams or datagrams. */
+/* A WELCOME of so many bytes, full of tails that nobody asks for; to a device that hears streams or
+ * datagrams. */
 static void welcome_of(size_t size, uint16_t datagram)
 {
     uint8_t bare[128];
@@ -486,7 +491,7 @@ static void what_a_device_says_that_it_receives_it_does_and_no_more(void)
     }
 }
 
-/* ---- Schemas that are wanted ------------------------------------------------------------------------------------------------------- */
+/* ---- Schemas that are wanted ----------------------------------------------------------------- */
 
 static void want(uint32_t hash, uint32_t offset)
 {
@@ -654,7 +659,7 @@ static void what_cannot_be_read_is_sent_when_it_can(void)
     CHECK(assemble(before, &crc) >= 20);
 }
 
-/* ---- Links that lie ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Links that lie -------------------------------------------------------------------------- */
 
 static int32_t takes_more;
 
@@ -749,7 +754,7 @@ static void frames_are_as_long_as_buffer_and_datagram_allow(void)
     }
 }
 
-/* ---- Connections and patience ------------------------------------------------------------------------------------------------------ */
+/* ---- Connections and patience ---------------------------------------------------------------- */
 
 static void a_half_frame_is_forgotten_with_its_connection(void)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The Bloom filter: it forgets nothing that it promises to know, and calls new keys "maybe" as rarely as its header says. */
+/* The Bloom filter: it forgets nothing that it promises to know, and calls new keys "maybe" as rarely as its
+ * header says. */
 #include "../test.h"
 
 #include <math.h>
@@ -79,7 +80,8 @@ static void a_key_added_again_takes_no_room(void)
     CHECK(tern_bloom_has(&bloom, hash_of(7)));
 }
 
-/* The share of `asked` keys that were never added and are called "maybe", with one half full and the other full or empty. */
+/* The share of `asked` keys that were never added and are called "maybe", with one half full and the other
+ * full or empty. */
 static double false_rate(uint32_t size, unsigned bits, bool both, uint64_t (*key)(uint64_t))
 {
     struct tern_bloom bloom;

@@ -216,7 +216,7 @@ static void at_most_eight_tables_share_a_chunk(void)
     }
 }
 
-/* ---- Chunks that no device writes, with right CRCs -------------------------------------------------------------------------- */
+/* ---- Chunks that no device writes, with right CRCs ------------------------------------------- */
 
 static uint32_t forged;     /* bytes of data */
 static uint32_t forged_crc; /* of them, but for stored ones */
@@ -394,7 +394,7 @@ static void a_number_that_is_spelt_wrongly_is_damage(void)
     CHECK_EQ(walk_forged(100, &found), TERN_E_CORRUPT);
 }
 
-/* ---- A source that fails ----------------------------------------------------------------------------------------------------- */
+/* ---- A source that fails --------------------------------------------------------------------- */
 
 static int reads, fail_at;
 
@@ -440,7 +440,7 @@ static void a_read_that_fails_is_told_and_moves_nothing(void)
     CHECK(fail_at > 20);
 }
 
-/* ---- The builder's limits ------------------------------------------------------------------------------------------------------ */
+/* ---- The builder's limits -------------------------------------------------------------------- */
 
 static uint16_t codec_puts;
 static int declared = TERN_OK;

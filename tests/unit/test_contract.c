@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What a caller may count on (tern.h, "Port calls"): the port's calls are counted for each call of the application, over long random lives
- * of each program unit and policy. Each bound is reached, or nearly: a table that says too much is wrong, too. */
+/* What a caller may count on (tern.h, "Port calls"): the port's calls are counted for each call of the
+ * application, over long random lives of each program unit and policy. Each bound is reached, or nearly: a
+ * table that says too much is wrong, too. */
 #include "../test.h"
 
 #include <string.h>

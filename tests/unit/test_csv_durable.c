@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The csv destination on a disk that may lose whatever was not made durable: in which order it writes and syncs. */
+/* The csv destination on a disk that may lose whatever was not made durable: in which order it writes and
+ * syncs. */
 #include "../test.h"
 
 #include <errno.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A chunk decoded while it grows gives what it gives when it is decoded whole, whatever the decoder did in between. */
+/* A chunk decoded while it grows gives what it gives when it is decoded whole, whatever the decoder did in
+ * between. */
 #include "../test.h"
 
 #include <string.h>
@@ -65,7 +66,7 @@ static void make(struct made *made, bool packed)
     }
 }
 
-/* ---- What came ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- What came ------------------------------------------------------------------------------- */
 
 struct seen {
     uint64_t digest; /* of records, in order */
@@ -131,7 +132,7 @@ static int decode(struct tern_decoder *decoder, struct tern_decode_place *place,
     return tern_decode_chunk(decoder, place, made->bytes, made->ends[segment], first, &to);
 }
 
-/* ---- Tests ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- Tests ----------------------------------------------------------------------------------- */
 
 static struct made chunks[CHUNKS];
 
@@ -197,7 +198,7 @@ static void asking_again_begins_at_the_head(void)
     tern_decoder_close(decoder);
 }
 
-/* ---- What is no chunk ------------------------------------------------------------------------------------------------------------------ */
+/* ---- What is no chunk ------------------------------------------------------------------------ */
 
 static const struct tern_schema *no_schema(void *context, uint32_t hash)
 {

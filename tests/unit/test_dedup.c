@@ -387,7 +387,8 @@ static void records_of_a_foreign_table_are_no_others(void)
     CHECK(spilled != 0);
 }
 
-/* A codec that keeps to the chunk's form and writes no records: a chunk with a right CRC that does not decode. */
+/* A codec that keeps to the chunk's form and writes no records: a chunk with a right CRC that does not
+ * decode. */
 static int wrong_put(struct tern_chunk *in, uint8_t *payload, uint16_t room, uint8_t index, uint8_t op,
                      const struct tern_value *row)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What stands in a database is not trusted: tern's own tables changed by hand, tables that are not tern's, schemas that contradict what was
- * declared before. Each is refused with a reason, what is there stays, and everything goes in once it is mended. */
+/* What stands in a database is not trusted: tern's own tables changed by hand, tables that are not tern's,
+ * schemas that contradict what was declared before. Each is refused with a reason, what is there stays, and
+ * everything goes in once it is mended. */
 #include "../test.h"
 
 #include "../../host/import.h"
@@ -104,7 +105,7 @@ static void send_one(const struct tern_table *table, uint32_t sequence, struct t
     CHECK_EQ(tern_stage_sync(stage), TERN_HOST_OK);
 }
 
-/* ---- tern's own tables ------------------------------------------------------------------------------------------------------------------ */
+/* ---- tern's own tables ----------------------------------------------------------------------- */
 
 static void checkpoints_and_gaps_that_cannot_be_are_refused(void)
 {
@@ -162,7 +163,7 @@ static void a_gap_of_an_unknown_reason_or_device_is_one(void)
     tern_stage_close(stage);
 }
 
-/* ---- Tables that are not tern's ----------------------------------------------------------------------------------------------------------- */
+/* ---- Tables that are not tern's -------------------------------------------------------------- */
 
 static void a_table_with_any_other_key_is_refused(void)
 {
@@ -201,7 +202,7 @@ static void a_table_with_any_other_key_is_refused(void)
     tern_stage_close(stage);
 }
 
-/* ---- Schemas that contradict ------------------------------------------------------------------------------------------------------------- */
+/* ---- Schemas that contradict ----------------------------------------------------------------- */
 
 /* `table` comes as record 27 of a device whose tables are there: its record waits, for that reason. */
 static void expect_refused(const struct tern_table *table, const char *why)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The commands of tern-gateway: what each says to words and files that cannot be right, and to any call that fails under it. A command ends
- * with status 0 and has done all of its work, or with another one and a reason. */
+/* The commands of tern-gateway: what each says to words and files that cannot be right, and to any call that
+ * fails under it. A command ends with status 0 and has done all of its work, or with another one and a
+ * reason. */
 #include "../test.h"
 
 #include "../../host/import.h"
@@ -13,7 +14,7 @@ static const struct tern_report report;
 #include "../fail/fail_command.h"
 #include "../fail/fail_rig.h"
 
-/* ---- What is there --------------------------------------------------------------------------------------------------------------------- */
+/* ---- What is there --------------------------------------------------------------------------- */
 
 static const char trigger[] =
     "CREATE TABLE climate(device TEXT NOT NULL, tern_id INTEGER NOT NULL, at INTEGER NOT NULL, celsius "
@@ -45,7 +46,7 @@ static void prepare(void)
     write_file("room.csv", "at,celsius,note\n1,2.5,a\n2,3.5,\"b \"\"c\"\"\"\n3,4.5,\n");
 }
 
-/* ---- Words ----------------------------------------------------------------------------------------------------------------------------- */
+/* ---- Words ----------------------------------------------------------------------------------- */
 
 static void every_command_shows_its_options_and_needs_a_folder(void)
 {
@@ -123,7 +124,7 @@ static void words_that_cannot_be_right_are_said(void)
     EXPECT("sinks --stage @/stage --forget sqlite:@/never.db", 1, "never.db");
 }
 
-/* ---- Doing their work ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Doing their work ------------------------------------------------------------------------ */
 
 static void an_audit_tells_held_older_and_differing_rows(void)
 {
@@ -142,7 +143,8 @@ static void an_audit_tells_held_older_and_differing_rows(void)
     CHECK(strstr(said, "climate: the row of dev") != NULL);
 }
 
-/* With the options that the gateway had, tables are found by their own names, and deleted rows are no difference. */
+/* With the options that the gateway had, tables are found by their own names, and deleted rows are no
+ * difference. */
 static void an_audit_knows_names_and_soft_deletes(void)
 {
     static const struct tern_sink_name names[] = {{"climate", "Room\"1\""}, {"climate.celsius", "t"}};
@@ -204,7 +206,8 @@ static void prepare_trimmed(void)
     tern_stage_close(stage);
 }
 
-/* What the journal no longer has is not called a difference, and what rules made of it neither; what it has is. */
+/* What the journal no longer has is not called a difference, and what rules made of it neither; what it has
+ * is. */
 static void an_audit_passes_over_what_the_journal_no_longer_has(void)
 {
     prepare_trimmed();
@@ -262,7 +265,8 @@ static const char *reject_lines(void)
     return rejects;
 }
 
-/* People open these files. What is damaged, and what belongs to nobody, stays byte for byte and costs no other line anything. */
+/* People open these files. What is damaged, and what belongs to nobody, stays byte for byte and costs no
+ * other line anything. */
 static void lines_of_rejects_that_are_none_stay_as_they_are(void)
 {
     static char lines[12000], left[12000];
@@ -527,7 +531,7 @@ static void a_schema_file_that_cannot_be_right_is_refused(void)
     }
 }
 
-/* ---- Under failing calls ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Under failing calls --------------------------------------------------------------------- */
 
 static const char *line;
 static int ended;

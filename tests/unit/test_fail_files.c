@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* tern-gateway import: what becomes of files that came another way. Every record is in the store once, or the command ends with a reason that
- * names what is wrong. */
+/* tern-gateway import: what becomes of files that came another way. Every record is in the store once, or the
+ * command ends with a reason that names what is wrong. */
 #include "../test.h"
 
 #include "../../host/tern_host.h"
@@ -35,7 +35,7 @@ static void expect_rows(const char *store, const char *rows, int where)
 }
 #define EXPECT_ROWS(store, rows) expect_rows(store, rows, __LINE__)
 
-/* ---- Files of other tools ------------------------------------------------------------------------------------------------------------- */
+/* ---- Files of other tools -------------------------------------------------------------------- */
 
 static void a_schema_file_gives_every_type_and_key(void)
 {
@@ -118,7 +118,7 @@ static void a_long_file_is_stored_piece_by_piece(void)
     EXPECT("status --stage @/sd --json", 0, "\"first\":1,\"next\":401,\"lost\":0");
 }
 
-/* ---- Segments --------------------------------------------------------------------------------------------------------------------------- */
+/* ---- Segments -------------------------------------------------------------------------------- */
 
 #define HEAD   "device,tern_id,tern_op,id,v\n"
 #define SCHEMA "table t\nmode merge\nhash 0\ncolumn id unsigned(32) key\ncolumn v signed(32) null\n"
@@ -147,7 +147,8 @@ static void segments_bring_their_records_in_order_and_a_gap_between_them(void)
            "0 rows are in the staging folder, 2 were there");
 }
 
-/* The store may know a device only by newer records: what is older and was never seen is not mixed with them. */
+/* The store may know a device only by newer records: what is older and was never seen is not mixed with
+ * them. */
 static void an_epoch_that_the_store_cannot_place_is_refused(void)
 {
     begin_segments();
@@ -179,7 +180,8 @@ static void values_and_names_of_segments_are_not_trusted(void)
     }
 }
 
-/* Two versions of a table, beside schemas of tables whose names begin alike, and of a version that nobody needs. */
+/* Two versions of a table, beside schemas of tables whose names begin alike, and of a version that nobody
+ * needs. */
 static void each_segment_finds_its_own_schema(void)
 {
     begin_segments();
@@ -224,7 +226,7 @@ static void a_snapshot_comes_back_whole(void)
     EXPECT_ROWS("back", "d,begin,,\nd,end,,\nd,put,1,10\nd,put,2,20\n");
 }
 
-/* ---- Under failing calls ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Under failing calls --------------------------------------------------------------------- */
 
 static const char *line, *rows;
 static int ended;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A whole gateway in this process, a device on a socket and a csv folder, while any call fails: what the device was told to forget is in the
- * folder in the end, once, and a gateway that cannot start says why. */
+/* A whole gateway in this process, a device on a socket and a csv folder, while any call fails: what the
+ * device was told to forget is in the folder in the end, once, and a gateway that cannot start says why. */
 #include "../test.h"
 
 #include <time.h>
@@ -42,7 +42,8 @@ static int start(void)
     return status;
 }
 
-/* The device comes with what it was not told to forget, and ends when it has been, when it is cut off, or after some time. */
+/* The device comes with what it was not told to forget, and ends when it has been, when it is cut off, or
+ * after some time. */
 static void push(int turns)
 {
     fail_off(true);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The importer while any call into the C library or SQLite's library fails: it tries again by itself, and in the end the destination holds
- * what it holds when nothing fails, once. */
+/* The importer while any call into the C library or SQLite's library fails: it tries again by itself, and in
+ * the end the destination holds what it holds when nothing fails, once. */
 #include "../test.h"
 
 #include "../../host/import.h"
@@ -27,7 +27,7 @@ static const struct tern_report report = {count_errors, NULL};
 
 #include "../fail/fail_rig.h"
 
-/* ---- Scenarios ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- Scenarios ------------------------------------------------------------------------------- */
 
 static char expected_first[4000], expected_all[4000];
 static bool has_all;
@@ -140,7 +140,7 @@ static void sqlite_has_everything_once_whatever_file_or_thread_is_refused(void)
     each("halves", FAIL_READ | FAIL_WRITE, FAIL_HALF, true);
 }
 
-/* ---- Segments -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- Segments -------------------------------------------------------------------------------- */
 
 static char expected_lines[8000], found_lines[8000];
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The staging store while any call into the C library fails: nothing crashes, what was acknowledged is there after the next open, and the
- * reason is reported. */
+/* The staging store while any call into the C library fails: nothing crashes, what was acknowledged is there
+ * after the next open, and the reason is reported. */
 #include "../test.h"
 
 #include "../../host/journal.h"
@@ -112,7 +112,8 @@ static void open_and_send(void)
     stage = NULL;
 }
 
-/* Reads the store and counts on that every record from `from` to what was acknowledged is there, once, as a record or a gap. */
+/* Reads the store and counts on that every record from `from` to what was acknowledged is there, once, as a
+ * record or a gap. */
 static void expect_acknowledged(void)
 {
     struct tern_stage_reader *reader;
@@ -212,9 +213,10 @@ static void recovery_that_fails_at_any_call_can_be_done_again(void)
     each("halves", FAIL_READ | FAIL_WRITE, FAIL_HALF, prepare_torn, open_and_send);
 }
 
-/* ---- A power cut ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- A power cut ----------------------------------------------------------------------------- */
 
-/* A name that was made and then removed may be there again after a power cut, as long as the folder was not synced. */
+/* A name that was made and then removed may be there again after a power cut, as long as the folder was not
+ * synced. */
 static char kept[64];
 
 static void keep_name(void *context, const char *call, int descriptor, const char *name)
@@ -246,9 +248,10 @@ static void a_file_whose_name_may_be_durable_costs_nothing_that_is_acknowledged(
     each("folders from then on", FAIL_FOLDER, FAIL_ON, prepare_empty, open_and_send_until_the_power_is_cut);
 }
 
-/* ---- The order of calls ----------------------------------------------------------------------------------------------------------------- */
+/* ---- The order of calls ---------------------------------------------------------------------- */
 
-/* What is on the disk for certain, as POSIX has it: a name after a sync of its folder, bytes after a sync of their file. */
+/* What is on the disk for certain, as POSIX has it: a name after a sync of its folder, bytes after a sync of
+ * their file. */
 static struct {
     bool name_waits; /* a journal file was renamed, its folder not synced since */
     bool bytes_wait; /* something was written, its file not synced since */
@@ -298,8 +301,8 @@ static void nothing_is_acknowledged_before_its_bytes_and_its_files_name_are_dura
     fail_watch(NULL, NULL);
 }
 
-/* The process before died between the rename and the folder's sync, which nobody can see: the name is made durable before anything is taken
- * into the file. */
+/* The process before died between the rename and the folder's sync, which nobody can see: the name is made
+ * durable before anything is taken into the file. */
 static void the_name_of_a_file_that_is_taken_up_again_is_made_durable_first(void)
 {
     prepare_empty();

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The importer with SQLite: exactly once in effect, after a kill, a lost cursor, a database set back, a call that fails. Skips where SQLite's library is missing. */
+/* The importer with SQLite: exactly once in effect, after a kill, a lost cursor, a database set back, a call
+ * that fails. Skips where SQLite's library is missing. */
 #include "import_bench.h"
 
 #include <signal.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The importer with SQLite: a batch is there whole or not at all, and every record that is missing is in a gap, also those that a damaged journal has lost. */
+/* The importer with SQLite: a batch is there whole or not at all, and every record that is missing is in a
+ * gap, also those that a damaged journal has lost. */
 #include "import_bench.h"
 
 #include "../../host/journal.h"
@@ -63,7 +64,8 @@ static void a_batch_with_a_gap_is_left_out_whole(void)
     done();
 }
 
-/* Its other half is in another store, or was dropped: the commit that follows is not its own, and must not bring in what is here. */
+/* Its other half is in another store, or was dropped: the commit that follows is not its own, and must not
+ * bring in what is here. */
 static void a_gap_ends_the_batch_that_it_cuts_off(void)
 {
     fresh();
@@ -102,8 +104,8 @@ static void a_batch_without_its_head_is_left_out(void)
     done();
 }
 
-/* The device told another gateway of records 3 to 5 and goes on here in the middle of its chunk: the commit of record 4 comes behind
- * the gap. */
+/* The device told another gateway of records 3 to 5 and goes on here in the middle of its chunk: the commit
+ * of record 4 comes behind the gap. */
 static void a_commit_behind_what_another_store_holds_ends_its_run(void)
 {
     struct chunk_bytes made;
@@ -173,7 +175,8 @@ static struct tern_stage_range *go_on(const char *id, uint32_t epoch, uint32_t b
     return range;
 }
 
-/* The store that had the rest of the epoch before is gone, or is another gateway's that is late: then it fills the gap. */
+/* The store that had the rest of the epoch before is gone, or is another gateway's that is late: then it
+ * fills the gap. */
 static void what_an_epoch_lacks_when_the_next_begins_is_a_gap(void)
 {
     static const char gaps[] =
@@ -212,7 +215,8 @@ static void what_an_epoch_lacks_when_the_next_begins_is_a_gap(void)
     done();
 }
 
-/* The database is set back to nothing when the store has let go of an epoch whole, and of the beginning of the next: all of that is told. */
+/* The database is set back to nothing when the store has let go of an epoch whole, and of the beginning of
+ * the next: all of that is told. */
 static void what_the_store_let_go_of_is_a_gap_in_every_epoch(void)
 {
     struct tern_stage_config config = {
@@ -298,8 +302,8 @@ static struct tern_stage_range *come_back(uint32_t epoch, uint32_t next)
 #define GAPS "SELECT group_concat(first || '-' || last || ' ' || reason) FROM tern_gap"
 #define ROWS "SELECT group_concat(note) FROM (SELECT note FROM climate WHERE device='dev1' ORDER BY at)"
 
-/* The journal's own bytes are damaged: what is there of the batch never appears, all of it is a gap, once, and what stands behind it and other
- * devices go on. The device is asked, and fills the gap. */
+/* The journal's own bytes are damaged: what is there of the batch never appears, all of it is a gap, once,
+ * and what stands behind it and other devices go on. The device is asked, and fills the gap. */
 static void a_batch_of_which_the_journal_has_lost_an_entry_is_a_gap_that_the_device_fills(void)
 {
     for (unsigned spoilt = 1; spoilt <= 3; spoilt++) {
@@ -344,8 +348,8 @@ static void a_batch_of_which_the_journal_has_lost_an_entry_is_a_gap_that_the_dev
     }
 }
 
-/* One chunk in three pieces: its head is lost with the first, so that the others cannot be put together. The second one's last record, or the
- * third's, begins a batch that ends in the next chunk: not to be cut. */
+/* One chunk in three pieces: its head is lost with the first, so that the others cannot be put together. The
+ * second one's last record, or the third's, begins a batch that ends in the next chunk: not to be cut. */
 static void of_a_chunk_without_its_head_all_is_lost_as_far_as_it_is_committed(void)
 {
     static const char *const notes[] = {"head", "middle", "begun", "rest", "end"};

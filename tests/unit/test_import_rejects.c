@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The importer with SQLite: records that the database refuses are written down, become a gap, and hold up nothing else. */
+/* The importer with SQLite: records that the database refuses are written down, become a gap, and hold up
+ * nothing else. */
 #include "import_bench.h"
 
 #include "../../core/bytes.h"
@@ -96,7 +97,8 @@ static void a_refused_row_becomes_a_gap_and_the_rest_goes_in(void)
     open_import(0);
     drain();
     CHECK_EQ(count_lines("stage/rejects/climate.csv", ""), 5);
-    /* Nor when the transaction is repeated from the beginning; and what is mended in the database goes in then. */
+    /* Nor when the transaction is repeated from the beginning; and what is mended in the database goes in
+     * then. */
     tern_import_close(import);
     execute("DELETE FROM tern_cursor; DROP TRIGGER no");
     open_import(0);
@@ -132,7 +134,8 @@ static void what_cannot_be_written_down_is_not_left_out(void)
     done();
 }
 
-/* Nothing puts the rows aside here before they are inserted: each that is refused is found where it stands. */
+/* Nothing puts the rows aside here before they are inserted: each that is refused is found where it
+ * stands. */
 static void an_index_of_the_users_refuses_just_the_rows_that_break_it(void)
 {
     struct chunk_bytes made;
@@ -153,7 +156,8 @@ static void an_index_of_the_users_refuses_just_the_rows_that_break_it(void)
     done();
 }
 
-/* One record is mended in the file, a batch by the database; one was outvoted meanwhile, and one is refused again. */
+/* One record is mended in the file, a batch by the database; one was outvoted meanwhile, and one is refused
+ * again. */
 static void refused_records_are_brought_in_once_they_are_mended(void)
 {
     struct tern_import_config config = {.report = report};
@@ -331,7 +335,8 @@ static void a_sum_beyond_64_bits_refuses_the_record_that_leads_there(void)
     done();
 }
 
-/* Three commits; the payload of the second is spoilt before its CRC is made: a fault in a device's firmware. */
+/* Three commits; the payload of the second is spoilt before its CRC is made: a fault in a device's
+ * firmware. */
 static void records_that_are_no_csv_become_a_gap_and_the_others_go_in(void)
 {
     struct chunk_bytes made;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The importer with SQLite: names and tables that others have made, values as they are in the database, columns that are added. */
+/* The importer with SQLite: names and tables that others have made, values as they are in the database,
+ * columns that are added. */
 #include "import_bench.h"
 
 #include "packed.h"
@@ -76,7 +77,8 @@ static void make_by_ddl(const struct tern_table *const *tables, size_t count)
     execute(printed);
 }
 
-/* A database that is empty is waited for; a table that is missing, or one for deleted keys, holds its own records. */
+/* A database that is empty is waited for; a table that is missing, or one for deleted keys, holds its own
+ * records. */
 static void without_ddl_everything_goes_in_once_its_statements_have_run(void)
 {
     static const struct tern_table *const both[] = {&chunks_table, &log_table};
@@ -222,7 +224,8 @@ static void fail_and_recover(struct tern_stage_range *range, uint32_t first)
     drain();
 }
 
-/* However often the connection is made anew; and again when it was mended in between, or has another reason. */
+/* However often the connection is made anew; and again when it was mended in between, or has another
+ * reason. */
 static void that_a_table_is_held_is_told_once(void)
 {
     fresh();
@@ -314,7 +317,8 @@ static const struct tern_column sums_columns[] = {{"id", TERN_U8, TERN_KEY},
                                                   {"last", TERN_I64, TERN_NULLABLE}};
 static const struct tern_table sums = TERN_TABLE("sums", TERN_MERGE, sums_columns);
 
-/* What the database has and what comes are joined by tern where a double could not: each turn reads the row back. */
+/* What the database has and what comes are joined by tern where a double could not: each turn reads the row
+ * back. */
 static void columns_with_rules_stay_exact_beyond_what_a_double_holds(void)
 {
     struct chunk_bytes made;
@@ -395,7 +399,8 @@ static void a_new_column_is_added_and_append_keeps_every_row(void)
     done();
 }
 
-/* The chunk's model learns across segments: each is decoded from the chunk's head, also where an importer begins in the middle. */
+/* The chunk's model learns across segments: each is decoded from the chunk's head, also where an importer
+ * begins in the middle. */
 static void packed_chunks_that_grow_arrive_as_plain_ones_do(void)
 {
     static struct packed packed;

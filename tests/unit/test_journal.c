@@ -41,7 +41,7 @@ static void files_follow_each_other_and_recovery_reads_the_newest(void)
     tern_journal_close(journal);
 }
 
-/* ---- The disk ----------------------------------------------------------------------------------------------------------------- */
+/* ---- The disk -------------------------------------------------------------------------------- */
 
 static void after_a_failed_write_or_sync_a_new_file_is_begun(void)
 {
@@ -67,7 +67,8 @@ static void after_a_failed_write_or_sync_a_new_file_is_begun(void)
     }
 }
 
-/* While nothing can be made durable, nothing is acknowledged, memory is bounded, and it goes on when the disk does. */
+/* While nothing can be made durable, nothing is acknowledged, memory is bounded, and it goes on when the disk
+ * does. */
 static void a_full_disk_is_waited_out(void)
 {
     fresh();
@@ -121,7 +122,7 @@ static void a_new_file_that_fails_at_any_step_leaves_the_old_one(void)
     }
 }
 
-/* ---- Readers and what is removed --------------------------------------------------------------------------------------------- */
+/* ---- Readers and what is removed ------------------------------------------------------------- */
 
 static void what_is_no_position_of_an_entry_holds_none(void)
 {
@@ -190,7 +191,7 @@ static void what_is_too_large_for_an_entry_is_not_taken(void)
     CHECK_EQ(tern_journal_sync(journal), TERN_HOST_OK);
     tern_journal_close(journal);
 }
-/* ---- Folders --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Folders --------------------------------------------------------------------------------- */
 
 static void rewrite_store(const char *line)
 {

@@ -2,7 +2,7 @@
 /* What a journal recovers from: power cuts, damage, and files that a CRC calls good. */
 #include "journal_bench.h"
 
-/* ---- Power cuts and damage ---------------------------------------------------------------------------------------------------- */
+/* ---- Power cuts and damage ------------------------------------------------------------------- */
 
 static void a_write_torn_at_any_byte_is_cut_off(void)
 {
@@ -28,7 +28,8 @@ static void a_write_torn_at_any_byte_is_cut_off(void)
     }
 }
 
-/* A disk writes the pages of one write in any order: later entries of the same write may be there without earlier ones. */
+/* A disk writes the pages of one write in any order: later entries of the same write may be there without
+ * earlier ones. */
 static void a_write_torn_in_its_middle_is_no_corruption(void)
 {
     fresh();
@@ -108,7 +109,8 @@ static void check_second_is_damaged(uint8_t bad[sizeof image])
     tern_journal_close(journal);
 }
 
-/* A disk that writes to a wrong place, and blocks that a file had before: entries that are sound, and not these. */
+/* A disk that writes to a wrong place, and blocks that a file had before: entries that are sound, and not
+ * these. */
 static void an_entry_from_elsewhere_or_of_another_store_is_damage(void)
 {
     uint8_t bad[sizeof image], other[sizeof image];
@@ -183,7 +185,7 @@ static void a_file_that_became_shorter_is_passed_over_with_an_alarm(void)
     CHECK(strcmp(last_event, "journal-corrupt") == 0);
     tern_journal_close(journal);
 }
-/* ---- Files that a CRC calls good ---------------------------------------------------------------------------------------------------- */
+/* ---- Files that a CRC calls good ------------------------------------------------------------- */
 
 /* All that is there of the second file is sound, and half of its state is missing. */
 static void a_file_cut_between_two_entries_of_its_state_is_not_gone_on_with(void)
@@ -250,7 +252,8 @@ static void a_header_that_cannot_be_leaves_its_file_out_and_as_it_is(void)
     tern_journal_close(journal);
 }
 
-/* What the last file held is unknown: its positions are never given out again, and nothing is written over it. */
+/* What the last file held is unknown: its positions are never given out again, and nothing is written over
+ * it. */
 static void behind_a_newest_file_without_a_header_a_new_one_is_begun(void)
 {
     make_three();

@@ -19,7 +19,8 @@
 #define FILE_BYTES 8192
 #define NEVER_FULL 4096
 
-/* The disk as the keeper sees it: so many of 100 MiB are free, -1: as it is. Stands in for the C library's. */
+/* The disk as the keeper sees it: so many of 100 MiB are free, -1: as it is. Stands in for the C
+ * library's. */
 static int free_percent = -1;
 
 int statvfs(const char *restrict path, struct statvfs *restrict disk)
@@ -199,7 +200,7 @@ static void read_mark(const char *name, struct tern_mark *mark)
     sink->ops->close(sink);
 }
 
-/* ---- Removing ------------------------------------------------------------------------------------------------------------- */
+/* ---- Removing -------------------------------------------------------------------------------- */
 
 static void young_files_stay_and_old_ones_go(void)
 {
@@ -382,7 +383,7 @@ static void an_open_batch_stays_whole(void)
     close_all();
 }
 
-/* ---- Destinations --------------------------------------------------------------------------------------------------------- */
+/* ---- Destinations ---------------------------------------------------------------------------- */
 
 static void a_new_destination_says_what_the_store_no_longer_has(void)
 {
@@ -510,7 +511,7 @@ static void a_store_that_was_set_back_and_grew_again_skips_nothing(void)
     close_all();
 }
 
-/* ---- A full disk ---------------------------------------------------------------------------------------------------------- */
+/* ---- A full disk ----------------------------------------------------------------------------- */
 
 static void a_full_disk_holds_and_goes_on(void)
 {
@@ -576,7 +577,8 @@ static unsigned times(const char *event)
     return count;
 }
 
-/* At 80 % an alarm, once, until there is room to spare; at the reserve nothing more is taken, until there is room again. */
+/* At 80 % an alarm, once, until there is room to spare; at the reserve nothing more is taken, until there is
+ * room again. */
 static void a_disk_that_fills_is_told_of_and_records_are_taken_again_when_it_has_room(void)
 {
     struct chunk_bytes made;

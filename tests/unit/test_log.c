@@ -103,7 +103,8 @@ static void a_start_for_each_record_costs_one_unit(void)
     }
 }
 
-/* Behind a torn note, two zeros of a torn burn have the shape of a segment without records whose CRC goes on from an erased one. */
+/* Behind a torn note, two zeros of a torn burn have the shape of a segment without records whose CRC goes on
+ * from an erased one. */
 static void a_torn_burn_is_no_sign_of_lost_records(void)
 {
     for (uint8_t unit = 2; unit <= 32; unit = (uint8_t)(unit * 2))
@@ -149,7 +150,8 @@ static void garbage_longer_than_a_chunk_takes_no_record_along(void)
     stop(&nor, &rig);
 }
 
-/* An older sector of which mark and notes are gone may be one that an erase left half done: its records are a gap. */
+/* An older sector of which mark and notes are gone may be one that an erase left half done: its records are a
+ * gap. */
 static void chunks_in_a_sector_without_a_head_are_told_as_lost(void)
 {
     struct nor nor;
@@ -168,7 +170,8 @@ static void chunks_in_a_sector_without_a_head_are_told_as_lost(void)
     stop(&nor, &rig);
 }
 
-/* A note may be begun before the place that is kept for notes, and reach into it: what a power cut leaves of it reads as erased there, and is not. */
+/* A note may be begun before the place that is kept for notes, and reach into it: what a power cut leaves of
+ * it reads as erased there, and is not. */
 static void tear_a_note(uint8_t unit, int records, int starts, uint32_t operation)
 {
     struct nor nor;
@@ -202,8 +205,8 @@ static void a_torn_note_is_passed_over_wherever_it_stands(void)
                     tear_a_note(unit, records, starts, operation);
 }
 
-/* A chunk of seven commits stands again with its eighth, behind an epoch's note, or in the next sector because a program failed; and the power
- * is cut in that. Whether there was so much to cut. */
+/* A chunk of seven commits stands again with its eighth, behind an epoch's note, or in the next sector
+ * because a program failed; and the power is cut in that. Whether there was so much to cut. */
 static bool tear_a_copy(uint8_t unit, bool fails, uint32_t change, enum nor_tear tear, uint32_t extent)
 {
     struct nor nor;
@@ -264,7 +267,8 @@ static void a_unit_that_failed_and_is_there_is_not_burnt(void)
     }
 }
 
-/* Power was cut in the last moment of its program. Another schema behind it, which a later start has written, does not make it last. */
+/* Power was cut in the last moment of its program. Another schema behind it, which a later start has written,
+ * does not make it last. */
 static void a_schema_that_ended_before_a_start_is_not_relied_on(void)
 {
     struct nor nor;
@@ -341,7 +345,8 @@ static void an_epoch_behind_a_head_that_failed_is_in_force_after_a_start(void)
     stop(&nor, &rig);
 }
 
-/* The sector before the one whose head failed could not be erased when its turn came: what stands in it is no part of the log. */
+/* The sector before the one whose head failed could not be erased when its turn came: what stands in it is no
+ * part of the log. */
 static void an_epoch_is_found_beyond_a_sector_that_was_given_up(void)
 {
     struct nor nor;
@@ -385,7 +390,8 @@ static void an_epoch_is_found_beyond_a_sector_that_was_given_up(void)
     stop(&nor, &rig);
 }
 
-/* One of which only a first copy stands, before a sector that says otherwise, may be in force after a start. Then it stays. */
+/* One of which only a first copy stands, before a sector that says otherwise, may be in force after a start.
+ * Then it stays. */
 static void an_epoch_that_one_start_finds_the_next_one_finds_too(void)
 {
     struct nor nor;
@@ -425,7 +431,8 @@ static void an_epoch_that_one_start_finds_the_next_one_finds_too(void)
     }
 }
 
-/* A power cut leaves a first unit that reads as erased. Behind a program that had done nothing it would not be where a start looks for it. */
+/* A power cut leaves a first unit that reads as erased. Behind a program that had done nothing it would not
+ * be where a start looks for it. */
 static void fail_and_cut(enum nor_tear tear, uint32_t cut_at)
 {
     struct nor nor;
@@ -855,9 +862,10 @@ static void the_count_goes_on_where_it_cannot_begin_again(void)
     stop(&nor, &rig);
 }
 
-/* ---- Damage ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Damage ---------------------------------------------------------------------------------- */
 
-/* The head of a sector that a batch went on in says where it did; when the batch is void, so is that number. */
+/* The head of a sector that a batch went on in says where it did; when the batch is void, so is that
+ * number. */
 static void a_sector_that_begins_within_a_void_batch_is_released_like_any_other(void)
 {
     struct nor nor;
@@ -885,7 +893,8 @@ static void a_sector_that_begins_within_a_void_batch_is_released_like_any_other(
     stop(&nor, &rig);
 }
 
-/* The newest chunk has nothing behind it. Its segments that are still good show that what stood before them was committed. */
+/* The newest chunk has nothing behind it. Its segments that are still good show that what stood before them
+ * was committed. */
 static void a_newest_chunk_that_is_damaged_is_a_gap(void)
 {
     for (uint8_t unit = 1; unit <= 32; unit = (uint8_t)(unit * 2))
@@ -1065,7 +1074,7 @@ static void what_was_found_is_read_until_another_is_found(void)
     stop(&nor, &rig);
 }
 
-/* ---- Flash images of format 1: later code must read them ------------------------------------------------------------------ */
+/* ---- Flash images of format 1: later code must read them ------------------------------------- */
 
 static void make_golden(struct nor *nor, struct rig *rig, uint8_t unit)
 {
@@ -1118,7 +1127,8 @@ static void put_one_that_drops(struct rig *rig)
     CHECK_EQ(rig_commit(rig), TERN_OK);
 }
 
-/* The chunk of a batch's end has moved to another sector, and the one with its beginning is gone: what is left of the batch leads. */
+/* The chunk of a batch's end has moved to another sector, and the one with its beginning is gone: what is
+ * left of the batch leads. */
 static void the_end_of_a_batch_that_has_moved_is_told_as_an_end(void)
 {
     struct nor nor;
@@ -1155,7 +1165,8 @@ static void spill(struct rig *rig)
     CHECK_EQ(tern_log_append(&rig->log, &rig->chunk, false), TERN_OK);
 }
 
-/* A commit that stands in a chunk of its own, in which records followed that were given up, is still the end of its batch. */
+/* A commit that stands in a chunk of its own, in which records followed that were given up, is still the end
+ * of its batch. */
 static void a_commit_without_a_record_is_found_before_records_that_are_void(void)
 {
     struct nor nor;

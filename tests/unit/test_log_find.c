@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a search in the log says: which chunk comes next, why records before it are missing, and whether that chunk may be the end of a batch
- * that has lost its beginning. */
+/* What a search in the log says: which chunk comes next, why records before it are missing, and whether that
+ * chunk may be the end of a batch that has lost its beginning. */
 #include <string.h>
 
 #include "../../core/frame.h"
@@ -107,7 +107,8 @@ static void what_a_sector_held_that_is_erased_is_not_told_as_refused(void)
     stop(&nor, &rig);
 }
 
-/* A start makes void what waited for a commit: the first chunk behind it is no end of a batch. Nor with another schema before it. */
+/* A start makes void what waited for a commit: the first chunk behind it is no end of a batch. Nor with
+ * another schema before it. */
 static void the_first_chunk_after_a_start_leads_nothing(void)
 {
     struct nor nor;
@@ -164,7 +165,8 @@ static void damage_before_a_chunk_that_is_there_is_no_reason_for_a_gap_behind_it
     stop(&nor, &rig);
 }
 
-/* The search looks at what follows a chunk that waits for its commit: what it sees there is told where it belongs. */
+/* The search looks at what follows a chunk that waits for its commit: what it sees there is told where it
+ * belongs. */
 static void damage_behind_a_chunk_is_no_reason_for_a_gap_before_it(void)
 {
     struct nor nor;
@@ -226,7 +228,8 @@ static void a_batch_over_many_sectors_is_given_whole(void)
     stop(&nor, &rig);
 }
 
-/* LOG.md: erased flash is looked at as far as anything may have been left out in it, and no further; behind what has been written not at all. */
+/* LOG.md: erased flash is looked at as far as anything may have been left out in it, and no further; behind
+ * what has been written not at all. */
 static void a_large_sector_is_not_read_to_its_end(void)
 {
     struct nor nor;
@@ -266,7 +269,8 @@ static uint32_t bytes_of(struct rig *rig, uint32_t sequence, struct tern_log_chu
     return rig->nor->bytes[NOR_READ] - before;
 }
 
-/* LOG.md: each chunk that is passed is read once, and the one behind it once more; a search from the start reads each head. */
+/* LOG.md: each chunk that is passed is read once, and the one behind it once more; a search from the start
+ * reads each head. */
 static void a_search_goes_on_where_the_last_one_ended(void)
 {
     struct nor nor;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a start finds in flash, and what a search does, where something in it is damaged, void or waits for its commit. */
+/* What a start finds in flash, and what a search does, where something in it is damaged, void or waits for
+ * its commit. */
 #include <string.h>
 
 #include "../../core/frame.h"
@@ -47,9 +48,10 @@ static void spoil(struct nor *nor, const struct tern_log_chunk *chunk, uint8_t w
     memset(nor->cells + chunk->address, with, chunk->size);
 }
 
-/* ---- Marks and heads --------------------------------------------------------------------------------------------------------- */
+/* ---- Marks and heads ------------------------------------------------------------------------- */
 
-/* The newest mark tells what had been acknowledged, and which sector is ahead, wherever it stands in the ring. */
+/* The newest mark tells what had been acknowledged, and which sector is ahead, wherever it stands in the
+ * ring. */
 static void the_newest_mark_is_believed(void)
 {
     struct nor nor;
@@ -90,7 +92,8 @@ static void all_that_was_acknowledged_is_known_after_a_start(void)
     stop(&nor, &rig);
 }
 
-/* A sector ahead that was given up keeps its mark: the next one has the newer mark, and is the one that stands ahead, or none is. */
+/* A sector ahead that was given up keeps its mark: the next one has the newer mark, and is the one that
+ * stands ahead, or none is. */
 static void a_mark_of_a_sector_given_up_is_not_believed(void)
 {
     for (uint32_t newest = 0; newest < 4; newest++)
@@ -199,7 +202,8 @@ static void an_epoch_behind_a_head_that_failed_is_found_wherever_it_stands(void)
     }
 }
 
-/* LOG.md: each head, the newest sector once to its end, its segments twice; the one before only where it holds no chunk. */
+/* LOG.md: each head, the newest sector once to its end, its segments twice; the one before only where it
+ * holds no chunk. */
 static void a_start_reads_no_more_than_it_must(void)
 {
     struct nor nor;
@@ -222,9 +226,10 @@ static void a_start_reads_no_more_than_it_must(void)
     nor_close(&nor);
 }
 
-/* ---- The end of the newest sector -------------------------------------------------------------------------------------------- */
+/* ---- The end of the newest sector ------------------------------------------------------------ */
 
-/* What is torn there, by its distance from the place that is kept for notes, and where the log goes on (PROTOCOL.md). */
+/* What is torn there, by its distance from the place that is kept for notes, and where the log goes on
+ * (PROTOCOL.md). */
 static void a_torn_end_is_passed_over_by_what_may_be_torn(void)
 {
     static const struct {
@@ -249,7 +254,8 @@ static void a_torn_end_is_passed_over_by_what_may_be_torn(void)
     }
 }
 
-/* Behind a note nothing more goes where something is torn; behind an entry that is whole nothing is passed over. */
+/* Behind a note nothing more goes where something is torn; behind an entry that is whole nothing is passed
+ * over. */
 static void only_what_is_torn_last_costs_room(void)
 {
     struct nor nor;
@@ -291,7 +297,8 @@ static void a_note_at_the_end_is_repeated_up_to_three(void)
     stop(&nor, &rig);
 }
 
-/* The newest chunk is damaged, and its records are told as lost; a power cut in the next one does not take that back. */
+/* The newest chunk is damaged, and its records are told as lost; a power cut in the next one does not take
+ * that back. */
 static void a_loss_that_was_told_stays(void)
 {
     struct nor nor;
@@ -338,7 +345,8 @@ static void a_loss_behind_a_note_is_told(void)
     nor_close(&nor);
 }
 
-/* A writer has gone round a torn chunk and burnt a unit there, and the power failed: that unit is behind it, and nothing more is given up. */
+/* A writer has gone round a torn chunk and burnt a unit there, and the power failed: that unit is behind it,
+ * and nothing more is given up. */
 static void what_was_passed_over_once_is_done_with(void)
 {
     struct nor nor;
@@ -397,7 +405,7 @@ static void what_cannot_be_read_is_zeros(void)
     CHECK_EQ(tern_log_used(&log, 64, 128), 64);
 }
 
-/* ---- Searching --------------------------------------------------------------------------------------------------------------- */
+/* ---- Searching ------------------------------------------------------------------------------- */
 
 /* Its commit stands in a chunk of its own, which is damaged: nothing says that the records were committed. */
 static void records_whose_commit_is_damaged_are_not_given(void)
@@ -424,7 +432,8 @@ static void records_whose_commit_is_damaged_are_not_given(void)
     nor_close(&nor);
 }
 
-/* A chunk with a commit and records that were given up: these stay void, though the note that says so is damaged. */
+/* A chunk with a commit and records that were given up: these stay void, though the note that says so is
+ * damaged. */
 static void what_a_later_chunk_passes_over_is_void(void)
 {
     struct nor nor;
@@ -451,7 +460,8 @@ static void what_a_later_chunk_passes_over_is_void(void)
     nor_close(&nor);
 }
 
-/* Of a chunk that stands twice, the first time with records that wait, the later copy is found. It takes nothing more. */
+/* Of a chunk that stands twice, the first time with records that wait, the later copy is found. It takes
+ * nothing more. */
 static void of_two_copies_the_later_one_is_found(void)
 {
     struct nor nor;

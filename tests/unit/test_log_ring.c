@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The ring of sectors: when one is made ready, what is released for it, and what the next epoch finds when the count begins again. */
+/* The ring of sectors: when one is made ready, what is released for it, and what the next epoch finds when
+ * the count begins again. */
 #include <string.h>
 
 #include "../../core/frame.h"
@@ -24,7 +25,7 @@ static void put_some(struct rig *rig, int records)
     CHECK_EQ(tern_log_append(&rig->log, &rig->chunk, false), TERN_OK);
 }
 
-/* ---- Making a sector ready --------------------------------------------------------------------------------------------------- */
+/* ---- Making a sector ready ------------------------------------------------------------------- */
 
 /* LOG.md: made ready when the newest is half full, what the open chunk may still take counted. */
 static void a_sector_is_made_ready_when_the_newest_is_half_full(void)
@@ -151,9 +152,10 @@ static void a_note_that_is_due_is_one_call(void)
     nor_close(&nor);
 }
 
-/* ---- Releasing the oldest ---------------------------------------------------------------------------------------------------- */
+/* ---- Releasing the oldest -------------------------------------------------------------------- */
 
-/* The number that each sector begins with, one that cannot be erased passed over: the log begins with that of its oldest. */
+/* The number that each sector begins with, one that cannot be erased passed over: the log begins with that of
+ * its oldest. */
 static void a_log_begins_where_its_oldest_sector_does(void)
 {
     for (uint32_t bad = 0; bad < 5; bad++) {
@@ -273,7 +275,8 @@ static void a_batch_may_fill_all_but_the_sector_before_it(void)
     stop(&nor, &rig);
 }
 
-/* The head of a sector tells of a batch that is void since; that another is open now, elsewhere, keeps nothing. */
+/* The head of a sector tells of a batch that is void since; that another is open now, elsewhere, keeps
+ * nothing. */
 static void a_batch_that_is_void_keeps_no_sector(void)
 {
     for (int again = 0; again < 2; again++) {
@@ -327,7 +330,8 @@ static void a_batch_whose_last_sector_fails_is_too_large(void)
     stop(&nor, &rig);
 }
 
-/* Of the newest sector the head is damaged: its records count, and no others do, when all before it is released. */
+/* Of the newest sector the head is damaged: its records count, and no others do, when all before it is
+ * released. */
 static void a_newest_sector_without_a_head_becomes_the_oldest(void)
 {
     struct nor nor;
@@ -349,7 +353,7 @@ static void a_newest_sector_without_a_head_becomes_the_oldest(void)
     nor_close(&nor);
 }
 
-/* ---- Beginning again --------------------------------------------------------------------------------------------------------- */
+/* ---- Beginning again ------------------------------------------------------------------------- */
 
 static void the_count_begins_again_at_the_middle_of_its_numbers(void)
 {

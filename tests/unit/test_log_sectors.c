@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The log's sectors to their last byte: which sizes are taken, where entries fit, what stands in them, and one that is half erased and
- * given up. */
+/* The log's sectors to their last byte: which sizes are taken, where entries fit, what stands in them, and
+ * one that is half erased and given up. */
 #include "log_bench.h"
 
 #include "../../core/bytes.h"
@@ -19,8 +19,8 @@ static void put_one(struct rig *rig)
     CHECK_EQ(rig_commit(rig), TERN_OK);
 }
 
-/* Neither mark nor note stands before the old chunks in the second half of one that was half erased, and a mark of an older turn in one that
- * was not erased at all: they are no part of the log any more. */
+/* Neither mark nor note stands before the old chunks in the second half of one that was half erased, and a
+ * mark of an older turn in one that was not erased at all: they are no part of the log any more. */
 static void given_up(enum nor_fault fault)
 {
     for (uint8_t unit = 1; unit <= 32; unit = (uint8_t)(unit * 2)) {
@@ -61,7 +61,8 @@ static void chunks_in_a_sector_that_could_not_be_erased_are_gone(void)
     given_up(NOR_NOTHING);
 }
 
-/* The mark behind such a sector, which says what the oldest generation was, is damaged: then the order of the ring tells. */
+/* The mark behind such a sector, which says what the oldest generation was, is damaged: then the order of the
+ * ring tells. */
 static void a_sector_left_over_is_known_by_its_place_too(void)
 {
     struct nor nor;
@@ -105,7 +106,8 @@ static void a_batch_that_fills_the_ring_is_told_of_when_it_waits(void)
     stop(&nor, &rig);
 }
 
-/* Before the first epoch the last sector before the oldest has no place for a chunk, however much of it is free. */
+/* Before the first epoch the last sector before the oldest has no place for a chunk, however much of it is
+ * free. */
 static void the_last_sector_before_the_oldest_waits_for_an_epoch(void)
 {
     struct nor nor;
@@ -121,7 +123,8 @@ static void the_last_sector_before_the_oldest_waits_for_an_epoch(void)
     nor_close(&nor);
 }
 
-/* Two of three sectors are full, to the last place of a note, nothing may be dropped, and no epoch is known. */
+/* Two of three sectors are full, to the last place of a note, nothing may be dropped, and no epoch is
+ * known. */
 static void fill_without_an_epoch(struct nor *nor, struct rig *rig, uint8_t unit)
 {
     start(nor, rig, 1024, 3, unit, 128);
@@ -152,7 +155,8 @@ static void get_an_epoch(struct nor *nor, struct rig *rig)
     stop(nor, rig);
 }
 
-/* The head of the last sector fails: it is erased again, though it was given up. Where an epoch is known it waits for an acknowledgement. */
+/* The head of the last sector fails: it is erased again, though it was given up. Where an epoch is known it
+ * waits for an acknowledgement. */
 static void the_last_sector_has_its_turn_again_for_an_epoch(void)
 {
     for (uint8_t unit = 1; unit <= 32; unit = (uint8_t)(unit * 2)) {
@@ -203,7 +207,8 @@ static void a_sector_has_its_turn_again_where_there_is_need(void)
     stop(&nor, &rig);
 }
 
-/* Each start ends in a copy of the head. What stands beyond the bytes in which a head is looked for would be none. */
+/* Each start ends in a copy of the head. What stands beyond the bytes in which a head is looked for would be
+ * none. */
 static void a_head_that_is_torn_at_every_start_is_given_up(void)
 {
     struct nor nor;
@@ -247,8 +252,8 @@ static void a_torn_head_leaves_room_for_an_epoch(void)
             }
 }
 
-/* A sector with the newest mark stands among those that hold records, which no order of faults is known to bring about: the next one to be erased is
- * the oldest all the same, and not the one behind that mark. */
+/* A sector with the newest mark stands among those that hold records, which no order of faults is known to
+ * bring about: the next one to be erased is the oldest all the same, and not the one behind that mark. */
 static void a_mark_among_records_takes_nothing_along(void)
 {
     struct nor nor;
@@ -278,7 +283,7 @@ static void a_mark_among_records_takes_nothing_along(void)
     stop(&nor, &rig);
 }
 
-/* ---- Sizes ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- Sizes ----------------------------------------------------------------------------------- */
 
 static unsigned erased_reads;
 
@@ -300,7 +305,8 @@ static int mount_erased(struct tern_log *log, uint32_t size, uint32_t count, uin
     return tern_log_mount(log, &flash, 0);
 }
 
-/* A sector smaller than the bytes in which a head is looked for: what stands in the next one is none of its. */
+/* A sector smaller than the bytes in which a head is looked for: what stands in the next one is none of
+ * its. */
 static void no_head_is_found_behind_the_end_of_a_sector(void)
 {
     struct nor nor;
@@ -345,7 +351,7 @@ static void room_is_kept_for_notes_where_there_is_some(void)
     }
 }
 
-/* ---- Entries ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- Entries --------------------------------------------------------------------------------- */
 
 /* A sector of which mark, head and epochs leave just a burnt unit and a note. */
 static void a_note_may_end_where_its_sector_ends(void)
@@ -438,7 +444,7 @@ static void three_schemas_of_a_sector_are_remembered(void)
     stop(&nor, &rig);
 }
 
-/* ---- Faults ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- Faults ---------------------------------------------------------------------------------- */
 
 static void each_failed_call_is_counted(void)
 {
@@ -453,7 +459,8 @@ static void each_failed_call_is_counted(void)
     stop(&nor, &rig);
 }
 
-/* A mark that was not seen to be there could outlive a half-done erase: its sector has no second try in this turn, as a failed erase has. */
+/* A mark that was not seen to be there could outlive a half-done erase: its sector has no second try in this
+ * turn, as a failed erase has. */
 static void a_sector_whose_mark_fails_is_passed_over(void)
 {
     struct nor nor;
@@ -509,7 +516,8 @@ static void a_note_that_fails_is_still_due(void)
     stop(&nor, &rig);
 }
 
-/* A start with a sector ahead uses it from its mark on, and one in which a head was torn from behind that on. */
+/* A start with a sector ahead uses it from its mark on, and one in which a head was torn from behind that
+ * on. */
 static void a_sector_ahead_is_used_from_its_mark_on(void)
 {
     struct nor nor;
@@ -527,7 +535,8 @@ static void a_sector_ahead_is_used_from_its_mark_on(void)
     nor_close(&nor);
 }
 
-/* Starts that ended in the head of the sector ahead have taken some of it: less is left there than in the one that fails. */
+/* Starts that ended in the head of the sector ahead have taken some of it: less is left there than in the one
+ * that fails. */
 static void move_a_chunk(uint16_t size)
 {
     struct nor nor;
@@ -560,7 +569,7 @@ static void move_a_chunk(uint16_t size)
     nor_close(&nor);
 }
 
-/* ---- Reading ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- Reading --------------------------------------------------------------------------------- */
 
 static int commit_row(struct tern_log *log, struct tern_chunk *chunk, const struct tern_table *table)
 {
@@ -585,8 +594,8 @@ static int commit_row(struct tern_log *log, struct tern_chunk *chunk, const stru
     return status;
 }
 
-/* Schemas of every size around the pieces that flash is read in, and one so large that a sector's first chunk stands far behind its head: all
- * of it is found again after a start. */
+/* Schemas of every size around the pieces that flash is read in, and one so large that a sector's first chunk
+ * stands far behind its head: all of it is found again after a start. */
 static void schemas_of_every_size_are_found_again(void)
 {
     static char names[32][60];
@@ -618,7 +627,8 @@ static void schemas_of_every_size_are_found_again(void)
         }
 }
 
-/* The newest record is not looked for in the oldest sector, and the one behind a chunk that was found not before it. */
+/* The newest record is not looked for in the oldest sector, and the one behind a chunk that was found not
+ * before it. */
 static void a_search_reads_no_more_than_it_must(void)
 {
     struct nor nor;
@@ -640,7 +650,8 @@ static void a_search_reads_no_more_than_it_must(void)
     stop(&nor, &rig);
 }
 
-/* Behind what a cut has left of a chunk the sector is used on, but for as many bytes as a chunk may have touched. */
+/* Behind what a cut has left of a chunk the sector is used on, but for as many bytes as a chunk may have
+ * touched. */
 static void a_torn_chunk_costs_its_reach_and_not_its_sector(void)
 {
     struct nor nor;

@@ -37,7 +37,7 @@ static struct tern_log_chunk find(struct rig *rig, uint32_t sequence)
     return chunk;
 }
 
-/* ---- Starts ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Starts ---------------------------------------------------------------------------------- */
 
 /* The newer one may stand at a lower address than the older one. */
 static void both_epochs_are_known_after_a_start_wherever_they_stand(void)
@@ -63,7 +63,8 @@ static void both_epochs_are_known_after_a_start_wherever_they_stand(void)
     }
 }
 
-/* What waited for a commit when the power failed is void, though the next chunk begins behind it with a commit. */
+/* What waited for a commit when the power failed is void, though the next chunk begins behind it with a
+ * commit. */
 static void what_waited_for_a_commit_is_void_after_a_start(void)
 {
     struct nor nor;
@@ -105,7 +106,8 @@ static int commit_row(struct tern_log *log, struct tern_chunk *chunk, const stru
     return status;
 }
 
-/* Of the oldest sector's two heads one is damaged, and its first chunk stands behind a schema that ends far from them. */
+/* Of the oldest sector's two heads one is damaged, and its first chunk stands behind a schema that ends far
+ * from them. */
 static void the_oldest_sector_is_known_by_one_head(void)
 {
     static char names[17][60];
@@ -135,7 +137,8 @@ static void the_oldest_sector_is_known_by_one_head(void)
     nor_close(&nor);
 }
 
-/* A sector may begin in an epoch in which no record was put: that one is not kept, in whatever order the two are found. */
+/* A sector may begin in an epoch in which no record was put: that one is not kept, in whatever order the two
+ * are found. */
 static void an_epoch_without_a_record_is_forgotten_by_a_start(void)
 {
     for (uint32_t last = 0; last < 1024; last += 512) {
@@ -226,10 +229,10 @@ static void the_last_room_of_a_sector_takes_both_copies(void)
     }
 }
 
-/* ---- Sectors ahead --------------------------------------------------------------------------------------------------------- */
+/* ---- Sectors ahead --------------------------------------------------------------------------- */
 
-/* Starts that ended in its head have left too little for what is wanted: another is prepared, and a note tells of it before anything is erased,
- * since a cut in that erase may leave its mark. */
+/* Starts that ended in its head have left too little for what is wanted: another is prepared, and a note
+ * tells of it before anything is erased, since a cut in that erase may leave its mark. */
 static void a_sector_ahead_with_too_little_room_is_given_up(void)
 {
     struct nor nor;
@@ -265,8 +268,8 @@ static void a_sector_ahead_with_too_little_room_is_given_up(void)
     nor_close(&nor);
 }
 
-/* The first copy of its head stands: after a start that sector is the newest one. What is committed until then is behind it, wherever there
- * was room before. */
+/* The first copy of its head stands: after a start that sector is the newest one. What is committed until
+ * then is behind it, wherever there was room before. */
 static void nothing_goes_before_a_head_that_failed(void)
 {
     for (uint32_t at = 1; at <= 4; at++) {
@@ -295,7 +298,8 @@ static void nothing_goes_before_a_head_that_failed(void)
     }
 }
 
-/* A start leaves a unit in doubt. It is burnt before an epoch's note stands behind it, though a head has failed in between. */
+/* A start leaves a unit in doubt. It is burnt before an epoch's note stands behind it, though a head has
+ * failed in between. */
 static void a_head_that_failed_makes_nothing_certain(void)
 {
     struct nor nor;
@@ -319,9 +323,10 @@ static void a_head_that_failed_makes_nothing_certain(void)
     stop(&nor, &rig);
 }
 
-/* ---- Places ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Places ---------------------------------------------------------------------------------- */
 
-/* A further chunk finds its place behind what the open one may still program, and that is all of it where it goes in again as a whole. */
+/* A further chunk finds its place behind what the open one may still program, and that is all of it where it
+ * goes in again as a whole. */
 static void a_place_is_told_only_behind_the_open_chunk(void)
 {
     struct nor nor;
@@ -348,7 +353,8 @@ static void a_place_is_told_only_behind_the_open_chunk(void)
     stop(&nor, &rig);
 }
 
-/* A schema that stands in the sector takes no room again, and a sector's chunks are no larger than its head says. */
+/* A schema that stands in the sector takes no room again, and a sector's chunks are no larger than its head
+ * says. */
 static void a_chunk_is_given_the_room_that_there_is(void)
 {
     struct nor nor;
@@ -371,7 +377,8 @@ static void a_chunk_is_given_the_room_that_there_is(void)
     nor_close(&nor);
 }
 
-/* A place that is refused leaves nothing behind: the next chunk, which needs less, goes into the newest sector. */
+/* A place that is refused leaves nothing behind: the next chunk, which needs less, goes into the newest
+ * sector. */
 static void a_chunk_that_finds_no_place_does_not_move_the_next_one(void)
 {
     struct nor nor;
@@ -473,9 +480,10 @@ static void numbers_are_given_to_their_end_and_no_further(void)
     stop(&nor, &rig);
 }
 
-/* ---- Reading --------------------------------------------------------------------------------------------------------------- */
+/* ---- Reading --------------------------------------------------------------------------------- */
 
-/* Its head is gone as if it had been burnt, so nothing in it looks damaged: but the batch goes on behind it, and has a hole. */
+/* Its head is gone as if it had been burnt, so nothing in it looks damaged: but the batch goes on behind it,
+ * and has a hole. */
 static void a_sector_missing_within_a_batch_is_damage(void)
 {
     struct nor nor;

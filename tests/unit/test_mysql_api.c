@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The prototypes of the MySQL client libraries that are kept by hand, against mysql.h where it is installed: this file fails to compile
- * when one has drifted. And URLs, which need the library alone. */
+/* The prototypes of the MySQL client libraries that are kept by hand, against mysql.h where it is installed:
+ * this file fails to compile when one has drifted. And URLs, which need the library alone. */
 #include "../test.h"
 
 #include <stddef.h>
@@ -20,7 +20,8 @@
 #endif
 
 #ifdef HAS_HEADER
-/* Enumerations, bool and sizes of the libraries' own are plain integers in ours; what is left must be the same. */
+/* Enumerations, bool and sizes of the libraries' own are plain integers in ours; what is left must be the
+ * same. */
 #define IS_FIELD(field)                                                                                      \
     (offsetof(struct tern_mysql_field, field) == offsetof(MYSQL_FIELD, field) &&                             \
      sizeof(((struct tern_mysql_field *)0)->field) == sizeof(((MYSQL_FIELD *)0)->field))

@@ -138,7 +138,8 @@ static void fields_stay_on_one_line_whatever_they_hold(void)
                  "f=\"\\x00\\xff\\xc0\\x80\" g=-5") == 0);
 }
 
-/* What a terminal could take for a command, or a parser for two characters, is escaped; every other character of UTF-8 passes. */
+/* What a terminal could take for a command, or a parser for two characters, is escaped; every other character
+ * of UTF-8 passes. */
 static void only_whole_and_harmless_characters_pass(void)
 {
     static const char *const good[] = {"\xC2\xA0",     "\xDF\xBF",         "\xE0\xA0\x80",    "\xED\x9F\xBF",
@@ -293,7 +294,7 @@ static void a_name_in_a_file_may_be_of_any_length(void)
     CHECK(strstr(options.error, ":1: ") != NULL && strstr(options.error, "did you") == NULL);
 }
 
-/* ---- Names --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Names ----------------------------------------------------------------------------------- */
 
 #define LONG "a23456789012345678901234567890123456789012345678901234567890123" /* the longest */
 

@@ -334,7 +334,8 @@ static void models_that_do_not_fit_are_refused(void)
     }
 }
 
-/* With memory for its own part alone, or that and the texts', the codec looks like one that was opened, and is not. */
+/* With memory for its own part alone, or that and the texts', the codec looks like one that was opened, and
+ * is not. */
 static void models_without_a_column_are_refused(void)
 {
     struct tern_value row[3];
@@ -436,8 +437,8 @@ static void a_payload_is_read_no_further_than_a_chunk_may_be_long(void)
     CHECK(rows > TERN_CHUNK_MAX / 10);
 }
 
-/* What the codec itself does not look at: an operation that the table's mode does not know, one that there is not, a table that has not been
- * declared. After the first that is wrong, nothing is right any more. */
+/* What the codec itself does not look at: an operation that the table's mode does not know, one that there is
+ * not, a table that has not been declared. After the first that is wrong, nothing is right any more. */
 static void a_record_that_no_device_writes_is_refused(void)
 {
     static const struct tern_column column = {"v", TERN_U8, 0};
@@ -503,7 +504,8 @@ static void texts_may_fill_the_memory_for_them_to_the_last_byte(void)
     CHECK_EQ(tern_unpack_next(&unpack, &record, read), TERN_AGAIN);
 }
 
-/* A text longer than its column, and than the memory for all of them: neither it nor anything behind it is given. */
+/* A text longer than its column, and than the memory for all of them: neither it nor anything behind it is
+ * given. */
 static void after_a_text_that_is_too_long_nothing_is_right(void)
 {
     static const struct tern_column columns[] = {{"a", TERN_TEXT(400), TERN_NULLABLE}};
@@ -606,7 +608,8 @@ static void the_form_of_a_payload_stays(void)
     CHECK(memcmp(packed.data, golden, sizeof(golden)) == 0);
 }
 
-/* The same of a chunk that is full of everything: what is coded the same way in both directions would otherwise go unseen. */
+/* The same of a chunk that is full of everything: what is coded the same way in both directions would
+ * otherwise go unseen. */
 static void the_form_of_a_full_chunk_stays(void)
 {
     static const struct tern_column columns[] = {{"at", TERN_TIME_MS, TERN_KEY},

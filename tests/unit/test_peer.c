@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The protocol state machine: records, gaps and schemas, what is answered to them, and the stream they come in. */
+/* The protocol state machine: records, gaps and schemas, what is answered to them, and the stream they come
+ * in. */
 #include "peer_bench.h"
 
-/* ---- Records ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Records --------------------------------------------------------------------------------- */
 
 static void records_of_an_unknown_schema_wait_for_it(void)
 {
@@ -23,7 +24,8 @@ static void records_of_an_unknown_schema_wait_for_it(void)
     teardown();
 }
 
-/* The session ends before the schema comes: the store has all bytes of the chunk, and the device none to send. */
+/* The session ends before the schema comes: the store has all bytes of the chunk, and the device none to
+ * send. */
 static void what_waits_for_a_schema_is_asked_for_in_the_next_session(void)
 {
     setup();
@@ -44,7 +46,8 @@ static void what_waits_for_a_schema_is_asked_for_in_the_next_session(void)
     teardown();
 }
 
-/* The device's flash has lost the schema: it says that the records are gone, and what comes behind them is taken. */
+/* The device's flash has lost the schema: it says that the records are gone, and what comes behind them is
+ * taken. */
 static void records_whose_schema_is_lost_become_a_gap(void)
 {
     setup();
@@ -171,7 +174,8 @@ static void an_ack_never_comes_before_the_sync(void)
     teardown();
 }
 
-/* An answer that is due for another reason, while records wait for the disk: a repetition of what is there, and a WELCOME that had to wait. */
+/* An answer that is due for another reason, while records wait for the disk: a repetition of what is there,
+ * and a WELCOME that had to wait. */
 static void what_waits_for_the_disk_is_in_no_answer(void)
 {
     setup();
@@ -282,7 +286,8 @@ static void put_batch(uint32_t first, uint32_t last, bool commit)
     send_and_hear();
 }
 
-/* A device that starts again goes back to where its last commit ended: only the store knows how many records wait behind that. */
+/* A device that starts again goes back to where its last commit ended: only the store knows how many records
+ * wait behind that. */
 static void answers_within_a_batch_say_how_many_records_wait_for_its_commit(void)
 {
     setup();
@@ -431,7 +436,7 @@ static void a_chunk_that_is_none_is_refused_in_the_end(void)
     teardown();
 }
 
-/* ---- The stream ------------------------------------------------------------------------------------------------------------------ */
+/* ---- The stream ------------------------------------------------------------------------------ */
 
 /* HELLO, two chunks with the schema between, a gap, another chunk: 1 to 60 held, 31 to 40 of them lost. */
 static void put_session(struct client_stream *out, const char *id)

@@ -2,7 +2,7 @@
 /* The protocol state machine: who is welcomed, and what counts in the session that this begins. */
 #include "peer_bench.h"
 
-/* ---- HELLO and WELCOME -------------------------------------------------------------------------------------------------------- */
+/* ---- HELLO and WELCOME ----------------------------------------------------------------------- */
 
 static void a_hello_is_welcomed_when_it_is_durable(void)
 {
@@ -45,7 +45,8 @@ static void a_device_without_an_epoch_is_given_one(void)
     teardown();
 }
 
-/* They come late, or a recorded session is replayed: a first HELLO is then given another epoch, and what followed it is of the old one. */
+/* They come late, or a recorded session is replayed: a first HELLO is then given another epoch, and what
+ * followed it is of the old one. */
 static void records_of_another_epoch_are_dropped(void)
 {
     setup();
@@ -71,7 +72,8 @@ static void records_of_another_epoch_are_dropped(void)
     teardown();
 }
 
-/* The neighbours above all: what a device had under way when its epoch changed, and what comes when its clock or a copy runs ahead. */
+/* The neighbours above all: what a device had under way when its epoch changed, and what comes when its clock
+ * or a copy runs ahead. */
 static void records_of_the_epochs_before_and_behind_are_dropped(void)
 {
     static const uint32_t others[] = {CLIENT_EPOCH - 16,

@@ -48,7 +48,7 @@ static struct {
     uint32_t pause, heard; /* milliseconds that a byte takes; when the last one came */
 } device;
 
-/* ---- A port ------------------------------------------------------------------------------------------------------------------ */
+/* ---- A port ---------------------------------------------------------------------------------- */
 
 static int read_cells(void *context, uint32_t address, void *data, uint32_t size)
 {
@@ -163,7 +163,7 @@ static int32_t receive_bytes(void *context, uint8_t *data, uint32_t size)
     return (int32_t)given;
 }
 
-/* ---- Tests ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Tests ----------------------------------------------------------------------------------- */
 
 static struct tern_port_report report;
 static uint32_t pause; /* for struct device */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The prototypes of libpq's functions that are kept by hand, against libpq-fe.h where it is installed: this file fails to compile when
- * one has drifted. */
+/* The prototypes of libpq's functions that are kept by hand, against libpq-fe.h where it is installed: this
+ * file fails to compile when one has drifted. */
 #include "../test.h"
 
 #include <stddef.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Values in COPY's binary format: which columns have a form, extremes, and doubles as they would be read from text. */
+/* Values in COPY's binary format: which columns have a form, extremes, and doubles as they would be read from
+ * text. */
 #include "../test.h"
 
 #include <string.h>

@@ -4,7 +4,7 @@
 
 #include "bench.h"
 
-/* ---- Tests -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Tests ----------------------------------------------------------------------------------- */
 
 static void first_contact_gives_the_epoch_and_then_everything_goes(void)
 {
@@ -238,7 +238,8 @@ static void a_second_welcome_calls_back_what_was_lost(void)
     CHECK_EQ(assemble(before, &crc), 100);
 }
 
-/* It was on its way when the gateway asked for everything again: sent twice, the records would never be acknowledged twice. */
+/* It was on its way when the gateway asked for everything again: sent twice, the records would never be
+ * acknowledged twice. */
 static void an_ack_from_before_a_rewind_counts(void)
 {
     uint32_t crc;

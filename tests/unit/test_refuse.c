@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The policy TERN_REFUSE: what was taken and committed stays, whatever was refused in between, and each refusal is one missing
- * sequence number (DESIGN.md, promise 1). */
+/* The policy TERN_REFUSE: what was taken and committed stays, whatever was refused in between, and each
+ * refusal is one missing sequence number (DESIGN.md, promise 1). */
 #include "../test.h"
 
 #include <string.h>
@@ -138,7 +138,8 @@ static void every_refusal_is_one_missing_number(void)
     CHECK_EQ(lane.log.next, 1 + taken + refused);
 }
 
-/* Full, with a part of a batch that is given up, and a cut in each program of that: `spent` starts of which none comes further. */
+/* Full, with a part of a batch that is given up, and a cut in each program of that: `spent` starts of which
+ * none comes further. */
 static bool fill_and_cut(uint8_t overflow, enum nor_tear tear, unsigned spent)
 {
     start_unknown(4);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The files of refused records: what a crash or a full disk cut off is written again, and nothing is there twice. */
+/* The files of refused records: what a crash or a full disk cut off is written again, and nothing is there
+ * twice. */
 #include "../test.h"
 
 #include <errno.h>
@@ -109,7 +110,8 @@ static void a_line_that_was_cut_off_is_written_again_whole(void)
     }
 }
 
-/* The gap that stands for a refused record is committed after this: the record must outlast a power cut then. */
+/* The gap that stands for a refused record is committed after this: the record must outlast a power cut
+ * then. */
 static void what_is_not_durable_is_not_called_written(void)
 {
     struct tern_rejects rejects;

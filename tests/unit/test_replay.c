@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Replay: into a filled destination it changes no row, columns that add included; into an empty one it gives the same tables. */
+/* Replay: into a filled destination it changes no row, columns that add included; into an empty one it gives
+ * the same tables. */
 #include "../test.h"
 
 #include "../../host/import.h"
@@ -136,7 +137,7 @@ static void replay(const char *url, struct tern_host_progress *done)
     CHECK_EQ(tern_host_replay(&what, done), TERN_HOST_OK);
 }
 
-/* ---- What is in a database ------------------------------------------------------------------------------------------------ */
+/* ---- What is in a database ------------------------------------------------------------------- */
 
 static void add_rows(struct sqlite3 *database, const char *table, char *text, size_t room)
 {

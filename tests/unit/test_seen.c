@@ -158,7 +158,7 @@ static void thousands_of_devices_are_told_apart(void)
     CHECK_EQ(asked, 5000);
 }
 
-/* ---- Keys out of order ------------------------------------------------------------------------------------------------------------- */
+/* ---- Keys out of order ----------------------------------------------------------------------- */
 
 static const struct tern_column text_columns[] = {{"k", TERN_TEXT(8), TERN_KEY}, {"n", TERN_I32, 0}};
 static const struct tern_table texts = TERN_TABLE("texts", TERN_MERGE, text_columns);
@@ -242,7 +242,8 @@ static int compare_rows(const void *x, const void *y)
     return (one > other) - (one < other);
 }
 
-/* Judges rows of these keys, which come in this order; a key comes once. Which are fresh, in order of keys. */
+/* Judges rows of these keys, which come in this order; a key comes once. Which are fresh, in order of
+ * keys. */
 static const char *sight(const struct tern_table *table, const char *device, const int64_t *keys,
                          size_t count, uint8_t op)
 {
@@ -463,7 +464,7 @@ static void a_full_filter_holds_what_it_forgets_for_there(void)
     CHECK(strcmp(bring_text("new"), "0") == 0);
 }
 
-/* ---- At random ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- At random ------------------------------------------------------------------------------- */
 
 static uint32_t random_state, seed;
 
@@ -475,8 +476,9 @@ static uint32_t below(uint32_t limit)
     return random_state % limit;
 }
 
-/* Devices whose clocks go on and whose rows come late or in any order, some of them twice; runs that end before or behind a commit. The only
- * one that writes is never wrong, but about what the filter itself mistook. */
+/* Devices whose clocks go on and whose rows come late or in any order, some of them twice; runs that end
+ * before or behind a commit. The only one that writes is never wrong, but about what the filter itself
+ * mistook. */
 static void who_alone_writes_is_not_wrong(void)
 {
     static const char *const devices[] = {"a", "b", "c", "d"};

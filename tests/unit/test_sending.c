@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* How a device sends: what it says of itself, how much is under way, how long it waits, what it looks for in its flash, and what it
- * does when a chunk is lost in the middle of being sent. */
+/* How a device sends: what it says of itself, how much is under way, how long it waits, what it looks for in
+ * its flash, and what it does when a chunk is lost in the middle of being sent. */
 #define _DEFAULT_SOURCE
 
 #include "../test.h"
@@ -24,7 +24,8 @@ static void greet(void)
     CHECK_EQ(count_sent(TERN_HELLO, 0), 1);
 }
 
-/* A device with so many records in flash, of which the gateway has heard nothing, and a session that begins with `epoch`. */
+/* A device with so many records in flash, of which the gateway has heard nothing, and a session that begins
+ * with `epoch`. */
 static void open_with(int rows, uint32_t epoch)
 {
     open_bench(1);
@@ -47,7 +48,7 @@ static uint32_t same_number(void *context)
     return 0x12345678;
 }
 
-/* ---- HELLO ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- HELLO ----------------------------------------------------------------------------------- */
 
 static void a_hello_names_the_store_that_acknowledged(void)
 {
@@ -145,10 +146,10 @@ static void no_lane_behind_the_last_is_looked_at(void)
     munmap(pages, room + page);
 }
 
-/* ---- The window ------------------------------------------------------------------------------------------------------------------ */
+/* ---- The window ------------------------------------------------------------------------------ */
 
-/* What has been sent since a mark that has been acknowledged, and since the one before it, is under way; a new mark is set when the last one
- * has been reached. */
+/* What has been sent since a mark that has been acknowledged, and since the one before it, is under way; a
+ * new mark is set when the last one has been reached. */
 static void what_is_under_way_is_what_two_marks_say(void)
 {
     uint32_t crc;
@@ -178,7 +179,7 @@ static void what_is_under_way_is_what_two_marks_say(void)
     CHECK_EQ(bench.ups, before);
 }
 
-/* ---- Patience -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Patience -------------------------------------------------------------------------------- */
 
 /* Milliseconds until the next HELLO, up to a limit. */
 static uint32_t silence(uint32_t limit)
@@ -294,7 +295,7 @@ static void a_device_refused_again_and_again_waits_eight_minutes(void)
     }
 }
 
-/* ---- Looking ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- Looking --------------------------------------------------------------------------------- */
 
 static void a_device_that_has_sent_all_does_not_read_its_flash(void)
 {
@@ -358,7 +359,7 @@ static void a_commit_without_a_record_is_sent(void)
     }
 }
 
-/* ---- Chunks that grow, and chunks that go -------------------------------------------------------------------------------------------- */
+/* ---- Chunks that grow, and chunks that go ---------------------------------------------------- */
 
 static void a_chunk_that_went_out_on_trust_goes_on_where_it_was(void)
 {

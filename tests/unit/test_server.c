@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The server over real loopback sockets and a pseudo-terminal. Devices and server take turns in one thread. */
+/* The server over real loopback sockets and a pseudo-terminal. Devices and server take turns in one
+ * thread. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* pseudo-terminals */
 #endif
@@ -36,7 +37,7 @@ int fdatasync(int descriptor)
     return (int)syscall(SYS_fdatasync, descriptor);
 }
 
-/* ---- The rig ------------------------------------------------------------------------------------------------------------------ */
+/* ---- The rig --------------------------------------------------------------------------------- */
 
 struct rig {
     char directory[64];
@@ -113,7 +114,7 @@ static int64_t now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* ---- Devices ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Devices --------------------------------------------------------------------------------- */
 
 static void dial_with(struct device *device, const char *id, int receive_buffer)
 {
@@ -160,7 +161,7 @@ static void push_rows(struct device *device, uint32_t first, uint32_t rows)
 
 static struct device one, two;
 
-/* ---- Tests -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Tests ----------------------------------------------------------------------------------- */
 
 static void a_device_pushes_over_tcp(void)
 {

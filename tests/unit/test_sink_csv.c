@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The csv destination through the importer: closed segments, exactly once across stops at any place, batches whole. */
+/* The csv destination through the importer: closed segments, exactly once across stops at any place, batches
+ * whole. */
 #include "../test.h"
 
 #include <signal.h>
@@ -11,7 +12,8 @@
 
 #include "../../host/journal_file.h"
 
-/* The Nth call that writes, syncs or renames fails, before or after it did its work. 0: none does. Set while no import is open. */
+/* The Nth call that writes, syncs or renames fails, before or after it did its work. 0: none does. Set while
+ * no import is open. */
 static unsigned calls_left;
 static bool fails_after;
 
@@ -257,7 +259,8 @@ static void segments_close_by_size_and_go_on_after_a_restart(void)
 
 static void a_lost_cursor_repeats_nothing(void)
 {
-    /* A destination that knows the marks but reads from the beginning: a second staging store of the same records. */
+    /* A destination that knows the marks but reads from the beginning: a second staging store of the same
+     * records. */
     struct chunk_bytes made;
     fresh();
     struct tern_stage_range *range = chunks_device(stage, "dev1");
@@ -282,7 +285,8 @@ static void a_lost_cursor_repeats_nothing(void)
     done();
 }
 
-/* Of records that this folder lacks and the journal has no more; but not of those that another store gives to a folder of its own. */
+/* Of records that this folder lacks and the journal has no more; but not of those that another store gives to
+ * a folder of its own. */
 static void devices_are_asked_for_what_is_missing(void)
 {
     static const uint8_t reasons[] = {TERN_GAP_HELD, TERN_GAP_OVERFLOW, TERN_GAP_RETENTION};
@@ -375,7 +379,7 @@ static void kills_at_random_moments_lose_and_repeat_nothing(void)
     done();
 }
 
-/* ---- Trouble ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Trouble --------------------------------------------------------------------------------- */
 
 /* Three transactions, each with a record of the manifest. Returns the manifest's size. */
 static long three_records(char manifest[1000])
@@ -425,7 +429,8 @@ static void damage_before_valid_records_is_reported_and_never_cut(void)
     done();
 }
 
-/* Whole records with a byte that cannot be: the manifest is taken or refused with a reason, and nothing else happens. */
+/* Whole records with a byte that cannot be: the manifest is taken or refused with a reason, and nothing else
+ * happens. */
 static void records_that_make_no_sense_are_refused_with_a_reason(void)
 {
     static uint8_t bytes[8192];
@@ -526,7 +531,7 @@ static void what_is_read_and_not_committed_is_not_before_the_cursor(void)
     done();
 }
 
-/* ---- Segments between two runs ------------------------------------------------------------------------------------------------------------- */
+/* ---- Segments between two runs --------------------------------------------------------------- */
 
 static char open_name_found[300];
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The prototypes of SQLite's functions that are kept by hand, against sqlite3.h where it is installed: this file fails to compile
- * when one has drifted. */
+/* The prototypes of SQLite's functions that are kept by hand, against sqlite3.h where it is installed: this
+ * file fails to compile when one has drifted. */
 #include "../test.h"
 
 #include <stddef.h>

@@ -167,7 +167,8 @@ static void a_chunk_grows_segment_by_segment_across_reopen(void)
     tern_stage_close(stage);
 }
 
-/* Where a device that has lost its log's end may still agree with the store: a new file holds all of it, and so does a start. */
+/* Where a device that has lost its log's end may still agree with the store: a new file holds all of it, and
+ * so does a start. */
 static void what_a_log_is_compared_with_outlives_a_new_file(void)
 {
     struct chunk_bytes made;
@@ -260,7 +261,8 @@ static void an_unknown_schema_is_wanted_and_holds_its_records(void)
     tern_stage_close(stage);
 }
 
-/* The bytes of another table, whole and sound by themselves: records must not be read by a schema that is not theirs. */
+/* The bytes of another table, whole and sound by themselves: records must not be read by a schema that is not
+ * theirs. */
 static void a_schema_under_another_ones_hash_is_refused_and_not_kept(void)
 {
     static const struct tern_table other = TERN_TABLE("climatf", TERN_MERGE, chunks_columns);
@@ -378,9 +380,10 @@ static void a_long_batch_is_chained_from_its_commit(void)
     tern_stage_close(stage);
 }
 
-/* ---- Epochs ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Epochs ---------------------------------------------------------------------------------- */
 
-/* Nor is one of which nothing came: the device may have filled it at another gateway, and have been reset since. */
+/* Nor is one of which nothing came: the device may have filled it at another gateway, and have been reset
+ * since. */
 static void an_epoch_is_never_given_twice(void)
 {
     int64_t now = 1767225600000 + 86400000;
@@ -405,7 +408,8 @@ static void an_epoch_is_never_given_twice(void)
     tern_stage_close(stage);
 }
 
-/* A device that hears nothing asks again and again, and is given an epoch each time: what is in use stays known. */
+/* A device that hears nothing asks again and again, and is given an epoch each time: what is in use stays
+ * known. */
 static void epochs_that_nobody_uses_give_way_first(void)
 {
     struct chunk_bytes made;
@@ -426,8 +430,9 @@ static void epochs_that_nobody_uses_give_way_first(void)
     tern_stage_close(stage);
 }
 
-/* A first session is replayed again and again, and is given an epoch each time. None of them is one that the device takes by itself when it parts from
- * the store in the middle of its records: it would part from each of them, too. */
+/* A first session is replayed again and again, and is given an epoch each time. None of them is one that the
+ * device takes by itself when it parts from the store in the middle of its records: it would part from each
+ * of them, too. */
 static void no_epoch_is_given_that_a_device_takes_by_itself(void)
 {
     fresh();
@@ -523,7 +528,7 @@ static void a_store_that_was_set_back_says_so(void)
     tern_stage_close(stage);
 }
 
-/* ---- Records that come again -------------------------------------------------------------------------------------------------- */
+/* ---- Records that come again ----------------------------------------------------------------- */
 
 static uint32_t hundred(struct tern_stage_range *range, struct chunk_bytes made[10])
 {
@@ -763,7 +768,7 @@ static void a_device_with_a_new_epoch_each_start_does_not_fill_memory(void)
     tern_stage_close(stage);
 }
 
-/* ---- Entries that are whole and make no sense ---------------------------------------------------------------------------------------- */
+/* ---- Entries that are whole and make no sense ------------------------------------------------ */
 
 static unsigned unusable;
 
@@ -784,7 +789,8 @@ static int pass_entry(void *context, uint64_t position, const uint8_t *body, siz
     return 0;
 }
 
-/* Reads all entries of the journal in the folder, and appends each of them with one byte changed, at every place. */
+/* Reads all entries of the journal in the folder, and appends each of them with one byte changed, at every
+ * place. */
 static void append_nonsense(uint8_t change)
 {
     static uint8_t bodies[64][TERN_JOURNAL_BODY_MAX];

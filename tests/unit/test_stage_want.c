@@ -39,7 +39,8 @@ static void want(const char *device, uint32_t epoch, uint32_t first, uint32_t la
     tern_stage_want(stage, device, &lacking);
 }
 
-/* They are told before the device comes: each gets its own, and one request for what several destinations lack. */
+/* They are told before the device comes: each gets its own, and one request for what several destinations
+ * lack. */
 static void devices_that_were_never_here_are_asked_for_their_own_records(void)
 {
     fresh();
@@ -81,7 +82,8 @@ static void a_range_goes_no_further_back_than_its_base_and_never_forward(void)
     tern_stage_close(stage);
 }
 
-/* A second destination lacks more than the first while records come again: the device is not sent back, it goes on for longer. */
+/* A second destination lacks more than the first while records come again: the device is not sent back, it
+ * goes on for longer. */
 static void what_is_lacking_behind_what_comes_again_is_waited_for(void)
 {
     struct chunk_bytes made;

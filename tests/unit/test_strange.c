@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Entries of a journal with a right CRC that say what cannot be: of another tern, of a store put together by hand, of a fault. They are counted
- * and passed over; what is sound is there, and devices go on. And arguments of the store that no device may bring it to. */
+/* Entries of a journal with a right CRC that say what cannot be: of another tern, of a store put together by
+ * hand, of a fault. They are counted and passed over; what is sound is there, and devices go on. And
+ * arguments of the store that no device may bring it to. */
 #include "../test.h"
 
 #include "../../core/crc32c.h"
@@ -26,7 +27,7 @@ static void open_stage(void)
     CHECK_EQ(tern_stage_open(&stage, &config), TERN_HOST_OK);
 }
 
-/* ---- Entries by hand ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Entries by hand ------------------------------------------------------------------------- */
 
 static int replay_nothing(void *context, uint64_t position, const uint8_t *body, size_t size)
 {
@@ -59,7 +60,7 @@ static void append(const struct tern_record *record)
     append_body(body, size);
 }
 
-/* ---- A sound store ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- A sound store --------------------------------------------------------------------------- */
 
 static uint32_t epoch;
 
@@ -133,7 +134,7 @@ static void expect_sound(bool strange, int where)
     tern_stage_close(stage);
 }
 
-/* ---- What cannot be ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- What cannot be -------------------------------------------------------------------------- */
 
 static void entries_of_devices_that_nobody_knows_are_passed_over(void)
 {
@@ -235,7 +236,7 @@ static void chunks_without_their_beginning_are_forgotten(void)
     }
 }
 
-/* ---- Arguments ----------------------------------------------------------------------------------------------------------------------------- */
+/* ---- Arguments ------------------------------------------------------------------------------- */
 
 static void what_no_device_may_say_is_refused_and_changes_nothing(void)
 {
@@ -263,7 +264,8 @@ static void what_no_device_may_say_is_refused_and_changes_nothing(void)
     expect_sound(false, __LINE__);
 }
 
-/* Pieces in any order: the ones ahead and the ones again are left. One that is full and still no schema ends it. */
+/* Pieces in any order: the ones ahead and the ones again are left. One that is full and still no schema ends
+ * it. */
 static void a_schema_comes_in_pieces(void)
 {
     static uint8_t bytes[TERN_SCHEMA_MAX];

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What tern.h promises of opening, putting, batches and polling: above all what happens when something is wrong. */
+/* What tern.h promises of opening, putting, batches and polling: above all what happens when something is
+ * wrong. */
 #include "../test.h"
 
 #include "bench.h"
@@ -302,7 +303,8 @@ static void a_full_ring_says_so_as_its_policy_is(void)
     CHECK(bench.lanes[0].log.stats.dropped > 10);
 }
 
-/* A ring in which a finished segment waits: the place meant for its chunk has gone to a note, and no sector is ahead. */
+/* A ring in which a finished segment waits: the place meant for its chunk has gone to a note, and no sector
+ * is ahead. */
 static bool let_a_commit_wait(uint8_t overflow)
 {
     static uint32_t found;
@@ -372,7 +374,8 @@ static int chunk_room(const struct tern_chunk *chunk)
     return chunk->capacity - chunk->front - chunk->payload - 4;
 }
 
-/* A batch's chunk that is full but for `left` bytes waits for room, in a ring that held so many records before. */
+/* A batch's chunk that is full but for `left` bytes waits for room, in a ring that held so many records
+ * before. */
 static bool let_a_spill_wait(uint32_t before, int left)
 {
     struct tern_lane *lane = &bench.lanes[0];

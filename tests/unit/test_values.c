@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Awkward values through the importer into SQLite and csv, byte for byte (tests/servers/import_values.c: into servers). */
+/* Awkward values through the importer into SQLite and csv, byte for byte (tests/servers/import_values.c: into
+ * servers). */
 #include "../test.h"
 
 #include <stdlib.h>
@@ -46,7 +47,8 @@ static void send(const struct tern_table *table, const struct tern_value *row)
     CHECK(false);
 }
 
-/* All of it into the destination: each piece as text and as bytes, those that are no UTF-8 too, NULL beside them, and the edges. */
+/* All of it into the destination: each piece as text and as bytes, those that are no UTF-8 too, NULL beside
+ * them, and the edges. */
 static void fill(const char *url)
 {
     struct tern_stage_config staging = {.directory = folder_path("stage")};
@@ -80,7 +82,7 @@ static void fill(const char *url)
     tern_stage_close(stage);
 }
 
-/* ---- SQLite ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- SQLite ---------------------------------------------------------------------------------- */
 
 static struct tern_sqlite_api api;
 
@@ -131,7 +133,7 @@ static void sqlite_gives_every_byte_back(void)
     api.close_v2(database);
 }
 
-/* ---- csv --------------------------------------------------------------------------------------------------------------------------- */
+/* ---- csv ------------------------------------------------------------------------------------- */
 
 static size_t add_field(char *out, const struct piece *piece, bool is_text)
 {

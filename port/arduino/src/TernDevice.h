@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* tern as an Arduino library: rows into EEPROM, and from there over any Stream (Serial, a client) to a gateway. */
+/* tern as an Arduino library: rows into EEPROM, and from there over any Stream (Serial, a client) to a
+ * gateway. */
 #ifndef TERN_DEVICE_H
 #define TERN_DEVICE_H
 
@@ -20,7 +21,8 @@ template <uint16_t CHUNK, uint8_t COLUMNS> struct TernMemory {
 class TernDevice
 {
   public:
-    /* The EEPROM is used as a whole, in sectors of `sector` bytes. `id`, `link` and `memory` must live as long as this object. */
+    /* The EEPROM is used as a whole, in sectors of `sector` bytes. `id`, `link` and `memory` must live as
+     * long as this object. */
     template <uint16_t CHUNK, uint8_t COLUMNS>
     TernDevice(const char *id, Stream &link, TernMemory<CHUNK, COLUMNS> &memory, uint16_t sector = 256)
         : _stream(link)
@@ -34,7 +36,8 @@ class TernDevice
         _config.frame_size = sizeof(memory.frame);
     }
 
-    /* As tern_open(), tern_put(), tern_commit(), tern_poll(), tern_backlog() in tern.h. Call poll() in each loop(). */
+    /* As tern_open(), tern_put(), tern_commit(), tern_poll(), tern_backlog() in tern.h. Call poll() in each
+     * loop(). */
     int begin();
     int put(const tern_table &table, const tern_value *row)
     {
@@ -59,7 +62,8 @@ class TernDevice
         return &_tern;
     }
 
-    /* How many records have been committed since the EEPROM was new: where a counter goes on after a reset. */
+    /* How many records have been committed since the EEPROM was new: where a counter goes on after a
+     * reset. */
     uint32_t recorded() const
     {
         return tern_committed(&_tern, 0);

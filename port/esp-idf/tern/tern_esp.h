@@ -11,12 +11,12 @@
 extern "C" {
 #endif
 
-/* Fills `flash` in for the data partition called `label` in the partition table. ESP_OK, ESP_ERR_NOT_FOUND, or ESP_ERR_NOT_SUPPORTED for an
- * encrypted one: its units can't be written once more after a power cut. */
+/* Fills `flash` in for the data partition called `label` in the partition table. ESP_OK, ESP_ERR_NOT_FOUND,
+ * or ESP_ERR_NOT_SUPPORTED for an encrypted one: its units can't be written once more after a power cut. */
 esp_err_t tern_esp_flash(struct tern_flash *flash, const char *label);
 
-/* Fills `link` in for a UART (0, 1, 2) and installs its driver; pins and speed are set by the application with uart_param_config()
- * and uart_set_pin(). */
+/* Fills `link` in for a UART (0, 1, 2) and installs its driver; pins and speed are set by the application
+ * with uart_param_config() and uart_set_pin(). */
 esp_err_t tern_esp_uart(struct tern_link *link, int port);
 
 extern const struct tern_clock tern_esp_clock;

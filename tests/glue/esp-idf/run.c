@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The component on a PC, over a partition and a UART made of arrays: it passes the self-test that a porter runs, and refuses the partitions
- * that it cannot serve. */
+/* The component on a PC, over a partition and a UART made of arrays: it passes the self-test that a porter
+ * runs, and refuses the partitions that it cannot serve. */
 #include <stdio.h>
 #include <string.h>
 

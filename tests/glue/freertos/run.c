@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The task on a PC, with a queue made of an array: rows are committed together, all of them; one that does not fit is counted. */
+/* The task on a PC, with a queue made of an array: rows are committed together, all of them; one that does
+ * not fit is counted. */
 #include <setjmp.h>
 #include <stdbool.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The module on a PC, over flash and a UART made of arrays: it passes the self-test that a porter runs, and refuses the partitions that it
- * cannot serve. */
+/* The module on a PC, over flash and a UART made of arrays: it passes the self-test that a porter runs, and
+ * refuses the partitions that it cannot serve. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -27,7 +27,7 @@ static uint8_t cells[CHIP];
 static uint8_t erased_value = 0xFF, write_block = 4;
 static size_t large_from = CHIP; /* pages are twice as large from there on */
 
-/* ---- Flash ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Flash ----------------------------------------------------------------------------------- */
 
 int flash_area_open(uint8_t id, const struct flash_area **fa)
 {
@@ -73,7 +73,7 @@ uint8_t flash_area_erased_val(const struct flash_area *fa)
     return erased_value;
 }
 
-/* ---- A UART whose two wires are joined --------------------------------------------------------------------------------------- */
+/* ---- A UART whose two wires are joined ------------------------------------------------------- */
 
 static uint8_t wire[64];
 static unsigned wire_head, wire_tail;
@@ -155,7 +155,7 @@ int uart_fifo_read(const struct device *dev, uint8_t *rx_data, const int size)
     return given;
 }
 
-/* ---- The kernel -------------------------------------------------------------------------------------------------------------- */
+/* ---- The kernel ------------------------------------------------------------------------------ */
 
 uint32_t k_uptime_get_32(void)
 {
@@ -203,7 +203,7 @@ int ring_buf_get_finish(struct ring_buf *buf, uint32_t size)
     return 0;
 }
 
-/* ---- Tests ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Tests ----------------------------------------------------------------------------------- */
 
 static bool passes_the_self_test(void)
 {
