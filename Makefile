@@ -163,23 +163,23 @@ dist:
 sanitize:
 	$(MAKE) B=$(B)/asan CFLAGS="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer" sanitize-run
 sanitize-run: $(units) $(props)
-	@BUILD=$(B) sh tests/run.sh $(units) tests/property/short.sh
+	@BUILD=$(B) sh tests/run.sh tests/property/short.sh $(units)
 
 # make threads                the tests that have threads, and a gateway with its threads, under ThreadSanitizer
 .PHONY: threads threads-run memcheck
 # The device core has none; two of the longest of the host have none either.
-threadless = answers bloom bytes chunk config contract csv dedup frame golden log log_find log_sectors pack port_check push schema sending tern \
-	fail_commands fail_store
+threadless = answers bloom bytes chunk config contract csv dedup frame golden log log_find log_mount log_ring log_sectors log_start pack port_check push \
+	refuse schema sending tern fail_commands fail_store
 threads:
 	$(MAKE) B=$(B)/tsan CFLAGS="-O1 -g -fsanitize=thread -fno-omit-frame-pointer" threads-run
 threads-run: all $(units) $(props) $(e2e_tools)
-	@FAIL_STRIDE=397 TSAN_OPTIONS=halt_on_error=1 BUILD=$(B) sh tests/run.sh $(filter-out $(threadless:%=\%/test_%),$(units)) tests/e2e/e2e_occupancy.sh tests/e2e/e2e_gateway.sh \
-	    tests/property/short.sh
+	@FAIL_STRIDE=397 TSAN_OPTIONS=halt_on_error=1 BUILD=$(B) sh tests/run.sh tests/property/short.sh $(filter-out $(threadless:%=\%/test_%),$(units)) \
+	    tests/e2e/e2e_occupancy.sh tests/e2e/e2e_gateway.sh
 
 # make memcheck               the tests under valgrind, but for the longest
 memcheck: $(units) $(props)
-	@FAIL_STRIDE=397 UNDER="valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite" BUILD=$(B) sh tests/run.sh \
-	    $(filter-out %/test_bloom %/test_fail_commands %/test_fail_host %/test_log,$(units)) tests/property/short.sh
+	@FAIL_STRIDE=397 UNDER="valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite" BUILD=$(B) sh tests/run.sh tests/property/short.sh \
+	    $(filter-out %/test_bloom %/test_fail_commands %/test_fail_host %/test_log,$(units))
 
 # make lint                   clang-tidy, cppcheck and gcc's analyzer over core/, host/ and port/
 .PHONY: lint
