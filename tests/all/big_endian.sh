@@ -15,7 +15,7 @@ objects=
 for source in core/*.c port/port_check.c tests/*.c; do
     uses_host "$source" && continue
     object=$out/$(echo "$source" | tr / _).o
-    "$CC" -std=gnu11 -O1 -g -Wall -Wextra -c "$source" -o "$object" || exit 1
+    "$CC" -std=gnu11 -O2 -g -Wall -Wextra -c "$source" -o "$object" || exit 1
     objects="$objects $object"
 done
 
@@ -23,7 +23,7 @@ for test in tests/unit/test_*.c; do
     uses_host "$test" && continue
     name=$(basename "$test" .c)
     # shellcheck disable=SC2086
-    if ! "$CC" -std=gnu11 -D_GNU_SOURCE -O1 -g "$test" $objects -static -lm -o "$out/$name" 2>"$out/$name.log"; then
+    if ! "$CC" -std=gnu11 -D_GNU_SOURCE -O2 -g "$test" $objects -static -lm -o "$out/$name" 2>"$out/$name.log"; then
         tail -n 5 "$out/$name.log"
         echo "FAIL $name does not link"
         failed=$((failed + 1))
